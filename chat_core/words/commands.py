@@ -1,0 +1,190 @@
+"""Commands: what a person asks for, in the imperative.
+
+Who asks is not part of a command: the connection knows. ``Tick`` and ``Close``
+are asked by Parley itself.
+"""
+
+from typing import TypeAlias
+
+import attrs
+
+from chat_core.words.conversation import EndReason
+from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
+
+# Lobbies
+
+
+@attrs.frozen(kw_only=True)
+class Search:
+    """Take a place in a lobby's line.
+
+    ``again`` keeps the old rank of one whose partner left; it changes nothing
+    for others.
+    """
+
+    lobby: LobbyName
+    interests: tuple[str, ...] = ()
+    again: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class CancelSearch:
+    lobby: LobbyName
+
+
+@attrs.frozen(kw_only=True)
+class Skip:
+    """Leave the room and search again in the lobby that made it, at the end of the line."""
+
+    room: ConversationId
+
+
+# Rooms
+
+
+@attrs.frozen(kw_only=True)
+class Start:
+    room: ConversationId
+
+
+@attrs.frozen(kw_only=True)
+class Keep:
+    room: ConversationId
+
+
+@attrs.frozen(kw_only=True)
+class Decline:
+    """Answer "not yet" to an early keep: the countdown goes on."""
+
+    room: ConversationId
+
+
+@attrs.frozen(kw_only=True)
+class End:
+    room: ConversationId
+
+
+@attrs.frozen(kw_only=True)
+class Leave:
+    """Leave a room. ``disconnected``: the person is gone rather than unwilling."""
+
+    room: ConversationId
+    disconnected: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Close:
+    """Parley itself ends a room: a member blocked another, or a moderator closed it."""
+
+    room: ConversationId
+    reason: EndReason
+
+
+@attrs.frozen(kw_only=True)
+class Tick:
+    """Do what has fallen due. Early, late or doubled it does nothing."""
+
+    room: ConversationId
+
+
+# Channels
+
+
+@attrs.frozen(kw_only=True)
+class CreateChannel:
+    name: str
+    description: str = ""
+    private: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class JoinChannel:
+    name: str
+
+
+@attrs.frozen(kw_only=True)
+class LeaveChannel:
+    name: str
+    new_owner: PersonId | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DeleteChannel:
+    name: str
+
+
+# Messages
+
+
+@attrs.frozen(kw_only=True)
+class Post:
+    conversation: ConversationId
+    content: str
+    client_id: str | None = None
+    reply_to: MessageId | None = None
+    attachments: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Edit:
+    message: MessageId
+    content: str
+
+
+@attrs.frozen(kw_only=True)
+class Delete:
+    message: MessageId
+
+
+@attrs.frozen(kw_only=True)
+class React:
+    message: MessageId
+    emoji: str
+
+
+@attrs.frozen(kw_only=True)
+class Unreact:
+    message: MessageId
+    emoji: str
+
+
+@attrs.frozen(kw_only=True)
+class MarkRead:
+    """Everything up to ``seq`` has been read. A mark never goes back."""
+
+    conversation: ConversationId
+    seq: int
+
+
+@attrs.frozen(kw_only=True)
+class Type:
+    """The person is typing, or has stopped. Told to who follows, never kept."""
+
+    conversation: ConversationId
+    is_typing: bool = True
+
+
+# People
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """Never be paired with this person again, both ways; a common room ends.
+
+    ``user`` is the id on the person's card: in an anonymous room, the pseudonym's.
+    """
+
+    user: PersonId
+
+
+@attrs.frozen(kw_only=True)
+class Unblock:
+    user: PersonId
+
+
+RoomCommand: TypeAlias = Start | Keep | Decline | End | Leave | Close | Tick
+ChannelCommand: TypeAlias = JoinChannel | LeaveChannel | DeleteChannel
+MessageCommand: TypeAlias = Post | Edit | Delete | React | Unreact
+LobbyCommand: TypeAlias = Search | CancelSearch | Skip
+ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand
+Command: TypeAlias = ConversationCommand | CreateChannel | LobbyCommand | MarkRead | Type | Block | Unblock

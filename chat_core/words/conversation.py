@@ -1,0 +1,135 @@
+"""Conversations: a gap-free sequence of events with members, as they stand after ``head`` events.
+
+A ``Room`` has a lifecycle, a ``Channel`` is named and lasts. These are values:
+how they change stands in ``chat_core.rules``.
+"""
+
+import enum
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from chat_core.words.ids import ConversationId, LobbyName, PersonId
+from chat_core.words.person import Card
+
+
+class Retention(enum.StrEnum):
+    """Where a conversation's log lives: in memory while it lasts, or in the store."""
+
+    NONE = "none"
+    STORED = "stored"
+
+
+class Role(enum.StrEnum):
+    MEMBER = "member"
+    MODERATOR = "moderator"
+    OWNER = "owner"
+
+
+class RoomState(enum.StrEnum):
+    IDLE = "IDLE"
+    COUNTDOWN = "COUNTDOWN"
+    NOTIFICATION = "NOTIFICATION"
+    ENDED = "ENDED"
+
+
+class RoomOutcome(enum.StrEnum):
+    KEPT = "kept"
+    ENDED = "ended"
+
+
+class EndReason(enum.StrEnum):
+    ENDED_BY_MEMBER = "ended_by_member"
+    NO_RESPONSE = "no_response"
+    MEMBER_LEFT = "member_left"
+    BLOCKED = "blocked"
+    MODERATED = "moderated"
+
+
+class Answer(enum.StrEnum):
+    """What a member said to "Keep talking?"; ``DECLINED`` only lets the countdown go on."""
+
+    KEEP = "keep"
+    DECLINED = "declined"
+
+
+@attrs.frozen(kw_only=True)
+class Member:
+    """A person in a conversation. One who left a room stays listed there, with ``left``."""
+
+    card: Card
+    role: Role = Role.MEMBER
+    joined_at: float
+    left: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RoomRules:
+    """Lengths of a room's phases, in seconds. ``countdown_s`` is None where there is none."""
+
+    countdown_s: float | None
+    notification_s: float
+
+
+@attrs.frozen(kw_only=True)
+class Conversation:
+    """What rooms and channels share.
+
+    ``head`` is the seq of the newest event (0: none yet) and also the version
+    that a write compares and sets. ``epoch`` names this very log: it differs
+    once the history is no longer the same one.
+    """
+
+    id: ConversationId
+    epoch: str
+    retention: Retention
+    created_at: float
+    head: int = 0
+    members: Mapping[PersonId, Member] = attrs.field(factory=dict)
+
+    def member(self, person: PersonId) -> Member | None:
+        """The member that the person is now, None also for one who left."""
+        member = self.members.get(person)
+        return None if member is None or member.left else member
+
+    def present(self) -> Iterator[PersonId]:
+        """The ids of those who are members now, in the order they came."""
+        return (person for person, member in self.members.items() if not member.left)
+
+    def owner_of(self, card_id: PersonId) -> PersonId | None:
+        """The real id behind a card that is shown here."""
+        return next((p for p, member in self.members.items() if member.card.id == card_id), None)
+
+
+@attrs.frozen(kw_only=True)
+class Room(Conversation):
+    """A conversation with a lifecycle. ``lobby`` is empty for a room that was made by hand."""
+
+    rules: RoomRules
+    lobby: LobbyName = ""
+    state: RoomState = RoomState.IDLE
+    outcome: RoomOutcome | None = None
+    deadline: float | None = None
+    reason: EndReason | None = None
+    ended_at: float | None = None
+    answers: Mapping[PersonId, Answer] = attrs.field(factory=dict)
+
+    @property
+    def is_live(self) -> bool:
+        """True until the room is kept or ended: it takes its members' place in the lobby."""
+        return self.outcome is None
+
+    def waiting_for(self) -> int:
+        """How many of the present members have not said keep."""
+        return sum(self.answers.get(person) is not Answer.KEEP for person in self.present())
+
+
+@attrs.frozen(kw_only=True)
+class Channel(Conversation):
+    """A named, lasting conversation. ``owner`` is None for the default channels."""
+
+    name: str
+    description: str = ""
+    private: bool = False
+    owner: PersonId | None = None
+    deleted: bool = False

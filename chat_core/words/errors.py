@@ -1,0 +1,77 @@
+"""What can go wrong, by whose fault it is.
+
+    ChatError
+    +-- Refused       the caller's fault, safe to show: a stable ``code`` and a sentence
+    +-- Unavailable   ours, may pass: nothing happened, try again
+    +-- Disconnected  the connection is over; its ``code`` says whether to come back
+    +-- InvariantBroken  a bug in Parley: never shown, always reported
+
+How a code becomes an HTTP status or a close code is the adapter's table.
+"""
+
+from typing import Final, Literal, TypeAlias, get_args
+
+Code: TypeAlias = Literal[
+    "bad_request",
+    "bad_token",
+    "channel_exists",
+    "channel_required",
+    "client_id_reused",
+    "guests_may_not",
+    "invalid",
+    "not_member",
+    "not_owner",
+    "not_yours",
+    "nothing_to_answer",
+    "owner_must_stay",
+    "too_large",
+    "too_many",
+    "unauthenticated",
+    "unknown_channel",
+    "unknown_lobby",
+    "unknown_message",
+    "unknown_room",
+    "unknown_user",
+    "wrong_state",
+]
+
+CODES: Final[tuple[str, ...]] = get_args(Code)
+
+
+class ChatError(Exception):
+    """Anything that chat_core raises on purpose."""
+
+
+class Refused(ChatError):
+    """The caller asked for what may not be. ``str()`` of it is a sentence for people."""
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        fields: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code: Code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+        self.fields = fields or {}
+
+
+class Unavailable(ChatError):
+    """A part that Parley needs does not answer. Nothing happened; the same may be asked again."""
+
+
+class Disconnected(ChatError):
+    """The connection has ended. 3000-3499: come back; 3500-3999: do not."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class InvariantBroken(ChatError):
+    """Something that cannot be, is. A bug: the operation stops before it does harm."""

@@ -1,0 +1,226 @@
+"""Events: what happened, in the past tense. An event is a fact; nobody refuses it.
+
+    Event
+    +-- Logged         has a place (``seq``) in a conversation's log
+    |   +-- MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved
+    |   +-- MemberJoined, MemberLeft, OwnerChanged, ChannelDeleted
+    |   +-- RoomEvent: CountdownStarted, KeepAsked, KeepDeclined, DecisionOpened, RoomKept, RoomEnded
+    +-- Passing        about a conversation, told once and never kept: PersonTyped, ReadMarked,
+    |                  PresenceChanged
+    +-- Personal       for one person, on all of that person's connections: Matched, Waiting,
+                       PartnerLeft, Notice
+
+``by`` is the real id of who caused it: it decides who gets the sender's own
+copy, and is never shown.
+"""
+
+import enum
+
+import attrs
+
+from chat_core.words.conversation import EndReason, Room, RoomOutcome, RoomState
+from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.words.message import Message
+from chat_core.words.person import Card
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    at: float
+    by: PersonId | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Logged(Event):
+    conversation: ConversationId
+    seq: int
+
+
+# Messages
+
+
+@attrs.frozen(kw_only=True)
+class MessagePosted(Logged):
+    message: Message
+
+
+@attrs.frozen(kw_only=True)
+class MessageEdited(Logged):
+    message_id: MessageId
+    content: str
+
+
+@attrs.frozen(kw_only=True)
+class MessageDeleted(Logged):
+    message_id: MessageId
+    person: Card
+
+
+@attrs.frozen(kw_only=True)
+class ReactionAdded(Logged):
+    message_id: MessageId
+    emoji: str
+    person: Card
+
+
+@attrs.frozen(kw_only=True)
+class ReactionRemoved(Logged):
+    message_id: MessageId
+    emoji: str
+    person: Card
+
+
+# Members
+
+
+class LeaveReason(enum.StrEnum):
+    LEFT = "left"
+    DISCONNECTED = "disconnected"
+
+
+@attrs.frozen(kw_only=True)
+class MemberJoined(Logged):
+    member: PersonId
+    person: Card
+
+
+@attrs.frozen(kw_only=True)
+class MemberLeft(Logged):
+    member: PersonId
+    person: Card
+    reason: LeaveReason = LeaveReason.LEFT
+
+
+@attrs.frozen(kw_only=True)
+class OwnerChanged(Logged):
+    owner: PersonId
+    person: Card
+
+
+@attrs.frozen(kw_only=True)
+class ChannelDeleted(Logged):
+    pass
+
+
+# The lifecycle of a room
+
+
+@attrs.frozen(kw_only=True)
+class RoomEvent(Logged):
+    """A step of a room's life, with the room's state as it is afterwards."""
+
+    state: RoomState
+    outcome: RoomOutcome | None = None
+    deadline: float | None = None
+    reason: EndReason | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CountdownStarted(RoomEvent):
+    pass
+
+
+@attrs.frozen(kw_only=True)
+class KeepAsked(RoomEvent):
+    member: PersonId
+
+
+@attrs.frozen(kw_only=True)
+class KeepDeclined(RoomEvent):
+    member: PersonId
+
+
+@attrs.frozen(kw_only=True)
+class DecisionOpened(RoomEvent):
+    pass
+
+
+@attrs.frozen(kw_only=True)
+class RoomKept(RoomEvent):
+    pass
+
+
+@attrs.frozen(kw_only=True)
+class RoomEnded(RoomEvent):
+    pass
+
+
+# Told and gone
+
+
+@attrs.frozen(kw_only=True)
+class Passing(Event):
+    conversation: ConversationId
+    person: Card
+
+
+@attrs.frozen(kw_only=True)
+class PersonTyped(Passing):
+    is_typing: bool
+
+
+@attrs.frozen(kw_only=True)
+class ReadMarked(Passing):
+    seq: int
+
+
+class PresenceStatus(enum.StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+@attrs.frozen(kw_only=True)
+class PresenceChanged(Passing):
+    status: PresenceStatus
+
+
+# For one person
+
+
+@attrs.frozen(kw_only=True)
+class Personal(Event):
+    to: PersonId
+
+
+@attrs.frozen(kw_only=True)
+class Matched(Personal):
+    """A lobby made a room. ``room`` is its id, ``snapshot`` the room as it was made."""
+
+    lobby: LobbyName
+    room: ConversationId
+    snapshot: Room
+
+
+@attrs.frozen(kw_only=True)
+class Waiting(Personal):
+    """The person has a place in a line. ``position`` counts from 1."""
+
+    lobby: LobbyName
+    position: int
+    since: float
+
+
+@attrs.frozen(kw_only=True)
+class PartnerLeft(Personal):
+    lobby: LobbyName
+    room: ConversationId
+    reason: LeaveReason
+
+
+class NoticeKind(enum.StrEnum):
+    MATCH_FOUND = "match_found"
+    INVITED = "invited"
+    COUNTDOWN_STARTED = "countdown_started"
+    KEEP_REQUEST = "keep_request"
+    DECISION = "decision"
+    ROOM_KEPT = "room_kept"
+    ROOM_ENDED = "room_ended"
+
+
+@attrs.frozen(kw_only=True)
+class Notice(Personal):
+    """Something that concerns the person, wherever it happened."""
+
+    kind: NoticeKind
+    room: Room
+    sender: Card | None = None

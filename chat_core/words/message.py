@@ -1,0 +1,34 @@
+"""A message: what a person wrote, nothing else."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from chat_core.words.ids import ConversationId, MessageId, PersonId
+from chat_core.words.person import Card
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """One message as it stands now.
+
+    ``by`` is the author's real id and is never shown; ``author`` is what others
+    see. ``client_id`` makes a repeated post the same message, and ``digest``
+    tells whether its body is the same too (dropped when the text is deleted).
+    A deleted message is a tombstone: its ``content`` is empty.
+    """
+
+    id: MessageId
+    conversation: ConversationId
+    seq: int
+    by: PersonId
+    author: Card
+    content: str
+    created_at: float
+    reply_to: MessageId | None = None
+    attachments: tuple[str, ...] = ()
+    reactions: Mapping[str, tuple[PersonId, ...]] = attrs.field(factory=dict)
+    edited_at: float | None = None
+    deleted: bool = False
+    client_id: str | None = None
+    digest: str | None = None

@@ -1,0 +1,46 @@
+"""People: who somebody is, and how somebody is seen.
+
+A ``Person`` is an account or a guest, never a socket. A ``Card`` is what others
+see in one conversation: in an anonymous pair it is a pseudonym that is made for
+that room alone, elsewhere it shows the person's own id and names.
+"""
+
+import enum
+
+import attrs
+
+from chat_core.words.ids import PersonId
+
+
+class PersonKind(enum.StrEnum):
+    USER = "user"
+    GUEST = "guest"
+
+
+@attrs.frozen(kw_only=True)
+class Card:
+    """How a person is seen by others in one conversation."""
+
+    id: PersonId
+    username: str
+    display_name: str
+
+
+@attrs.frozen(kw_only=True)
+class Person:
+    """Somebody who talks. ``partition`` is never crossed by a matcher (age groups, say)."""
+
+    id: PersonId
+    username: str
+    display_name: str
+    kind: PersonKind = PersonKind.GUEST
+    partition: str = ""
+
+    @property
+    def card(self) -> Card:
+        return Card(id=self.id, username=self.username, display_name=self.display_name)
+
+
+def pseudonym(card_id: PersonId) -> Card:
+    """The card of a person in an anonymous room: tells nothing but that it is somebody."""
+    return Card(id=card_id, username="stranger", display_name="Stranger")
