@@ -1,0 +1,1 @@
+"""Parley's core (filled in as the layers land)."""

@@ -1,0 +1,209 @@
+"""Ports: what the engine needs from outside, as Protocols. Adapters do not inherit from them.
+
+Each method is atomic; each docstring says what it does, in which order, how it
+fails and what cancelling means. One contract suite per port stands in
+``chat_core.testing.contracts`` and runs on every adapter.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from chat_core.words.commands import Command
+from chat_core.words.conversation import Channel, Conversation, Room
+from chat_core.words.errors import ChatError
+from chat_core.words.events import Logged
+from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.words.message import Message
+from chat_core.words.person import Person
+
+
+class Stale(ChatError):
+    """Another write came first: load the conversation again and decide again."""
+
+
+class ClientIdTaken(ChatError):
+    """A post with this author and client_id is there already. ``pairs`` names at least one of them."""
+
+    def __init__(self, *pairs: tuple[PersonId, str]) -> None:
+        super().__init__("client_id taken")
+        self.pairs = pairs
+
+
+class NameTaken(ChatError):
+    """A channel of this name is there already."""
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """One turn's facts about one conversation.
+
+    ``events`` follow directly on ``expected`` (None: the conversation is new),
+    and ``after`` is the conversation once they have happened.
+    """
+
+    after: Conversation
+    expected: int | None
+    events: Sequence[Logged]
+
+
+@attrs.frozen(kw_only=True)
+class Session:
+    """One pairing of a lobby that keeps no text: who met, and when. No text, ever."""
+
+    id: ConversationId
+    lobby: LobbyName
+    user_a: PersonId
+    user_b: PersonId
+    started_at: float
+    ended_at: float | None = None
+
+
+class Alarm(Protocol):
+    """A call that has been asked for."""
+
+    def cancel(self) -> None:
+        """Do not call. Harmless afterwards and twice."""
+
+
+class Clock(Protocol):
+    """Wall time, because deadlines are stored and shared between nodes."""
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01 UTC. Never goes back within a process."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
+        """Call ``callback`` once ``now() >= when``, in order of ``when``, never before this returns.
+
+        A time that has passed means: soon.
+        """
+
+
+class Log(Protocol):
+    """Conversations and their events.
+
+    Cancelling a call leaves its outcome unknown: the engine forgets what it
+    knew of the conversation and loads it again. ``Unavailable`` means the same.
+    """
+
+    async def append(self, change: Change) -> None:
+        """Write the events and the state, wholly or not at all; on return they are there for good.
+
+        Raises ``Stale`` when the version is not ``change.expected`` (or a new
+        conversation is there already), ``ClientIdTaken``, ``NameTaken``,
+        ``Unavailable``. Concurrent calls for different conversations may share
+        one commit; one that is stale fails alone.
+        """
+
+    async def load(self, conversation: ConversationId) -> Conversation | None:
+        """The conversation as it is now, None where there is none."""
+
+    async def after(self, conversation: ConversationId, seq: int, limit: int) -> Sequence[Logged]:
+        """The first ``limit`` events with a higher seq, in order. May start later where a log was cut.
+
+        A message's text is the one of now: what was deleted comes as a tombstone.
+        """
+
+    async def messages(
+        self, conversation: ConversationId, *, before: int | None, after: int | None, limit: int
+    ) -> Sequence[Message]:
+        """Messages as they are now, oldest first.
+
+        The last ``limit`` below ``before`` (None: the newest), or, with ``after``
+        and without ``before``, the first ``limit`` above it.
+        """
+
+    async def message(self, message: MessageId) -> Message | None:
+        """One message as it is now."""
+
+    async def posted(
+        self, conversation: ConversationId, pairs: Sequence[tuple[PersonId, str]]
+    ) -> Mapping[tuple[PersonId, str], Message]:
+        """What was posted under these (author, client_id) pairs; missing ones are left out."""
+
+
+class Store(Log, Protocol):
+    """What must survive: conversations of retention ``stored``, sessions, blocks, read marks.
+
+    ``durable`` says whether what was acknowledged survives a power cut.
+    """
+
+    durable: bool
+
+    async def live_rooms(self) -> Sequence[Room]:
+        """Every room that is neither kept nor ended, by id: their deadlines are to be met."""
+
+    async def rooms_of(self, person: PersonId) -> Sequence[Room]:
+        """The rooms in which the person is listed, newest first, at most 200."""
+
+    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
+        """The channels that the person is a member of, by name."""
+
+    async def channel_named(self, name: str) -> Channel | None:
+        """The channel of this name, unless it was deleted."""
+
+    async def open_session(self, session: Session) -> None:
+        """Write down that two met. Twice is once."""
+
+    async def close_session(self, session: ConversationId, ended_at: float) -> None:
+        """Write down when they parted, unless that is known already."""
+
+    async def close_open_sessions(self, ended_at: float) -> int:
+        """Close what a crash left open; returns how many. Called before anybody is let in."""
+
+    async def block(self, by: PersonId, person: PersonId, at: float) -> None:
+        """Remember that ``by`` blocks ``person``. Twice is once."""
+
+    async def unblock(self, by: PersonId, person: PersonId) -> None:
+        """Forget it."""
+
+    async def blocked_with(self, person: PersonId) -> frozenset[PersonId]:
+        """Everybody whom the person blocks, or who blocks the person."""
+
+    async def mark_read(self, conversation: ConversationId, person: PersonId, seq: int) -> bool:
+        """Move the person's read mark forward; False when it stood there or further already."""
+
+    async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
+        """Everybody's read mark."""
+
+    async def check(self) -> None:
+        """Raise ``Unavailable`` unless a write would succeed now."""
+
+    async def close(self) -> None:
+        """Finish what was begun, let go of the files. Harmless twice."""
+
+
+Hint: TypeAlias = Callable[[Conversation, Sequence[Logged]], None]
+
+
+class Backplane(Log, Protocol):
+    """What is live: fan-out between nodes, and the logs of retention ``none``.
+
+    Its ``Log`` keeps the last 100 events of a conversation, until 2 minutes
+    after its room has ended, and never on a disk.
+    """
+
+    def publish(self, after: Conversation, events: Sequence[Logged]) -> None:
+        """Tell every listener, at most once, that these were stored. Never waits, never fails.
+
+        A hint may be lost, late or doubled: who misses one sees the hole in
+        ``seq`` and reads the log.
+        """
+
+    def listen(self, hint: Hint) -> Callable[[], None]:
+        """Hand on what is published, also by this node. Returns what ends it."""
+
+    async def close(self) -> None:
+        """Let go of connections. Harmless twice."""
+
+
+class Policy(Protocol):
+    """An embedder's own rules: may this person ask for this?"""
+
+    def __call__(self, person: Person, command: Command, *, now: float) -> None:
+        """Raise ``Refused`` with a reason, or return. Called before every command, in order.
+
+        It must return at once. Anything else that it raises is reported, and
+        the command is refused as ``Unavailable``: a broken policy lets nobody by.
+        """

@@ -1,0 +1,243 @@
+"""The lobby: a line of seekers, each in at most one place.
+
+A place is *seeking*, *reserved* (a pair is being made of it) or *in a room*.
+Pairing reserves both, and then either commits (both are in the room) or
+releases (both are back in the line, at their old rank). The matcher only
+proposes: ``Line.propose`` checks its answer before anything is done with it.
+Kept out: making the room, alarms, and who has a connection (the engine's).
+"""
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import Final, TypeAlias
+
+import attrs
+
+from chat_core.words.conversation import Retention, RoomRules
+from chat_core.words.errors import InvariantBroken, Refused
+from chat_core.words.ids import ConversationId, LobbyName, PersonId
+from chat_core.words.limits import INTEREST_LENGTH_MAX, INTERESTS_MAX, QUEUE_LENGTH_MAX
+from chat_core.words.person import Person
+
+PARTED_PAIRS_MAX: Final = 20_000  # remembered for the rematch pause; the oldest go first
+
+
+@attrs.frozen(kw_only=True)
+class LobbyRules:
+    """What a lobby makes of two seekers. ``rematch_after_s``: see ``Line.may_pair``."""
+
+    name: LobbyName
+    retention: Retention
+    room: RoomRules
+    rematch_after_s: float = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class Seeker:
+    """A person who waits. ``rank`` orders the line; ``since`` is when this search began."""
+
+    person: Person
+    rank: int
+    since: float
+    interests: tuple[str, ...] = ()
+    blocked: frozenset[PersonId] = frozenset()
+
+
+Pair: TypeAlias = tuple[Seeker, Seeker]
+MayPair: TypeAlias = Callable[[Seeker, Seeker], bool]
+Matcher: TypeAlias = Callable[[Sequence[Seeker], MayPair, Random], Sequence[Pair]]
+"""Who talks to whom: ``(waiting, may_pair, chance) -> pairs``.
+
+``waiting`` is one partition of one lobby's line, in rank order. It may leave
+anybody waiting, but not two who may pair. It is called at each arrival and every
+second, returns at once (it cannot be cancelled) and keeps nothing. What it
+raises, or an answer that cannot be, counts as "nobody suits" and is reported.
+"""
+
+
+class Place(enum.StrEnum):
+    SEEKING = "seeking"
+    RESERVED = "reserved"
+    IN_ROOM = "in_room"
+
+
+@attrs.define
+class Line:
+    """One lobby's line and places. Everything that changes it returns what it did."""
+
+    rules: LobbyRules
+    _seeking: dict[PersonId, Seeker] = attrs.field(factory=dict)  # in rank order
+    _reserved: dict[PersonId, Seeker] = attrs.field(factory=dict)
+    _rooms: dict[PersonId, ConversationId] = attrs.field(factory=dict)
+    _left_behind: dict[PersonId, int] = attrs.field(factory=dict)  # the rank of one whose partner left
+    _room_ranks: dict[PersonId, int] = attrs.field(factory=dict)
+    _parted: dict[tuple[PersonId, PersonId], float] = attrs.field(factory=dict)
+    _next_rank: int = 1
+
+    def place(self, person: PersonId) -> Place | None:
+        if person in self._rooms:
+            return Place.IN_ROOM
+        if person in self._reserved:
+            return Place.RESERVED
+        return Place.SEEKING if person in self._seeking else None
+
+    def room_of(self, person: PersonId) -> ConversationId | None:
+        return self._rooms.get(person)
+
+    def seeker(self, person: PersonId) -> Seeker | None:
+        return self._seeking.get(person) or self._reserved.get(person)
+
+    def position(self, person: PersonId) -> int:
+        """How many stand before the person, plus one. O(line)."""
+        return next((n for n, other in enumerate(self._seeking, 1) if other == person), 1)
+
+    def waiting(self) -> Sequence[Seeker]:
+        return tuple(self._seeking.values())
+
+    def __len__(self) -> int:
+        return len(self._seeking)
+
+    # Changes
+
+    def seek(
+        self,
+        person: Person,
+        *,
+        interests: tuple[str, ...] = (),
+        blocked: frozenset[PersonId] = frozenset(),
+        again: bool = False,
+        now: float,
+    ) -> Seeker:
+        """Give the person a place in the line. Who has one already is refused (``wrong_state``)."""
+        if self.place(person.id) is not None:
+            raise Refused("wrong_state", "You are already in this lobby.")
+        if len(self._seeking) >= QUEUE_LENGTH_MAX:
+            raise Refused("too_many", "Too many people are waiting. Try again soon.", retry_after_s=5.0)
+        check_interests(interests)
+        left_at_rank = self._left_behind.pop(person.id, None)
+        rank = left_at_rank if again and left_at_rank is not None else self._next_rank
+        self._next_rank += 1
+        seeker = Seeker(person=person, rank=rank, since=now, interests=interests, blocked=blocked)
+        self._insert(seeker)
+        return seeker
+
+    def cancel(self, person: PersonId) -> bool:
+        """Take a seeker out of the line. False when there was none (a reserved one stays)."""
+        self._left_behind.pop(person, None)
+        return self._seeking.pop(person, None) is not None
+
+    def block(self, one: PersonId, other: PersonId) -> None:
+        """The two are never paired from now on. Their seekers hear of it at once."""
+        for place in (self._seeking, self._reserved):
+            for person, foe in ((one, other), (other, one)):
+                if (seeker := place.get(person)) is not None:
+                    place[person] = attrs.evolve(seeker, blocked=seeker.blocked | {foe})
+
+    def propose(self, matcher: Matcher, chance: Random, *, now: float) -> list[Pair]:
+        """Ask the matcher, check its answer, reserve the pairs. The rest keep their rank."""
+
+        def may_pair(a: Seeker, b: Seeker) -> bool:
+            return self.may_pair(a, b, now=now)
+
+        if len(self._seeking) < 2:
+            return []
+        partitions: dict[str, list[Seeker]] = {}
+        for seeker in self._seeking.values():
+            partitions.setdefault(seeker.person.partition, []).append(seeker)
+        pairs = [pair for waiting in partitions.values() for pair in matcher(waiting, may_pair, chance)]
+        taken: set[PersonId] = set()
+        for a, b in pairs:
+            known = self._seeking.get(a.person.id) == a and self._seeking.get(b.person.id) == b
+            doubled = a.person.id in taken or b.person.id in taken
+            if not known or doubled or not may_pair(a, b):
+                raise InvariantBroken("the matcher's answer names a pair that cannot be")
+            taken.update((a.person.id, b.person.id))
+        for a, b in pairs:
+            for seeker in (a, b):
+                self._reserved[seeker.person.id] = self._seeking.pop(seeker.person.id)
+        return pairs
+
+    def reserved(self, pair: Pair) -> Pair:
+        """The pair as it stands now: blocks may have come since it was proposed."""
+        return self._reserved[pair[0].person.id], self._reserved[pair[1].person.id]
+
+    def commit(self, pair: Pair, room: ConversationId) -> None:
+        """The room of the pair exists: both are in it."""
+        for seeker in pair:
+            del self._reserved[seeker.person.id]
+            self._rooms[seeker.person.id] = room
+            self._room_ranks[seeker.person.id] = seeker.rank
+
+    def release(self, pair: Pair) -> None:
+        """No room came of it: both return to the line, at their old rank."""
+        for seeker in pair:
+            self._insert(self._reserved.pop(seeker.person.id))
+
+    def enter(self, person: PersonId, room: ConversationId) -> None:
+        """The person is in a room that was there before this process (after a restart)."""
+        self._seeking.pop(person, None)
+        self._rooms[person] = room
+
+    def leave_room(self, person: PersonId, room: ConversationId, *, left_behind: bool = False) -> None:
+        """The room no longer takes the person's place. ``left_behind``: the partner went first."""
+        if self._rooms.get(person) != room:
+            return
+        del self._rooms[person]
+        rank = self._room_ranks.pop(person, None)
+        if left_behind and rank is not None:
+            self._left_behind[person] = rank
+
+    def forget(self, person: PersonId) -> None:
+        """The person is gone for good: nothing is owed any more."""
+        self._left_behind.pop(person, None)
+
+    def part(self, one: PersonId, other: PersonId, *, now: float) -> None:
+        """The two just parted: others come first for a while."""
+        self._parted.pop(_both(one, other), None)
+        self._parted[_both(one, other)] = now
+        while len(self._parted) > PARTED_PAIRS_MAX:
+            del self._parted[next(iter(self._parted))]
+
+    def may_pair(self, a: Seeker, b: Seeker, *, now: float) -> bool:
+        """Two people, one partition, no block either way; who just parted only after the pause."""
+        one, other = a.person.id, b.person.id
+        if one == other or a.person.partition != b.person.partition:
+            return False
+        if other in a.blocked or one in b.blocked:
+            return False
+        if not self._parted:
+            return True
+        parted_at = self._parted.get(_both(one, other))
+        if parted_at is None:
+            return True
+        return now - max(parted_at, a.since, b.since) >= self.rules.rematch_after_s
+
+    def _insert(self, seeker: Seeker) -> None:
+        last = next(reversed(self._seeking.values()), None)
+        self._seeking[seeker.person.id] = seeker
+        if last is not None and last.rank > seeker.rank:
+            self._seeking = dict(sorted(self._seeking.items(), key=lambda item: item[1].rank))
+
+    def people(self) -> Iterator[tuple[PersonId, Place]]:
+        """Everybody with a place, for checks."""
+        for place, people in (
+            (Place.SEEKING, self._seeking),
+            (Place.RESERVED, self._reserved),
+            (Place.IN_ROOM, self._rooms),
+        ):
+            for person in people:
+                yield person, place
+
+
+def check_interests(interests: tuple[str, ...]) -> None:
+    """Refuse more, or longer, interests than the limits allow."""
+    if len(interests) > INTERESTS_MAX or any(
+        not interest.strip() or len(interest) > INTEREST_LENGTH_MAX for interest in interests
+    ):
+        words = f"At most {INTERESTS_MAX} interests, each of 1 to {INTEREST_LENGTH_MAX} characters."
+        raise Refused("invalid", words, fields={"interests": words})
+
+
+def _both(one: PersonId, other: PersonId) -> tuple[PersonId, PersonId]:
+    return (one, other) if one < other else (other, one)

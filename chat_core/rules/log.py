@@ -1,0 +1,88 @@
+"""The log: the rules of rooms, channels and messages, put together by command and by kind."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from chat_core.rules import channel as channels
+from chat_core.rules import messages
+from chat_core.rules import room as rooms
+from chat_core.words.commands import (
+    Close,
+    ConversationCommand,
+    Decline,
+    Delete,
+    DeleteChannel,
+    Edit,
+    End,
+    JoinChannel,
+    Keep,
+    Leave,
+    LeaveChannel,
+    Post,
+    React,
+    Start,
+    Tick,
+    Unreact,
+)
+from chat_core.words.conversation import Channel, Conversation, Room
+from chat_core.words.errors import InvariantBroken, Refused
+from chat_core.words.events import Logged
+from chat_core.words.ids import MessageId
+from chat_core.words.message import Message
+from chat_core.words.person import Person
+
+
+def decide(
+    conversation: Conversation,
+    command: ConversationCommand,
+    *,
+    by: Person | None,
+    now: float,
+    new_id: MessageId = "",
+    target: Message | None = None,
+    repeated: Message | None = None,
+) -> tuple[Logged, ...]:
+    """What happens when ``by`` asks for this at ``now``; ``by`` is None for Parley itself.
+
+    In a room, what has fallen due happens first. A refusal changes nothing, so
+    what was due is then left to its alarm.
+    """
+    match command:
+        case Start() | Keep() | Decline() | End() | Leave() | Close() | Tick():
+            if not isinstance(conversation, Room):
+                raise Refused("unknown_room", "There is no such room for you.")
+            return rooms.decide(conversation, command, by=None if by is None else by.id, now=now)
+        case JoinChannel() | LeaveChannel() | DeleteChannel():
+            if not isinstance(conversation, Channel) or by is None:
+                raise channels.unknown()
+            return channels.decide(conversation, command, by=by, now=now)
+        case Post() | Edit() | Delete() | React() | Unreact():
+            if by is None:
+                raise InvariantBroken("a message without an author")
+            due: tuple[Logged, ...] = ()
+            if isinstance(conversation, Room):
+                due = rooms.decide(conversation, Tick(room=conversation.id), now=now)
+                conversation = fold(conversation, due)
+            return due + messages.decide(
+                conversation, command, by=by, now=now, new_id=new_id, target=target, repeated=repeated
+            )
+        case _:
+            assert_never(command)
+
+
+def evolve(conversation: Conversation, event: Logged) -> Conversation:
+    """The conversation after the event."""
+    match conversation:
+        case Room():
+            return rooms.evolve(conversation, event)
+        case Channel():
+            return channels.evolve(conversation, event)
+        case _:
+            raise InvariantBroken(f"{type(conversation).__name__} is neither a room nor a channel")
+
+
+def fold(conversation: Conversation, events: Iterable[Logged]) -> Conversation:
+    """The conversation after all the events, in their order."""
+    for event in events:
+        conversation = evolve(conversation, event)
+    return conversation

@@ -1,0 +1,14 @@
+"""At random: everybody who waits has the same chance to meet anybody who suits."""
+
+from collections.abc import Sequence
+from random import Random
+
+from chat_core.rules.lobby import MayPair, Pair, Seeker
+from chat_core.rules.matching.first_come import first_come
+
+
+def at_random(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> list[Pair]:
+    """First come, first served over a shuffled line. The order is ``chance``'s alone."""
+    shuffled = list(waiting)
+    chance.shuffle(shuffled)
+    return first_come(shuffled, may_pair, chance)

@@ -1,0 +1,62 @@
+"""Notices: what a conversation's event means to one person, wherever that person is.
+
+A partner is told who left; who declined to keep a timed room is not told to
+anyone (the reason says only that it ended).
+"""
+
+from collections.abc import Iterator
+
+from chat_core.words.conversation import EndReason, Room
+from chat_core.words.events import (
+    CountdownStarted,
+    DecisionOpened,
+    KeepAsked,
+    LeaveReason,
+    Logged,
+    MemberLeft,
+    Notice,
+    NoticeKind,
+    PartnerLeft,
+    Personal,
+    RoomEnded,
+    RoomKept,
+)
+
+
+def notices(room: Room, event: Logged) -> Iterator[Personal]:
+    """What the members of ``room`` (as it is after ``event``) are to hear of it, in member order."""
+    match event:
+        case CountdownStarted():
+            yield from _to_all(room, event, NoticeKind.COUNTDOWN_STARTED)
+        case KeepAsked(member=asker):
+            for person in room.present():
+                if person != asker:
+                    yield Notice(
+                        at=event.at,
+                        to=person,
+                        kind=NoticeKind.KEEP_REQUEST,
+                        room=room,
+                        sender=room.members[asker].card,
+                    )
+        case DecisionOpened():
+            yield from _to_all(room, event, NoticeKind.DECISION)
+        case RoomKept():
+            yield from _to_all(room, event, NoticeKind.ROOM_KEPT)
+        case MemberLeft(member=gone, reason=reason):
+            yield from _partner_left(room, gone, reason, event.at)
+        case RoomEnded():
+            if room.rules.countdown_s is None and room.reason is not EndReason.MEMBER_LEFT:
+                # With no decision to hide, an open-ended room that was ended is a partner who left.
+                yield from _partner_left(room, event.by, LeaveReason.LEFT, event.at)
+            yield from _to_all(room, event, NoticeKind.ROOM_ENDED)
+
+
+def _partner_left(room: Room, gone: str | None, reason: LeaveReason, at: float) -> Iterator[Personal]:
+    for person in room.present():
+        if person != gone:
+            yield PartnerLeft(at=at, to=person, lobby=room.lobby, room=room.id, reason=reason)
+
+
+def _to_all(room: Room, event: Logged, kind: NoticeKind) -> Iterator[Personal]:
+    for person in room.members:
+        yield Notice(at=event.at, to=person, kind=kind, room=room)

@@ -1,0 +1,40 @@
+"""The rate of one person's or connection's asking: a token bucket, with the time as an argument."""
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Rate:
+    """So many a second for ever, and up to ``burst`` at once after a pause."""
+
+    per_second: float
+    burst: float
+
+
+@attrs.define
+class Bucket:
+    """The tokens that are left of a ``Rate``. Full at first."""
+
+    rate: Rate
+    tokens: float = attrs.field(init=False)
+    filled_at: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.tokens = self.rate.burst
+
+    def take(self, now: float) -> float:
+        """Take one token: 0.0 when there was one, else the seconds until there will be.
+
+        A clock that went back fills nothing and takes nothing away.
+        """
+        tokens = self.tokens + max(0.0, now - self.filled_at) * self.rate.per_second
+        self.tokens = tokens if tokens < self.rate.burst else self.rate.burst
+        self.filled_at = now
+        if self.tokens >= 1.0:
+            self.tokens -= 1.0
+            return 0.0
+        return (1.0 - self.tokens) / self.rate.per_second
+
+    def is_full(self, now: float) -> bool:
+        """True when forgetting this bucket would change nothing."""
+        return self.tokens + max(0.0, now - self.filled_at) * self.rate.per_second >= self.rate.burst

@@ -1,0 +1,210 @@
+"""The room: a state table, and two pure functions on it.
+
+    IDLE --start--> COUNTDOWN --tick--> NOTIFICATION --all keep--> IDLE, kept
+                        |                    |
+                        +-- all keep --> IDLE, kept      otherwise --> ENDED
+
+``TRANSITIONS`` is the law: what does not stand there cannot happen. The diagram
+in ARCHITECTURE.md is generated from it. Kept out: messages and timers; a room
+only says when it wants to be looked at again (``Room.deadline``), and ``Tick``
+is an ordinary command that does nothing when nothing is due.
+"""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar, assert_never
+
+import attrs
+
+from chat_core.words.commands import Close, Decline, End, Keep, Leave, RoomCommand, Start, Tick
+from chat_core.words.conversation import Answer, EndReason, Room, RoomOutcome, RoomState
+from chat_core.words.errors import InvariantBroken, Refused
+from chat_core.words.events import (
+    CountdownStarted,
+    DecisionOpened,
+    KeepAsked,
+    KeepDeclined,
+    LeaveReason,
+    Logged,
+    MemberLeft,
+    RoomEnded,
+    RoomEvent,
+    RoomKept,
+)
+from chat_core.words.ids import PersonId
+
+IDLE, COUNTDOWN, NOTIFICATION, ENDED = RoomState
+
+TRANSITIONS: Final[Mapping[RoomState, Mapping[type[RoomEvent], RoomState]]] = {
+    IDLE: {
+        CountdownStarted: COUNTDOWN,
+        RoomEnded: ENDED,
+    },
+    COUNTDOWN: {
+        KeepAsked: COUNTDOWN,
+        KeepDeclined: COUNTDOWN,
+        DecisionOpened: NOTIFICATION,
+        RoomKept: IDLE,
+        RoomEnded: ENDED,
+    },
+    NOTIFICATION: {
+        KeepAsked: NOTIFICATION,
+        KeepDeclined: NOTIFICATION,
+        RoomKept: IDLE,
+        RoomEnded: ENDED,
+    },
+    ENDED: {},
+}
+
+MEMBERS_MIN: Final = 2  # with fewer people left there is nobody to talk to
+
+_R = TypeVar("_R", bound=RoomEvent)
+
+
+def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now: float) -> tuple[Logged, ...]:
+    """What happens when ``by`` asks for this at ``now``. Refuses what may not be.
+
+    What has fallen due happens first: an answer at or after the deadline is too
+    late wherever the alarm stands.
+    """
+    due = _due(room, now)
+    if isinstance(command, Tick):
+        return due
+    for event in due:
+        room = evolve(room, event)
+    if isinstance(command, Close):
+        return due + (() if room.state is ENDED else (_ended(room, command.reason, now),))
+    if by is None or room.member(by) is None:
+        raise Refused("unknown_room", "There is no such room for you.")
+    return due + _asked(room, command, by, now)
+
+
+def evolve(room: Room, event: Logged) -> Room:
+    """The room after the event."""
+    if event.seq != room.head + 1:
+        raise InvariantBroken(f"seq {event.seq} after {room.head} in {room.id}")
+    if isinstance(event, MemberLeft):
+        gone = attrs.evolve(room.members[event.member], left=True)
+        return attrs.evolve(room, head=event.seq, members={**room.members, event.member: gone})
+    if not isinstance(event, RoomEvent):
+        return attrs.evolve(room, head=event.seq)
+    if TRANSITIONS[room.state].get(type(event)) is not event.state:
+        raise InvariantBroken(f"{type(event).__name__} in {room.state} of {room.id}")
+    return attrs.evolve(
+        room,
+        head=event.seq,
+        state=event.state,
+        outcome=event.outcome,
+        deadline=event.deadline,
+        reason=event.reason,
+        ended_at=event.at if event.state is ENDED else None,
+        answers=_answers(room, event),
+    )
+
+
+def opening(room: Room, *, now: float) -> tuple[Logged, ...]:
+    """The first facts of a room that a lobby made: its countdown starts at once, if it has one."""
+    return () if room.rules.countdown_s is None else (_started(room, None, now),)
+
+
+def _asked(room: Room, command: RoomCommand, by: PersonId, now: float) -> tuple[Logged, ...]:
+    match command:
+        case Start():
+            return _start(room, by, now)
+        case Keep():
+            return _keep(room, by, now)
+        case Decline():
+            return _decline(room, by, now)
+        case End():
+            if room.state is ENDED:
+                raise Refused("wrong_state", "This room has ended.")
+            return (_ended(room, EndReason.ENDED_BY_MEMBER, now, by=by),)
+        case Leave():
+            return _leave(room, command, by, now)
+        case Close() | Tick():  # decided above, nobody asks for them
+            raise InvariantBroken(f"{type(command).__name__} asked by a person")
+        case _:
+            assert_never(command)
+
+
+def _due(room: Room, now: float) -> tuple[RoomEvent, ...]:
+    if room.deadline is None or now < room.deadline:
+        return ()
+    if room.state is COUNTDOWN:
+        # A decision that opens late still gives its full time from then.
+        return (_fact(DecisionOpened, room, now, deadline=now + room.rules.notification_s),)
+    return (_ended(room, EndReason.NO_RESPONSE, now),)
+
+
+def _start(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
+    if room.state is not IDLE:
+        raise Refused("wrong_state", "The countdown is already running, or the room has ended.")
+    if room.rules.countdown_s is None:
+        raise Refused("wrong_state", "This room has no countdown.")
+    return (_started(room, by, now),)
+
+
+def _started(room: Room, by: PersonId | None, now: float) -> RoomEvent:
+    if room.rules.countdown_s is None:
+        raise InvariantBroken(f"countdown in {room.id}, which has none")
+    return _fact(CountdownStarted, room, now, by=by, deadline=now + room.rules.countdown_s)
+
+
+def _keep(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
+    if room.state not in (COUNTDOWN, NOTIFICATION):
+        raise Refused("wrong_state", "There is nothing to decide in this room now.")
+    if room.answers.get(by) is Answer.KEEP:
+        return ()
+    asked = _fact(KeepAsked, room, now, by=by, deadline=room.deadline, member=by)
+    after = evolve(room, asked)
+    if after.waiting_for():
+        return (asked,)
+    return asked, _fact(RoomKept, after, now, by=by, outcome=RoomOutcome.KEPT)
+
+
+def _decline(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
+    asked = any(room.answers.get(other) is Answer.KEEP for other in room.present() if other != by)
+    if not asked or room.state not in (COUNTDOWN, NOTIFICATION):
+        raise Refused("nothing_to_answer", "Nobody has asked you to keep this room.")
+    if room.answers.get(by) is Answer.DECLINED:
+        return ()
+    return (_fact(KeepDeclined, room, now, by=by, deadline=room.deadline, member=by),)
+
+
+def _leave(room: Room, command: Leave, by: PersonId, now: float) -> tuple[Logged, ...]:
+    if room.state is ENDED:
+        return ()
+    left = MemberLeft(
+        conversation=room.id,
+        seq=room.head + 1,
+        at=now,
+        by=by,
+        member=by,
+        person=room.members[by].card,
+        reason=LeaveReason.DISCONNECTED if command.disconnected else LeaveReason.LEFT,
+    )
+    after = evolve(room, left)
+    if sum(1 for _ in after.present()) >= MEMBERS_MIN:
+        return (left,)
+    return left, _ended(after, EndReason.MEMBER_LEFT, now, by=by)
+
+
+def _ended(room: Room, reason: EndReason, now: float, *, by: PersonId | None = None) -> RoomEvent:
+    return _fact(RoomEnded, room, now, by=by, outcome=RoomOutcome.ENDED, reason=reason)
+
+
+def _fact(kind: type[_R], room: Room, now: float, **values: object) -> _R:
+    """The next event of the room, in the state where the table says that it leads."""
+    state = TRANSITIONS[room.state][kind]
+    return kind(conversation=room.id, seq=room.head + 1, at=now, state=state, **values)  # type: ignore[arg-type]
+
+
+def _answers(room: Room, event: RoomEvent) -> Mapping[PersonId, Answer]:
+    match event:
+        case KeepAsked(member=member):
+            return {**room.answers, member: Answer.KEEP}
+        case KeepDeclined(member=member):
+            return {**room.answers, member: Answer.DECLINED}
+        case CountdownStarted():
+            return {}
+        case _:
+            return room.answers
