@@ -1,0 +1,64 @@
+"""The system's clock, and ids and chance from the system."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from chat_core.words.ids import CHANCE_BITS, uuid7
+
+SLEW_MAX: Final = 0.001  # seconds of correction for each second that passed
+SLEW_EVERY_S: Final = 1.0
+
+
+@attrs.define
+class SystemClock:
+    """Wall time at start plus monotonic time, slewed towards the wall clock by at most 0.1 %.
+
+    So an interval is never negative and a leap second or a corrected clock never
+    makes all deadlines ring at once. ``call_at`` needs a running event loop.
+    """
+
+    _offset: float = attrs.field(init=False)
+    _slewed_at: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._slewed_at = time.monotonic()
+        self._offset = time.time() - self._slewed_at
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01 UTC."""
+        monotonic = time.monotonic()
+        passed = monotonic - self._slewed_at
+        if passed >= SLEW_EVERY_S:
+            error = time.time() - (self._offset + monotonic)
+            most = passed * SLEW_MAX
+            self._offset += min(most, max(-most, error))
+            self._slewed_at = monotonic
+        return self._offset + monotonic
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call ``callback`` once ``now() >= when``."""
+
+        def ring() -> None:
+            # A slewed clock may be a hair behind the loop's: never act early.
+            if self.now() < when:
+                self.call_at(when, callback)
+            else:
+                callback()
+
+        return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), ring)
+
+
+@attrs.frozen
+class Ids:
+    """Fresh UUIDv7 texts: the time from a clock, the chance from ``chance`` (seeded in tests)."""
+
+    now: Callable[[], float]
+    chance: random.Random = attrs.field(factory=random.SystemRandom)
+
+    def __call__(self) -> str:
+        return uuid7(at=self.now(), chance=self.chance.getrandbits(CHANCE_BITS))

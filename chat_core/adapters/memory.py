@@ -1,0 +1,261 @@
+"""Everything in memory: a store for tests and trials, and the backplane of a single process.
+
+Nothing here survives the process; nothing here reaches a disk.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+
+from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
+from chat_core.rules import messages as message_rules
+from chat_core.words.conversation import Channel, Conversation, Room, RoomState
+from chat_core.words.events import Logged, MessageDeleted, MessageEdited, MessagePosted
+from chat_core.words.ids import ConversationId, MessageId, PersonId
+from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
+from chat_core.words.message import Message
+
+ROOMS_LISTED_MAX = 200
+
+
+@attrs.define
+class _Book:
+    """One conversation: its state, its events, and its messages as they are now."""
+
+    state: Conversation
+    events: list[Logged] = attrs.field(factory=list)
+    messages: dict[MessageId, Message] = attrs.field(factory=dict)  # in seq order
+    seqs: list[int] = attrs.field(factory=list)  # of the messages, in the same order
+    posted: dict[tuple[PersonId, str], MessageId] = attrs.field(factory=dict)
+
+    def write(self, event: Logged) -> MessageId | None:
+        """Take the event in; returns the id of a message that is new."""
+        self.events.append(event)
+        if isinstance(event, MessagePosted):
+            message = event.message
+            self.messages[message.id] = message
+            self.seqs.append(message.seq)
+            if message.client_id is not None:
+                self.posted[message.by, message.client_id] = message.id
+            return message.id
+        about = getattr(event, "message_id", None)
+        if about in self.messages:
+            self.messages[about] = message_rules.apply(self.messages[about], event)
+        return None
+
+    def as_now(self, event: Logged) -> Logged:
+        """The event with the text of now: what was deleted is a tombstone in its history too."""
+        if isinstance(event, MessagePosted):
+            return attrs.evolve(event, message=self.messages[event.message.id])
+        if isinstance(event, MessageEdited) and event.message_id in self.messages:
+            return attrs.evolve(event, content=self.messages[event.message_id].content)
+        return event
+
+    def forget_oldest(self) -> MessageId | None:
+        """Drop the oldest event; returns the id of a message that went with it."""
+        event = self.events.pop(0)
+        if not isinstance(event, MessagePosted):
+            return None
+        message = self.messages.pop(event.message.id)
+        self.seqs.pop(0)
+        if message.client_id is not None:
+            del self.posted[message.by, message.client_id]
+        return message.id
+
+
+class MemoryLog:
+    """``ports.Log`` in memory. Events are kept whole unless ``events_max`` says otherwise."""
+
+    def __init__(self, *, events_max: int | None = None) -> None:
+        self._books: dict[ConversationId, _Book] = {}
+        self._homes: dict[MessageId, ConversationId] = {}
+        self._names: dict[str, ConversationId] = {}
+        self._events_max = events_max
+
+    async def append(self, change: Change) -> None:
+        self._check(change)
+        after = change.after
+        if change.expected is None:
+            self._books[after.id] = _Book(state=after)
+            if isinstance(after, Channel):
+                self._names[after.name] = after.id
+        book = self._books[after.id]
+        book.state = after
+        for event in change.events:
+            if (posted := book.write(event)) is not None:
+                self._homes[posted] = after.id
+            if isinstance(event, MessageDeleted):
+                self._blank(book, event.message_id)
+        if isinstance(after, Channel) and after.deleted:
+            self._names.pop(after.name, None)
+        while self._events_max is not None and len(book.events) > self._events_max:
+            if (gone := book.forget_oldest()) is not None:
+                del self._homes[gone]
+
+    async def load(self, conversation: ConversationId) -> Conversation | None:
+        book = self._books.get(conversation)
+        return None if book is None else book.state
+
+    async def after(self, conversation: ConversationId, seq: int, limit: int) -> Sequence[Logged]:
+        book = self._books.get(conversation)
+        if book is None or not book.events:
+            return ()
+        start = max(0, seq + 1 - book.events[0].seq)
+        return tuple(book.as_now(event) for event in book.events[start : start + limit])
+
+    async def messages(
+        self, conversation: ConversationId, *, before: int | None, after: int | None, limit: int
+    ) -> Sequence[Message]:
+        book = self._books.get(conversation)
+        if book is None:
+            return ()
+        messages = tuple(book.messages.values())
+        if after is not None and before is None:
+            start = bisect_right(book.seqs, after)
+            return messages[start : start + limit]
+        end = len(messages) if before is None else bisect_left(book.seqs, before)
+        return messages[max(0, end - limit) : end]
+
+    async def message(self, message: MessageId) -> Message | None:
+        home = self._homes.get(message)
+        return None if home is None else self._books[home].messages[message]
+
+    async def posted(
+        self, conversation: ConversationId, pairs: Sequence[tuple[PersonId, str]]
+    ) -> Mapping[tuple[PersonId, str], Message]:
+        book = self._books.get(conversation)
+        if book is None:
+            return {}
+        return {pair: book.messages[book.posted[pair]] for pair in pairs if pair in book.posted}
+
+    def forget(self, conversation: ConversationId) -> None:
+        """Drop the conversation, its events and its messages."""
+        book = self._books.pop(conversation, None)
+        for message in book.messages if book is not None else ():
+            self._homes.pop(message, None)
+
+    def states(self) -> Sequence[Conversation]:
+        """Every conversation as it is now, by id."""
+        return [self._books[conversation].state for conversation in sorted(self._books)]
+
+    def _check(self, change: Change) -> None:
+        after = change.after
+        book = self._books.get(after.id)
+        if (None if book is None else book.state.head) != change.expected:
+            raise Stale(f"{after.id} is not at {change.expected}")
+        if book is None:
+            if isinstance(after, Channel) and after.name in self._names:
+                raise NameTaken(after.name)
+            return
+        taken = [
+            (event.message.by, event.message.client_id)
+            for event in change.events
+            if isinstance(event, MessagePosted)
+            and event.message.client_id is not None
+            and (event.message.by, event.message.client_id) in book.posted
+        ]
+        if taken:
+            raise ClientIdTaken(*taken)
+
+    def _blank(self, book: _Book, message: MessageId) -> None:
+        """Leave no text of a deleted message in its older events either."""
+        for index, event in enumerate(book.events):
+            if (isinstance(event, MessagePosted) and event.message.id == message) or (
+                isinstance(event, MessageEdited) and event.message_id == message
+            ):
+                book.events[index] = book.as_now(event)
+
+
+class MemoryStore(MemoryLog):
+    """``ports.Store`` in memory: what an embedder gets without configuration."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: dict[ConversationId, Session] = {}
+        self._blocks: dict[tuple[PersonId, PersonId], float] = {}
+        self._marks: dict[ConversationId, dict[PersonId, int]] = {}
+
+    async def live_rooms(self) -> Sequence[Room]:
+        return [state for state in self.states() if isinstance(state, Room) and state.is_live]
+
+    async def rooms_of(self, person: PersonId) -> Sequence[Room]:
+        rooms = [state for state in self.states() if isinstance(state, Room) and person in state.members]
+        rooms.sort(key=lambda room: (room.created_at, room.id), reverse=True)
+        return rooms[:ROOMS_LISTED_MAX]
+
+    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
+        channels = [state for state in self.states() if isinstance(state, Channel) and state.member(person)]
+        return sorted(channels, key=lambda channel: channel.name)
+
+    async def channel_named(self, name: str) -> Channel | None:
+        found = self._books.get(self._names.get(name, ""))
+        return found.state if found is not None and isinstance(found.state, Channel) else None
+
+    async def open_session(self, session: Session) -> None:
+        self.sessions.setdefault(session.id, session)
+
+    async def close_session(self, session: ConversationId, ended_at: float) -> None:
+        known = self.sessions.get(session)
+        if known is not None and known.ended_at is None:
+            self.sessions[session] = attrs.evolve(known, ended_at=ended_at)
+
+    async def close_open_sessions(self, ended_at: float) -> int:
+        open_ones = [session.id for session in self.sessions.values() if session.ended_at is None]
+        for session in open_ones:
+            await self.close_session(session, ended_at)
+        return len(open_ones)
+
+    async def block(self, by: PersonId, person: PersonId, at: float) -> None:
+        self._blocks.setdefault((by, person), at)
+
+    async def unblock(self, by: PersonId, person: PersonId) -> None:
+        self._blocks.pop((by, person), None)
+
+    async def blocked_with(self, person: PersonId) -> frozenset[PersonId]:
+        pairs = self._blocks
+        return frozenset(other if one == person else one for one, other in pairs if person in (one, other))
+
+    async def mark_read(self, conversation: ConversationId, person: PersonId, seq: int) -> bool:
+        marks = self._marks.setdefault(conversation, {})
+        if marks.get(person, 0) >= seq:
+            return False
+        marks[person] = seq
+        return True
+
+    async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
+        return dict(self._marks.get(conversation, {}))
+
+    async def check(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+class InProcessBackplane(MemoryLog):
+    """``ports.Backplane`` for the nodes of one process: hints are handed on at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(events_max=EPHEMERAL_EVENTS_MAX)
+        self._clock = clock
+        self._hints: list[Hint] = []
+
+    async def append(self, change: Change) -> None:
+        await super().append(change)
+        room = change.after
+        if isinstance(room, Room) and room.state is RoomState.ENDED:
+            self._clock.call_at(self._clock.now() + EPHEMERAL_KEPT_S, lambda: self.forget(room.id))
+
+    def publish(self, after: Conversation, events: Sequence[Logged]) -> None:
+        for hint in self._hints:
+            hint(after, events)
+
+    def listen(self, hint: Hint) -> Callable[[], None]:
+        self._hints.append(hint)
+        return lambda: self._hints.remove(hint)
+
+    async def close(self) -> None:
+        self._hints.clear()
