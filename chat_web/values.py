@@ -1,0 +1,252 @@
+"""How the text of a setting becomes a value: one small reader for each kind.
+
+Every reader takes the text and gives the value, or raises ``ValueError`` with the
+second half of a sentence that starts with the variable's name ("must be …").
+
+Kept out: which variable is of which kind (``settings.py``).
+"""
+
+import functools
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+SECRET_BYTES_MIN: Final = 32
+_SECRET_SYMBOLS_MIN: Final = 8  # different characters; "aaaa…" is long and worth nothing
+
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+_WHOLE: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.?", re.ASCII)
+_CHANNEL: Final = re.compile(r"[a-z0-9_-]{1,50}", re.ASCII)
+_USER: Final = re.compile(r"[A-Za-z0-9_.-]{3,32}", re.ASCII)
+
+# What examples, tutorials and templates print where a secret belongs (T-20).
+_PLACEHOLDERS: Final = re.compile(
+    r"change.?(me|this|it)|your.?(own.?|super.?|very.?|jwt.?)*(secret|key)|secret.?key|super.?secret"
+    r"|place.?holder|example|insecure|replace.?(me|this|with)|not.?so.?secret|password|^secret$",
+    re.IGNORECASE,
+)
+
+
+def quoted(text: str) -> str:
+    """A value as an error line shows it: on one line, and not too long."""
+    return ascii(text if len(text) <= 60 else text[:57] + "...")
+
+
+def anything(text: str) -> str:
+    return text
+
+
+def number(low: float, high: float, *, above: bool = False, scale: float = 1.0) -> Callable[[str], float]:
+    """A number from ``low`` (or ``above`` it) to ``high``, fractions welcome, times ``scale``."""
+    bounds = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
+    words = f"must be a number {bounds}"
+
+    def read(text: str) -> float:
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(f"{words}, not {quoted(text)}")
+        value = float(text)
+        if not math.isfinite(value) or not low <= value <= high or (above and value == low):
+            raise ValueError(f"{words}, not {quoted(text)}")
+        return value * scale
+
+    return read
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {quoted(text)}")
+        return int(text)
+
+    return read
+
+
+def flag(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(f"must be true or false, not {quoted(text)}")
+
+
+def choice(*names: str, fold: Callable[[str], str] = str.lower) -> Callable[[str], str]:
+    """One of ``names``, in whatever case it was typed."""
+    by_fold = {fold(name): name for name in names}
+
+    def read(text: str) -> str:
+        try:
+            return by_fold[fold(text)]
+        except KeyError:
+            raise ValueError(f"must be one of {', '.join(names)}, not {quoted(text)}") from None
+
+    return read
+
+
+def host(text: str) -> str:
+    """An address or a name to listen on, without scheme and port."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if len(text) > 253 or not _HOST.fullmatch(text) or _NUMBER.fullmatch(text.replace(".", "")):
+            raise ValueError(f"must be an address or a host name alone, not {quoted(text)}") from None
+        return text
+
+
+def is_loopback(name: str) -> bool:
+    """Whether only this machine can reach ``name``; a host name other than localhost may mean anything."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.rstrip(".").lower() == "localhost"
+
+
+def optional_folder(text: str) -> Path | None:
+    return folder(text) if text else None
+
+
+def folder(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("must be a path")
+    return Path(text)
+
+
+def database(text: str) -> str:
+    """``memory://`` or ``sqlite:///path``: three slashes are relative, four absolute."""
+    if text == "memory://":
+        return text
+    scheme = text.partition(":")[0].lower()
+    if scheme in ("postgresql", "postgres"):
+        raise ValueError("PostgreSQL is not supported in this version; use SQLite")
+    if not text.startswith("sqlite:///"):
+        raise ValueError(f"must be sqlite:///path or memory://, not {quoted(_without_password(text))}")
+    path = text.removeprefix("sqlite:///")
+    if path == ":memory:":
+        raise ValueError("must be memory:// for a database that is gone at the end")
+    if not path.strip("/") or path.endswith("/") or not path.isprintable() or set(path) & set("?#"):
+        raise ValueError(f"must name a file, without ? and #, not {quoted(text)}")
+    return text
+
+
+def database_path(url: str) -> Path | None:
+    """The file behind ``url``; None where nothing is kept."""
+    return None if url == "memory://" else Path(url.removeprefix("sqlite:///"))
+
+
+def backplane(text: str) -> str:
+    if text:
+        raise ValueError("several nodes are not supported in this version; leave it empty")
+    return text
+
+
+def secret(text: str) -> str:
+    """A key that deserves the name. The error never shows it."""
+    if not text:
+        return text
+    if _PLACEHOLDERS.search(text):
+        raise ValueError("is a placeholder that everybody knows; make a key of your own")
+    if len(text.encode("utf-8", "surrogateescape")) < SECRET_BYTES_MIN:
+        raise ValueError(f"is shorter than {SECRET_BYTES_MIN} bytes")
+    if len(set(text)) < _SECRET_SYMBOLS_MIN:
+        raise ValueError("repeats a few characters; make a random key")
+    return text
+
+
+def _items(text: str) -> list[str]:
+    return list(dict.fromkeys(item for part in text.split(",") if (item := part.strip())))
+
+
+def secrets_or_files(text: str) -> tuple[str, ...]:
+    """Keys of before: secrets, or ``file:`` and the path of a PEM file."""
+    for item in _items(text):
+        if not item.startswith("file:"):
+            secret(item)
+        elif item == "file:":
+            raise ValueError("has a file: without a path")
+    return tuple(_items(text))
+
+
+def channels(text: str) -> tuple[str, ...]:
+    for name in _items(text):
+        if not _CHANNEL.fullmatch(name):
+            raise ValueError(f"must be names of 1-50 characters of a-z 0-9 _ -, not {quoted(name)}")
+    return tuple(_items(text))
+
+
+def users(text: str) -> tuple[str, ...]:
+    for name in _items(text):
+        if not _USER.fullmatch(name):
+            raise ValueError(f"must be names of 3-32 characters of A-Z a-z 0-9 _ . -, not {quoted(name)}")
+    return tuple(_items(text))
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks. What would trust everybody is refused (T-26)."""
+    found = []
+    for item in _items(text):
+        try:
+            network = ipaddress.ip_network(item)
+        except ValueError:
+            raise ValueError(f"must be addresses or networks, not {quoted(item)}") from None
+        if network.prefixlen == 0:
+            raise ValueError(f"would trust every address with {quoted(item)}")
+        found.append(network)
+    return tuple(found)
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Exact origins, as a browser writes them: lower case, without the scheme's own port."""
+    return tuple(dict.fromkeys(origin(item) for item in _items(text)))
+
+
+@functools.lru_cache(maxsize=1024)  # it is also asked for the own origin at each request
+def origin(text: str) -> str:
+    if "*" in text:
+        raise ValueError("must be exact origins; * would let every site in")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(_not_an_origin(text)) from None
+    if not text.isascii() or not text.isprintable() or not _is_bare(text, parts):
+        raise ValueError(_not_an_origin(text))
+    name = parts.hostname or ""
+    if ":" in name:
+        name = f"[{name}]"
+    if port is None or port == {"http": 80, "https": 443}[parts.scheme]:
+        return f"{parts.scheme}://{name}"
+    return f"{parts.scheme}://{name}:{port}"
+
+
+def _is_bare(text: str, parts: SplitResult) -> bool:
+    """Whether there is a scheme, a host, perhaps a port, and not a character more."""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return False
+    if text.lower() != f"{parts.scheme}://{parts.netloc}".lower():
+        return False
+    if "@" in parts.netloc or parts.netloc.endswith(":"):
+        return False
+    if ":" in parts.hostname:
+        try:
+            ipaddress.IPv6Address(parts.hostname)
+        except ValueError:
+            return False
+        return True
+    return _HOST.fullmatch(parts.hostname) is not None
+
+
+def _not_an_origin(text: str) -> str:
+    return f"must be exact origins, scheme://host or scheme://host:port, not {quoted(text)}"
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^@/]*@", "//…@", url)
