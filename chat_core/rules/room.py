@@ -98,6 +98,7 @@ def evolve(room: Room, event: Logged) -> Room:
         reason=event.reason,
         ended_at=event.at if event.state is ENDED else None,
         answers=_answers(room, event),
+        kept_before=room.kept_before or isinstance(event, RoomKept),
     )
 
 

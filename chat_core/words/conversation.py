@@ -103,7 +103,10 @@ class Conversation:
 
 @attrs.frozen(kw_only=True)
 class Room(Conversation):
-    """A conversation with a lifecycle. ``lobby`` is empty for a room that was made by hand."""
+    """A conversation with a lifecycle. ``lobby`` is empty for a room that was made by hand.
+
+    ``kept_before``: it was kept once, so that it is its members' own for good.
+    """
 
     rules: RoomRules
     lobby: LobbyName = ""
@@ -113,11 +116,17 @@ class Room(Conversation):
     reason: EndReason | None = None
     ended_at: float | None = None
     answers: Mapping[PersonId, Answer] = attrs.field(factory=dict)
+    kept_before: bool = False
 
     @property
     def is_live(self) -> bool:
-        """True until the room is kept or ended: it takes its members' place in the lobby."""
+        """True while the room is neither kept nor ended: something may fall due."""
         return self.outcome is None
+
+    @property
+    def holds_place(self) -> bool:
+        """True while the room takes its members' place in the lobby that made it."""
+        return self.is_live and not self.kept_before and self.lobby != ""
 
     def waiting_for(self) -> int:
         """How many of the present members have not said keep."""
