@@ -1,0 +1,125 @@
+"""The naive chat server: what a FastAPI tutorial makes of the two product documents.
+
+One `ConnectionManager` keeps everything in memory: strangers in pairs at `/ws/{user_id}`, and one
+channel per name at `/api/ws/{username}`. A message is parsed, made into JSON once (already kinder than
+`send_json` for each receiver) and sent with one `await` after another. Passwords, tokens and profiles
+are left out: they cost nothing per message. It exists to be measured, not to be used.
+
+    python -m benchmarks.naive PORT
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import uvicorn
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+
+class ConnectionManager:
+    """Everything that the server knows, as the product documents name it."""
+
+    def __init__(self) -> None:
+        self.active_connections: dict[str, WebSocket] = {}
+        self.waiting_users: set[str] = set()
+        self.chat_pairs: dict[str, str] = {}
+        self.channels: dict[str, dict[str, WebSocket]] = {}
+        self.messages: dict[str, list[dict[str, Any]]] = {}
+
+    # strangers, one to one
+
+    async def connect(self, user_id: str, websocket: WebSocket) -> None:
+        """Accept a stranger and pair it with one who waits."""
+        await websocket.accept()
+        self.active_connections[user_id] = websocket
+        self.waiting_users.add(user_id)
+        await self.pair_users()
+
+    async def disconnect(self, user_id: str) -> None:
+        """Forget a stranger; the partner is told and waits again."""
+        self.active_connections.pop(user_id, None)
+        self.waiting_users.discard(user_id)
+        partner = self.chat_pairs.pop(user_id, None)
+        if partner is not None:
+            self.chat_pairs.pop(partner, None)
+            if partner in self.active_connections:
+                await self.tell(partner, {"type": "system", "message": "Your partner has left the chat"})
+                self.waiting_users.add(partner)
+                await self.pair_users()
+
+    async def pair_users(self) -> None:
+        """Pair those who wait, two by two."""
+        while len(self.waiting_users) >= 2:
+            one, other = self.waiting_users.pop(), self.waiting_users.pop()
+            self.chat_pairs[one], self.chat_pairs[other] = other, one
+            for user_id in (one, other):
+                await self.tell(user_id, {"type": "system", "message": "You are paired with a stranger"})
+
+    async def tell(self, user_id: str, frame: dict[str, Any]) -> None:
+        await self.active_connections[user_id].send_text(json.dumps(frame))
+
+    # channels
+
+    async def join(self, username: str, channel: str, websocket: WebSocket) -> None:
+        """Accept a user, subscribe it to a channel and send the history."""
+        await websocket.accept()
+        self.channels.setdefault(channel, {})[username] = websocket
+        messages = self.messages.setdefault(channel, [])[-50:]
+        await websocket.send_text(json.dumps({"type": "history", "channel": channel, "messages": messages}))
+
+    def leave(self, username: str) -> None:
+        for members in self.channels.values():
+            members.pop(username, None)
+
+    async def broadcast(self, channel: str, frame: dict[str, Any]) -> None:
+        """Send to every subscriber of the channel, the sender included."""
+        text = json.dumps(frame)
+        for ws in list(self.channels[channel].values()):
+            await ws.send_text(text)
+
+
+app = FastAPI()
+manager = ConnectionManager()
+
+
+@app.websocket("/ws/{user_id}")
+async def pair_chat(websocket: WebSocket, user_id: str) -> None:
+    await manager.connect(user_id, websocket)
+    try:
+        while True:
+            data = json.loads(await websocket.receive_text())
+            partner = manager.chat_pairs.get(user_id)
+            if partner is not None:
+                await manager.tell(partner, {"type": "message", "message": data["message"]})
+    except WebSocketDisconnect:
+        await manager.disconnect(user_id)
+
+
+@app.websocket("/api/ws/{username}")
+async def channel_chat(websocket: WebSocket, username: str, channel: str = "general") -> None:
+    await manager.join(username, channel, websocket)
+    try:
+        while True:
+            data = json.loads(await websocket.receive_text())
+            to, content = data["channel"], data["content"]
+            if username not in manager.channels.get(to, ()) or not 1 <= len(content) <= 1000:
+                await websocket.send_text(json.dumps({"type": "error", "message": "refused"}))
+                continue
+            message = {
+                "type": "message",
+                "id": str(uuid4()),
+                "channel": to,
+                "user": username,
+                "content": content,
+                "timestamp": datetime.now(UTC).isoformat(),
+            }
+            manager.messages[to].append(message)
+            await manager.broadcast(to, message)
+    except WebSocketDisconnect:
+        manager.leave(username)
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", backlog=4096)
