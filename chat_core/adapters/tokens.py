@@ -1,0 +1,236 @@
+"""Access tokens: JWT that this server signed, and nothing else that looks like one.
+
+A ring holds the keys; the first signs, all verify, each with the one algorithm it was
+made for. What a token says about its own verification (``alg``, ``jku``, ``x5u``,
+``jwk``) is never followed: the key comes from the ring by ``kid`` alone (T-21). Time is
+an argument, never the library's clock.
+
+Kept out: refresh tokens (opaque, in the store), whether a session still lives (its
+``sid`` is asked elsewhere), and where key files are (the caller reads them).
+"""
+
+import hashlib
+import hmac
+import math
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from chat_core.words.errors import Refused
+from chat_core.words.person import PersonKind
+
+__all__ = ["BadToken", "Claims", "Key", "TokenExpired", "TokenInvalid", "Tokens"]
+
+Algorithm: TypeAlias = Literal["HS256", "EdDSA"]
+
+ISSUER: Final = "parley"
+AUDIENCE: Final = "parley"
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the type of a token, not one
+TOKEN_BYTES_MAX: Final = 8 * 1024
+LEEWAY_S: Final = 5.0
+SECRET_BYTES_MIN: Final = 32
+USER_TOKEN_S: Final = 30 * 60.0
+GUEST_TOKEN_S: Final = 24 * 3600.0
+
+_TIME_MAX: Final = 2.0**53
+_TEXTS: Final = ("sub", "name", "sid", "jti")
+_REQUIRED: Final = ["sub", "name", "kind", "sid", "iat", "exp", "jti", "iss", "aud"]
+
+
+class BadToken(Refused):
+    """A token that opens nothing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unauthenticated", message)
+
+
+class TokenExpired(BadToken):
+    """It was good once: fetch a new one."""
+
+
+class TokenInvalid(BadToken):
+    """It was never good, or is no longer known. The message does not tell which."""
+
+
+@attrs.frozen(kw_only=True)
+class Key:
+    """One key of the ring, bound to its algorithm. ``signing`` is None in one that only verifies."""
+
+    kid: str
+    algorithm: Algorithm
+    verifying: bytes | Ed25519PublicKey = attrs.field(repr=False)
+    signing: bytes | Ed25519PrivateKey | None = attrs.field(default=None, repr=False)
+    accepted_until: float | None = None
+    """When it stops to verify; None: never. For keys of before."""
+
+    @classmethod
+    def from_secret(cls, secret: bytes, *, accepted_until: float | None = None) -> "Key":
+        """A key for HS256. Raises ``ValueError`` below 32 bytes."""
+        if len(secret) < SECRET_BYTES_MIN:
+            raise ValueError(f"a secret needs at least {SECRET_BYTES_MIN} bytes")
+        kid = hmac.digest(secret, b"parley kid", "sha256").hex()[:16]
+        return cls(
+            kid=kid, algorithm="HS256", verifying=secret, signing=secret, accepted_until=accepted_until
+        )
+
+    @classmethod
+    def from_pem(cls, pem: bytes, *, accepted_until: float | None = None) -> "Key":
+        """A key for EdDSA, from an unencrypted private or a public Ed25519 PEM. Raises ``ValueError``."""
+        signing, verifying = _ed25519(pem)
+        raw = verifying.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        kid = hashlib.sha256(raw).hexdigest()[:16]
+        return cls(
+            kid=kid, algorithm="EdDSA", verifying=verifying, signing=signing, accepted_until=accepted_until
+        )
+
+
+def _ed25519(pem: bytes) -> tuple[Ed25519PrivateKey | None, Ed25519PublicKey]:
+    try:
+        private = b"PRIVATE KEY" in pem
+        loaded: object = (
+            serialization.load_pem_private_key(pem, password=None)
+            if private
+            else serialization.load_pem_public_key(pem)
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("no PEM of an unencrypted Ed25519 key") from None
+    match loaded:
+        case Ed25519PrivateKey():
+            return loaded, loaded.public_key()
+        case Ed25519PublicKey():
+            return None, loaded
+        case _:
+            raise ValueError("a key of another kind than Ed25519")
+
+
+@attrs.frozen(kw_only=True)
+class Claims:
+    """What a good token says. Times are seconds since 1970."""
+
+    person_id: str
+    name: str
+    kind: PersonKind
+    sid: str
+    jti: str
+    issued_at: float
+    expires_at: float
+
+
+class Tokens:
+    """Signs and verifies access tokens. Holds no state but its keys."""
+
+    def __init__(
+        self,
+        ring: Iterable[Key],
+        *,
+        user_token_s: float = USER_TOKEN_S,
+        guest_token_s: float = GUEST_TOKEN_S,
+    ) -> None:
+        """The first key of ``ring`` signs; without one that can, this raises ``ValueError``."""
+        keys = tuple(ring)
+        if not keys or keys[0].signing is None:
+            raise ValueError("the first key must be one that signs")
+        self._signer = keys[0]
+        self._ring: Mapping[str, Key] = {key.kid: key for key in reversed(keys)}
+        self._lifetimes_s = {PersonKind.USER: user_token_s, PersonKind.GUEST: guest_token_s}
+
+    def lifetime_s(self, kind: PersonKind) -> float:
+        """How long a token of this kind of person holds: the ``expires_in`` of an answer."""
+        return self._lifetimes_s[kind]
+
+    def issue_access(self, person_id: str, name: str, kind: PersonKind, sid: str, now: float) -> str:
+        """A signed token that holds from ``now`` on. Whole seconds, where the lifetime is whole."""
+        issued_at = math.floor(now)
+        lifetime_s = self._lifetimes_s[kind]
+        claims = {
+            "sub": person_id,
+            "name": name,
+            "kind": kind.value,
+            "sid": sid,
+            "iat": issued_at,
+            "exp": issued_at + int(lifetime_s) if lifetime_s == int(lifetime_s) else now + lifetime_s,
+            "jti": secrets.token_hex(16),
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+        }
+        key = self._signer
+        if key.signing is None:
+            raise ValueError("the first key must be one that signs")
+        headers = {"typ": TOKEN_TYPE, "kid": key.kid}
+        return jwt.encode(claims, key.signing, algorithm=key.algorithm, headers=headers)
+
+    def verify(self, token: str, now: float) -> Claims:
+        """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""
+        if len(token) > TOKEN_BYTES_MAX or not token.isascii() or token.count(".") != 2:
+            raise _invalid()
+        try:
+            key = self._key(jwt.get_unverified_header(token), now)
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key.verifying,
+                algorithms=[key.algorithm],
+                issuer=ISSUER,
+                audience=AUDIENCE,
+                options={
+                    "require": _REQUIRED,
+                    "strict_aud": True,
+                    "verify_exp": False,  # the library asks its own clock
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise _invalid() from None
+        return _checked(claims, now)
+
+    def _key(self, header: Mapping[str, Any], now: float) -> Key:
+        kid = header.get("kid")
+        if header.get("typ") != TOKEN_TYPE or not isinstance(kid, str):
+            raise _invalid()
+        key = self._ring.get(kid)
+        if key is None or header.get("alg") != key.algorithm:
+            raise _invalid()
+        if key.accepted_until is not None and now >= key.accepted_until:
+            raise _invalid()
+        return key
+
+
+def _checked(claims: Mapping[str, Any], now: float) -> Claims:
+    """Types and times of what was signed. The last look is at the clock, so that expired means once good."""
+    texts = [claims[name] for name in _TEXTS]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise _invalid()
+    if claims["kind"] not in ("user", "guest") or claims["iss"] != ISSUER:
+        raise _invalid()
+    issued_at, expires_at = _time(claims["iat"]), _time(claims["exp"])
+    starts_at = max(issued_at, _time(claims.get("nbf", issued_at)))
+    if starts_at > now + LEEWAY_S or expires_at <= issued_at:
+        raise _invalid()
+    if now >= expires_at + LEEWAY_S:
+        raise TokenExpired("The access token has expired.")
+    return Claims(
+        person_id=claims["sub"],
+        name=claims["name"],
+        kind=PersonKind(claims["kind"]),
+        sid=claims["sid"],
+        jti=claims["jti"],
+        issued_at=issued_at,
+        expires_at=expires_at,
+    )
+
+
+def _time(value: object) -> float:
+    """A finite number of seconds since 1970; no bool, no text, nothing that overflows."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _TIME_MAX:
+        raise _invalid()
+    return float(value)
+
+
+def _invalid() -> TokenInvalid:
+    return TokenInvalid("The access token does not hold.")
