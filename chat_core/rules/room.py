@@ -72,6 +72,8 @@ def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now:
     for event in due:
         room = evolve(room, event)
     if isinstance(command, Close):
+        if by is not None:
+            raise InvariantBroken("Close asked by a person")
         return due + (() if room.state is ENDED else (_ended(room, command.reason, now),))
     if by is None or room.member(by) is None:
         raise Refused("unknown_room", "There is no such room for you.")
@@ -107,7 +109,9 @@ def opening(room: Room, *, now: float) -> tuple[Logged, ...]:
     return () if room.rules.countdown_s is None else (_started(room, None, now),)
 
 
-def _asked(room: Room, command: RoomCommand, by: PersonId, now: float) -> tuple[Logged, ...]:
+def _asked(
+    room: Room, command: Start | Keep | Decline | End | Leave, by: PersonId, now: float
+) -> tuple[Logged, ...]:
     match command:
         case Start():
             return _start(room, by, now)
@@ -121,8 +125,6 @@ def _asked(room: Room, command: RoomCommand, by: PersonId, now: float) -> tuple[
             return (_ended(room, EndReason.ENDED_BY_MEMBER, now, by=by),)
         case Leave():
             return _leave(room, command, by, now)
-        case Close() | Tick():  # decided above, nobody asks for them
-            raise InvariantBroken(f"{type(command).__name__} asked by a person")
         case _:
             assert_never(command)
 
