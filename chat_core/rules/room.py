@@ -161,7 +161,7 @@ def _keep(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
     after = evolve(room, asked)
     if after.waiting_for():
         return (asked,)
-    return asked, _fact(RoomKept, after, now, by=by, outcome=RoomOutcome.KEPT)
+    return asked, _kept(after, by, now)
 
 
 def _decline(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
@@ -186,9 +186,15 @@ def _leave(room: Room, command: Leave, by: PersonId, now: float) -> tuple[Logged
         reason=LeaveReason.DISCONNECTED if command.disconnected else LeaveReason.LEFT,
     )
     after = evolve(room, left)
-    if sum(1 for _ in after.present()) >= MEMBERS_MIN:
-        return (left,)
-    return left, _ended(after, EndReason.MEMBER_LEFT, now, by=by)
+    if sum(1 for _ in after.present()) < MEMBERS_MIN:
+        return left, _ended(after, EndReason.MEMBER_LEFT, now, by=by)
+    if after.state in (COUNTDOWN, NOTIFICATION) and not after.waiting_for():
+        return left, _kept(after, by, now)  # the one who left was the last whose answer was missing
+    return (left,)
+
+
+def _kept(room: Room, by: PersonId, now: float) -> RoomEvent:
+    return _fact(RoomKept, room, now, by=by, outcome=RoomOutcome.KEPT)
 
 
 def _ended(room: Room, reason: EndReason, now: float, *, by: PersonId | None = None) -> RoomEvent:
