@@ -85,6 +85,8 @@ def evolve(room: Room, event: Logged) -> Room:
     if event.seq != room.head + 1:
         raise InvariantBroken(f"seq {event.seq} after {room.head} in {room.id}")
     if isinstance(event, MemberLeft):
+        if event.member not in room.members:
+            raise InvariantBroken(f"a stranger leaves {room.id}")
         gone = attrs.evolve(room.members[event.member], left=True)
         return attrs.evolve(room, head=event.seq, members={**room.members, event.member: gone})
     if not isinstance(event, RoomEvent):
@@ -203,7 +205,9 @@ def _ended(room: Room, reason: EndReason, now: float, *, by: PersonId | None = N
 
 def _fact(kind: type[_R], room: Room, now: float, **values: object) -> _R:
     """The next event of the room, in the state where the table says that it leads."""
-    state = TRANSITIONS[room.state][kind]
+    state = TRANSITIONS[room.state].get(kind)
+    if state is None:
+        raise InvariantBroken(f"{kind.__name__} in {room.state} of {room.id}")
     return kind(conversation=room.id, seq=room.head + 1, at=now, state=state, **values)  # type: ignore[arg-type]
 
 
