@@ -10,7 +10,7 @@ only says when it wants to be looked at again (``Room.deadline``), and ``Tick``
 is an ordinary command that does nothing when nothing is due.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar, assert_never
 
 import attrs
@@ -69,8 +69,7 @@ def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now:
     due = _due(room, now)
     if isinstance(command, Tick):
         return due
-    for event in due:
-        room = evolve(room, event)
+    room = fold(room, due)
     if isinstance(command, Close):
         if by is not None:
             raise InvariantBroken("Close asked by a person")
@@ -104,6 +103,13 @@ def evolve(room: Room, event: Logged) -> Room:
         answers=_answers(room, event),
         kept_before=room.kept_before or isinstance(event, RoomKept),
     )
+
+
+def fold(room: Room, events: Iterable[Logged]) -> Room:
+    """The room after all the events, in their order."""
+    for event in events:
+        room = evolve(room, event)
+    return room
 
 
 def opening(room: Room, *, now: float) -> tuple[Logged, ...]:

@@ -32,6 +32,7 @@ INTEREST_LENGTH_MAX: Final = 40  # code points
 
 # People and connections
 CONNECTIONS_PER_PERSON_MAX: Final = 10
+VISITORS_MAX: Final = 100_000  # people who asked without a connection, before idle ones are forgotten
 TOPICS_PER_CONNECTION_MAX: Final = 200
 OUTBOX_BYTES_MAX: Final = 256 * 1024
 BLOCKS_PER_PERSON_MAX: Final = 10_000

@@ -1,0 +1,123 @@
+"""Composition: builds a ``Chat`` from a ``Config``. The one place that knows both engine and adapters."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from chat_core.adapters.clock import Ids, SystemClock
+from chat_core.adapters.memory import InProcessBackplane, MemoryStore
+from chat_core.engine.chat import Chat, Limits
+from chat_core.ports import Backplane, Clock, Policy, Store
+from chat_core.rules.lobby import LobbyRules, Matcher
+from chat_core.rules.matching import MATCHERS, first_come
+from chat_core.rules.rate import Rate
+from chat_core.words.conversation import Retention, RoomRules
+
+ANONYMOUS: Final = "anonymous"
+TIMED: Final = "timed"
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """What an embedder may choose. Times in seconds.
+
+    ``database``: None keeps everything in memory, a path is an SQLite file.
+    ``matcher`` names the timed lobby's matcher, or is one. ``rate_limits=False``
+    lifts the limits of rate, not those of size and memory.
+    """
+
+    database: Path | None = None
+    is_durable: bool = True
+    default_channels: tuple[str, ...] = ()
+    countdown_s: float = 300.0
+    notification_s: float = 30.0
+    resume_s: float = 10.0
+    rematch_after_s: float = 5.0
+    matcher: str | Matcher = "first_come"
+    guests_may_post: bool = False
+    messages_per_second: float = 2.0
+    messages_burst: float = 20.0
+    searches_per_minute: float = 30.0
+    searches_burst: float = 10.0
+    rate_limits: bool = True
+    flush_s: float = 0.003
+    policy: Policy | None = None
+
+
+async def open_chat(
+    config: Config | None = None,
+    *,
+    clock: Clock | None = None,
+    store: Store | None = None,
+    backplane: Backplane | None = None,
+    chance: random.Random | None = None,
+) -> Chat:
+    """A running chat. Call ``await chat.stop()`` when it is no longer needed.
+
+    Without arguments: in memory, with the system's clock. ``store`` goes before
+    ``config.database``. Raises ``Unavailable`` when the store does not answer.
+    """
+    config = config or Config()
+    clock = clock or SystemClock()
+    chance = chance or random.SystemRandom()
+    if store is None:
+        store = MemoryStore() if config.database is None else await _sqlite(config.database, config)
+    chat = Chat(
+        clock=clock,
+        store=store,
+        backplane=backplane or InProcessBackplane(clock),
+        chance=chance,
+        new_id=Ids(clock.now, chance),
+        lobbies=lobbies(config),
+        matchers=_matchers(config),
+        limits=_limits(config),
+        resume_s=config.resume_s,
+        flush_s=config.flush_s,
+        guests_may_post=config.guests_may_post,
+        policy=config.policy,
+    )
+    await chat.start()
+    for name in config.default_channels:
+        await chat.channels.ensure(name)
+    return chat
+
+
+def lobbies(config: Config) -> tuple[LobbyRules, LobbyRules]:
+    """The two lobbies that come built in."""
+    return (
+        LobbyRules(
+            name=ANONYMOUS,
+            retention=Retention.NONE,
+            room=RoomRules(countdown_s=None, notification_s=config.notification_s),
+            rematch_after_s=config.rematch_after_s,
+        ),
+        LobbyRules(
+            name=TIMED,
+            retention=Retention.STORED,
+            room=RoomRules(countdown_s=config.countdown_s, notification_s=config.notification_s),
+            rematch_after_s=config.rematch_after_s,
+        ),
+    )
+
+
+def _matchers(config: Config) -> Mapping[str, Matcher]:
+    timed = MATCHERS[config.matcher] if isinstance(config.matcher, str) else config.matcher
+    return {ANONYMOUS: first_come, TIMED: timed}
+
+
+def _limits(config: Config) -> Limits:
+    if not config.rate_limits:
+        return Limits(messages=None, searches=None)
+    return Limits(
+        messages=Rate(per_second=config.messages_per_second, burst=config.messages_burst),
+        searches=Rate(per_second=config.searches_per_minute / 60, burst=config.searches_burst),
+    )
+
+
+async def _sqlite(path: Path, config: Config) -> Store:
+    from chat_core.adapters.sql.sqlite import open_sqlite  # a driver comes in only where it is used
+
+    return await open_sqlite(path, durability="full" if config.is_durable else "relaxed")

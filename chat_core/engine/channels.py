@@ -1,0 +1,108 @@
+"""Channels by name: making one, and finding the conversation that a name means."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.receipts import Receipt, Reply
+from chat_core.ports import Clock, NameTaken, Store
+from chat_core.rules import channel as channel_rules
+from chat_core.words.commands import CreateChannel, DeleteChannel, JoinChannel, LeaveChannel
+from chat_core.words.conversation import Channel, Retention
+from chat_core.words.errors import ChatError, Refused
+from chat_core.words.ids import ConversationId
+from chat_core.words.person import Person, PersonKind
+
+NAMES_KNOWN_MAX: Final = 10_000
+
+
+class Channels:
+    """The names of channels. A name is looked up in the store once, then remembered."""
+
+    def __init__(
+        self, clock: Clock, store: Store, conversations: Conversations, new_id: Callable[[], str]
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._conversations = conversations
+        self._new_id = new_id
+        self._ids: OrderedDict[str, ConversationId] = OrderedDict()
+
+    async def ensure(self, name: str) -> Channel:
+        """The channel of this name, made without an owner when it is missing."""
+        channel = await self.named(name)
+        if channel is not None:
+            return channel
+        try:
+            return await self._open(CreateChannel(name=name), None)
+        except NameTaken:  # another node was faster
+            channel = await self.named(name)
+            if channel is None:
+                raise
+            return channel
+
+    async def named(self, name: str) -> Channel | None:
+        """The channel of this name as it is now, None where there is none."""
+        known = self._ids.get(name)
+        if known is None:
+            channel = await self._store.channel_named(name)
+            if channel is None:
+                return None
+            self._remember(channel)
+            known = channel.id
+        state = await self._conversations.state(known)
+        return state if isinstance(state, Channel) and not state.deleted else None
+
+    async def create(self, command: CreateChannel, by: Person, reply: Reply) -> None:
+        """Make a channel that ``by`` owns."""
+        try:
+            if by.kind is PersonKind.GUEST:
+                raise Refused("guests_may_not", "Guests cannot make channels. Sign in first.")
+            channel = await self._open(command, by)
+        except NameTaken:
+            reply(Refused("channel_exists", "There is a channel of this name already."))
+        except ChatError as error:
+            reply(error)
+        else:
+            reply(Receipt(conversation=channel, durable=self._store.durable))
+
+    async def ask(
+        self, command: JoinChannel | LeaveChannel | DeleteChannel, by: Person, reply: Reply
+    ) -> None:
+        """Hand the command to the conversation that its name means."""
+        try:
+            channel = await self.named(command.name)
+            if channel is None:
+                raise channel_rules.unknown()
+        except ChatError as error:
+            reply(error)
+        else:
+            self._conversations.ask(channel.id, command, by, reply)
+
+    def forget(self, channel: Channel) -> None:
+        """The channel was deleted: its name is free again."""
+        self._ids.pop(channel.name, None)
+
+    async def _open(self, command: CreateChannel, by: Person | None) -> Channel:
+        channel_rules.check(command)
+        now = self._clock.now()
+        channel = Channel(
+            id=self._new_id(),
+            epoch=self._new_id(),
+            retention=Retention.STORED,
+            created_at=now,
+            name=command.name,
+            description=command.description,
+            private=command.private,
+            owner=None if by is None else by.id,
+        )
+        opening = channel_rules.opening(channel, by=by, now=now)
+        opened = await self._conversations.open(channel, opening)
+        self._remember(channel)
+        return opened if isinstance(opened, Channel) else channel
+
+    def _remember(self, channel: Channel) -> None:
+        self._ids[channel.name] = channel.id
+        while len(self._ids) > NAMES_KNOWN_MAX:
+            self._ids.popitem(last=False)

@@ -1,0 +1,568 @@
+"""The chat: commands and questions go in here. Built by ``chat_core.compose``.
+
+It puts people, lobbies, conversations, the hub and the alarms together, and
+holds what none of them owns: who may read, what a fact entails, start and stop.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from random import Random
+from typing import Any, TypeVar, assert_never
+
+import attrs
+
+from chat_core.engine.alarms import Alarms
+from chat_core.engine.channels import Channels
+from chat_core.engine.connection import Connection, Sink
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.hub import Encoder, Hub
+from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.people import Attendee, People
+from chat_core.engine.receipts import Done, Position, Reply, Result, Standing
+from chat_core.engine.seat import Seat
+from chat_core.engine.sessions import Sessions
+from chat_core.engine.tasks import Tasks
+from chat_core.ports import Backplane, Clock, Policy, Store
+from chat_core.rules import log as log_rules
+from chat_core.rules.lobby import LobbyRules, Matcher
+from chat_core.rules.notices import notices
+from chat_core.rules.rate import Rate
+from chat_core.words import commands as c
+from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Room, RoomState
+from chat_core.words.errors import ChatError, Refused, Unavailable
+from chat_core.words.events import Logged, PersonTyped, PresenceChanged, PresenceStatus, ReadMarked
+from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.words.limits import EPHEMERAL_KEPT_S, HEAL_S, HISTORY_PAGE_MAX, RECOVERY_EVENTS_MAX, RETRY_S
+from chat_core.words.message import Message
+from chat_core.words.person import Card, Person
+
+F = TypeVar("F")
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How fast one person may ask; None: as fast as wanted."""
+
+    messages: Rate | None
+    searches: Rate | None
+
+
+class Chat:
+    """One node of Parley. ``start`` before the first connection, ``stop`` after the last."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        backplane: Backplane,
+        chance: Random,
+        new_id: Callable[[], str],
+        lobbies: Sequence[LobbyRules],
+        matchers: Mapping[LobbyName, Matcher],
+        limits: Limits,
+        resume_s: float,
+        flush_s: float,
+        guests_may_post: bool,
+        policy: Policy | None = None,
+    ) -> None:
+        self.clock = clock
+        self.store = store
+        self.new_id = new_id
+        self.tasks = Tasks()
+        self.alarms = Alarms(clock)
+        self.hub = Hub(flush_s=flush_s, spawn=self.tasks.spawn, read_after=self._read_after)
+        self._backplane = backplane
+        self._policy = policy
+        self._guests_may_post = guests_may_post
+        self.people = People(
+            clock=clock,
+            alarms=self.alarms,
+            resume_s=resume_s,
+            messages=limits.messages,
+            searches=limits.searches,
+            gone=self._gone,
+        )
+        self.conversations = Conversations(
+            clock=clock,
+            store=store,
+            backplane=backplane,
+            hub=self.hub,
+            tasks=self.tasks,
+            new_id=new_id,
+            guests_may_post=guests_may_post,
+            consequences=self._consequences,
+        )
+        self.lobbies = Lobbies(
+            rules=lobbies,
+            matchers=matchers,
+            clock=clock,
+            chance=chance,
+            new_id=new_id,
+            store=store,
+            conversations=self.conversations,
+            people=self.people,
+            alarms=self.alarms,
+            tasks=self.tasks,
+        )
+        self.channels = Channels(clock, store, self.conversations, new_id)
+        self._sessions = Sessions(store, self.alarms, clock, self.tasks)
+        self._end_listening = backplane.listen(self.hub.tell)
+
+    # Life
+
+    async def start(self) -> None:
+        """Take up rooms from before, and do what fell due meanwhile. Raises ``Unavailable``."""
+        await self.store.close_open_sessions(self.clock.now())
+        for room in await self.store.live_rooms():
+            self.conversations.adopt(room)
+            self.lobbies.restored(room)
+            self._set_alarm(room)
+        self._compare_heads()
+
+    async def stop(self) -> None:
+        """Finish what was begun, deliver what was told, let go of the store. Pairs nobody any more."""
+        self.lobbies.stop()
+        self.alarms.stop()
+        await self.tasks.finished()
+        self.hub.stop()
+        self._end_listening()
+        await self._sessions.finish()
+        await self._backplane.close()
+        await self.store.close()
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way: for tests and simulations."""
+        while True:
+            await self.tasks.finished()
+            await asyncio.sleep(0)
+            if not self.tasks and not self.hub.is_flushing:
+                return
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.spawn(work)
+
+    # People and connections
+
+    def guest(self, display_name: str) -> Person:
+        """A new person without an account."""
+        person = self.new_id()
+        return Person(id=person, username=f"guest-{person[-12:]}", display_name=display_name)
+
+    def connect(self, person: Person) -> Seat:
+        """A connection for a program: ``async with chat.connect(ann) as a: …``."""
+        return Seat(self, person)
+
+    def attach(
+        self,
+        person: Person,
+        encoder: Encoder[F],
+        sink: Sink[F],
+        *,
+        may_return: bool = True,
+        autofollow: Callable[[Conversation], bool] | None = None,
+    ) -> Connection[F]:
+        """A connection for a carrier. Raises ``Disconnected`` (3504) above the limit a person.
+
+        ``may_return``: the person can prove later to be the same one, so that a
+        drop has its grace.
+        """
+        return Connection(
+            self, person=person, encoder=encoder, sink=sink, may_return=may_return, autofollow=autofollow
+        )
+
+    async def standing(self, person: Person) -> Standing:
+        """Where the person stands: open rooms, channels, and the line it waits in."""
+        attendee = self.people.get(person.id)
+        rooms = [room for room in await self.store.rooms_of(person.id) if room.state is not RoomState.ENDED]
+        for room_id in attendee.passing_rooms if attendee is not None else ():
+            room = await self.conversations.state(room_id)
+            if isinstance(room, Room) and room.state is not RoomState.ENDED:
+                rooms.append(room)
+        channels = await self.store.channels_of(person.id)
+        return Standing(rooms=tuple(rooms), channels=tuple(channels), waiting=self.lobbies.placed(person.id))
+
+    def heard_before(self, person: PersonId) -> Mapping[ConversationId, Position]:
+        """How far the person had heard its conversations when its last connection went."""
+        attendee = self.people.get(person)
+        return {} if attendee is None else dict(attendee.heard)
+
+    # Commands
+
+    async def do(self, person: Person, command: c.Command) -> Result:
+        """Ask, and wait for the result. Raises ``Refused`` or ``Unavailable``.
+
+        Cancelling the wait does not stop the command.
+        """
+        answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def reply(result: Result | ChatError) -> None:
+            if answered.done():
+                return
+            if isinstance(result, ChatError):
+                answered.set_exception(result)
+            else:
+                answered.set_result(result)
+
+        self.ask(person, command, reply)
+        return await answered
+
+    def ask(self, person: Person, command: c.Command, reply: Reply) -> None:
+        """Ask for something; ``reply`` is called exactly once. Never raises."""
+        try:
+            self._check_policy(person, command)
+            self._dispatch(person, command, reply)
+        except ChatError as error:
+            reply(error)
+
+    def _dispatch(self, person: Person, command: c.Command, reply: Reply) -> None:
+        match command:
+            case c.Post(conversation=conversation):
+                self.people.take_message(person)
+                self.conversations.ask(conversation, command, person, reply)
+            case c.Start() | c.Keep() | c.Decline() | c.End() | c.Leave():
+                self.conversations.ask(command.room, command, person, reply)
+            case c.Edit() | c.React():
+                self.people.take_message(person)
+                self.spawn(self._ask_about(command, person, reply))
+            case c.Delete() | c.Unreact():
+                self.spawn(self._ask_about(command, person, reply))
+            case c.Search():
+                self.people.take_search(person)
+                self.spawn(self.lobbies.search(command, person, reply))
+            case c.CancelSearch(lobby=lobby):
+                self.lobbies.cancel(lobby, person, reply)
+            case c.Skip():
+                self.people.take_search(person)
+                self.spawn(self._skip(command, person, reply))
+            case c.CreateChannel():
+                self.spawn(self.channels.create(command, person, reply))
+            case c.JoinChannel() | c.LeaveChannel() | c.DeleteChannel():
+                self.spawn(self.channels.ask(command, person, reply))
+            case c.MarkRead():
+                self.spawn(self._mark_read(command, person, reply))
+            case c.Type():
+                self._type(command, person, reply)
+            case c.Block() | c.Unblock():
+                self.spawn(self._block(command, person, reply))
+            case c.Close() | c.Tick():
+                raise Refused("not_yours", "Only the server can do that.")
+            case _:
+                assert_never(command)
+
+    # Questions
+
+    def peek(self, conversation: ConversationId) -> Conversation | None:
+        """The conversation as this node knows it, None when it is not loaded."""
+        return self.conversations.peek(conversation)
+
+    def may_read(self, person: PersonId, conversation: Conversation) -> bool:
+        """Members read; a public channel is read by anybody."""
+        if isinstance(conversation, Channel) and not conversation.private:
+            return not conversation.deleted
+        return conversation.member(person) is not None
+
+    async def conversation(self, person: Person, conversation: ConversationId) -> Conversation:
+        """A conversation that the person may read. Refuses the rest, all alike."""
+        state = await self.conversations.state(conversation)
+        if state is None or not self.may_read(person.id, state):
+            raise Refused("unknown_room", "There is no such conversation for you.")
+        return state
+
+    async def channel(self, person: Person, name: str) -> Channel:
+        """The channel of this name, if the person may read it. Refuses the rest, all alike."""
+        channel = await self.channels.named(name)
+        if channel is None or not self.may_read(person.id, channel):
+            raise Refused("unknown_channel", "There is no such channel.")
+        return channel
+
+    async def history(
+        self, person: Person, conversation: ConversationId, *, after: int, limit: int
+    ) -> Sequence[Logged]:
+        """The first ``limit`` events after a seq, oldest first."""
+        state = await self.conversation(person, conversation)
+        return await self.events_after(state, after, min(limit, HISTORY_PAGE_MAX))
+
+    async def messages(
+        self,
+        person: Person,
+        conversation: ConversationId,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Message]:
+        """A page of messages, oldest first: the last below ``before``, or the first above ``after``."""
+        state = await self.conversation(person, conversation)
+        log = self.conversations.log_of(state)
+        return await log.messages(
+            conversation, before=before, after=after, limit=min(limit, HISTORY_PAGE_MAX)
+        )
+
+    async def events_after(self, state: Conversation, seq: int, limit: int) -> Sequence[Logged]:
+        """The log after a seq, whoever asks."""
+        return await self.conversations.log_of(state).after(state.id, seq, limit)
+
+    def attendance(self, conversation: Conversation) -> Mapping[PersonId, tuple[Card, int]]:
+        """Who follows the conversation now: the person's card, and how many connections."""
+        here: dict[PersonId, tuple[Card, int]] = {}
+        for listener in self.hub.listeners(conversation.id):
+            _, count = here.get(listener.person.id, (None, 0))
+            here[listener.person.id] = (card_in(conversation, listener.person), count + 1)
+        return here
+
+    # What connections report
+
+    def followed(self, attendee: Attendee, state: Conversation) -> None:
+        """One more connection of the person follows it; others hear of the first."""
+        count = attendee.follows.get(state.id, 0)
+        attendee.follows[state.id] = count + 1
+        attendee.heard.pop(state.id, None)
+        if not count:
+            self._tell_presence(attendee.person, state, PresenceStatus.ONLINE)
+
+    def unfollowed(self, attendee: Attendee, conversation: ConversationId) -> None:
+        """One connection fewer follows it; others hear of the last."""
+        count = attendee.follows.get(conversation, 0)
+        if count > 1:
+            attendee.follows[conversation] = count - 1
+        elif count:
+            del attendee.follows[conversation]
+            state = self.peek(conversation)
+            if state is not None:
+                self._tell_presence(attendee.person, state, PresenceStatus.OFFLINE)
+
+    def left(
+        self, attendee: Attendee, connection: Connection[Any], heard: Mapping[ConversationId, Position]
+    ) -> None:
+        """A connection has closed. While another is open it is as if its follows had ended."""
+        self.people.leave(attendee, connection)
+        if attendee.connections:
+            for conversation in heard:
+                self.unfollowed(attendee, conversation)
+        else:
+            attendee.heard.update(heard)
+
+    def _gone(self, attendee: Attendee) -> None:
+        """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
+        person = attendee.person
+        self.lobbies.gone(person.id)
+        for room in tuple(attendee.passing_rooms):
+            leave = c.Leave(room=room, disconnected=True)
+            self.conversations.ask(room, leave, person, _ignore)
+        for conversation in tuple(attendee.follows):
+            state = self.peek(conversation)
+            if state is not None:
+                self._tell_presence(person, state, PresenceStatus.OFFLINE)
+        attendee.follows.clear()
+
+    def _tell_presence(self, person: Person, state: Conversation, status: PresenceStatus) -> None:
+        self.hub.pass_on(
+            PresenceChanged(
+                at=self.clock.now(),
+                by=person.id,
+                conversation=state.id,
+                person=card_in(state, person),
+                status=status,
+            )
+        )
+
+    # What facts entail
+
+    def _consequences(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
+        if not isinstance(before, Room) or not isinstance(after, Room):
+            if isinstance(after, Channel) and after.deleted:
+                self.channels.forget(after)
+            return
+        if after.deadline != before.deadline:
+            self._set_alarm(after)
+        self.lobbies.room_changed(before, after, events)
+        if after.retention is Retention.NONE:
+            self._passing_room_changed(before, after)
+        state: Conversation = before
+        for event in events:
+            state = log_rules.evolve(state, event)
+            if isinstance(state, Room):
+                for notice in notices(state, event):
+                    self.people.tell(notice)
+
+    def _passing_room_changed(self, before: Room, after: Room) -> None:
+        """Keep book of the open rooms of retention none: nobody else does."""
+        if after.state is RoomState.ENDED and before.state is not RoomState.ENDED:
+            self._sessions.close(after.id, after.ended_at or self.clock.now())
+            when = self.clock.now() + EPHEMERAL_KEPT_S
+            self.alarms.set(("forget", after.id), when, lambda: self.conversations.forget(after.id))
+        for person in after.members:
+            attendee = self.people.get(person)
+            if attendee is None:
+                continue
+            if after.state is RoomState.ENDED or after.member(person) is None:
+                attendee.passing_rooms.pop(after.id, None)
+            else:
+                attendee.passing_rooms[after.id] = None
+
+    def _set_alarm(self, room: Room) -> None:
+        if room.deadline is None:
+            self.alarms.cancel(("deadline", room.id))
+        else:
+            self.alarms.set(("deadline", room.id), room.deadline, lambda: self._tick(room.id))
+
+    def _tick(self, room: ConversationId) -> None:
+        def done(result: Result | ChatError) -> None:
+            if isinstance(result, Unavailable):
+                self.alarms.set(("deadline", room), self.clock.now() + RETRY_S, lambda: self._tick(room))
+
+        self.conversations.ask(room, c.Tick(room=room), None, done)
+
+    def _compare_heads(self) -> None:
+        """Heal the topics that missed a hint; again and again."""
+        for topic in self.hub.topics():
+            state = self.peek(topic.conversation.id)
+            if state is not None:
+                self.hub.compare(state)
+        self.alarms.set(("heal", ""), self.clock.now() + HEAL_S, self._compare_heads)
+
+    # Commands that are not one conversation's alone
+
+    async def _skip(self, command: c.Skip, person: Person, reply: Reply) -> None:
+        try:
+            room = await self.conversation(person, command.room)
+        except ChatError as error:
+            reply(error)
+            return
+        if isinstance(room, Room):
+            self.lobbies.skip(room, person, reply)
+        else:
+            reply(Refused("unknown_room", "There is no such room for you."))
+
+    async def _ask_about(
+        self, command: c.Edit | c.Delete | c.React | c.Unreact, person: Person, reply: Reply
+    ) -> None:
+        """A command that names only a message: find the conversation it stands in."""
+        try:
+            home = await self._home(command.message)
+            await self.conversation(person, home)
+        except Refused:
+            reply(Refused("unknown_message", "There is no such message."))
+        except ChatError as error:
+            reply(error)
+        else:
+            self.conversations.ask(home, command, person, reply)
+
+    async def _home(self, message_id: MessageId) -> ConversationId:
+        for log in (self._backplane, self.store):
+            message = await log.message(message_id)
+            if message is not None:
+                return message.conversation
+        raise Refused("unknown_message", "There is no such message.")
+
+    async def _mark_read(self, command: c.MarkRead, person: Person, reply: Reply) -> None:
+        try:
+            state = await self.conversation(person, command.conversation)
+            if not 0 <= command.seq <= state.head:
+                words = "There is no event of that number yet."
+                raise Refused("invalid", words, fields={"seq": words})
+            moved = True
+            if state.retention is Retention.STORED:
+                moved = await self.store.mark_read(state.id, person.id, command.seq)
+        except ChatError as error:
+            reply(error)
+            return
+        if moved:
+            self.hub.pass_on(
+                ReadMarked(
+                    at=self.clock.now(),
+                    by=person.id,
+                    conversation=state.id,
+                    person=card_in(state, person),
+                    seq=command.seq,
+                )
+            )
+        reply(Done())
+
+    def _type(self, command: c.Type, person: Person, reply: Reply) -> None:
+        state = self.peek(command.conversation)
+        member = None if state is None else state.member(person.id)
+        if member is None:
+            reply(Refused("unknown_room", "There is no such conversation for you."))
+            return
+        self.hub.pass_on(
+            PersonTyped(
+                at=self.clock.now(),
+                by=person.id,
+                conversation=command.conversation,
+                person=member.card,
+                is_typing=command.is_typing,
+            )
+        )
+        reply(Done())
+
+    async def _block(self, command: c.Block | c.Unblock, person: Person, reply: Reply) -> None:
+        try:
+            other = await self._behind(person, command.user)
+            if other == person.id:
+                raise Refused("invalid", "You cannot block yourself.")
+            if isinstance(command, c.Unblock):
+                await self.store.unblock(person.id, other)
+            else:
+                await self.store.block(person.id, other, self.clock.now())
+            for one in (person.id, other):
+                attendee = self.people.get(one)
+                if attendee is not None:
+                    attendee.blocked = await self.store.blocked_with(one)
+            if isinstance(command, c.Block):
+                await self._part(person, other)
+        except ChatError as error:
+            reply(error)
+        else:
+            reply(Done())
+
+    async def _part(self, person: Person, other: PersonId) -> None:
+        """End the common rooms of two of whom one blocked the other."""
+        self.lobbies.block(person.id, other)
+        for room in (await self.standing(person)).rooms:
+            if room.member(other) is not None:
+                close = c.Close(room=room.id, reason=EndReason.BLOCKED)
+                self.conversations.ask(room.id, close, None, _ignore)
+
+    async def _behind(self, person: Person, card_id: PersonId) -> PersonId:
+        """The person behind a card: in an anonymous room the card shows a pseudonym."""
+        attendee = self.people.get(person.id)
+        if attendee is not None:
+            for room in (*attendee.passing_rooms, *attendee.follows):
+                state = self.peek(room)
+                if state is not None and person.id in state.members:
+                    behind = state.owner_of(card_id)
+                    if behind is not None:
+                        return behind
+        return card_id
+
+    def _check_policy(self, person: Person, command: c.Command) -> None:
+        if self._policy is None:
+            return
+        try:
+            self._policy(person, command, now=self.clock.now())
+        except ChatError:
+            raise
+        except Exception as error:
+            _log.exception("the policy failed")
+            raise Unavailable("The server's policy does not answer. Try again.") from error
+
+    async def _read_after(self, conversation: ConversationId, seq: int) -> Sequence[Logged]:
+        state = self.peek(conversation)
+        if state is None:
+            return ()
+        return await self.events_after(state, seq, RECOVERY_EVENTS_MAX)
+
+
+def card_in(conversation: Conversation, person: Person) -> Card:
+    """How the person is seen there: as the member that it is, else as itself."""
+    member = conversation.members.get(person.id)
+    return person.card if member is None else member.card
+
+
+def _ignore(result: Result | ChatError) -> None:
+    """Parley asked for it itself: the facts speak."""

@@ -1,0 +1,182 @@
+"""One open connection of a person, whatever carries it.
+
+A carrier (a WebSocket, say) gives a ``Sink`` and an ``Encoder``; the connection
+follows conversations, asks, and hears. ``chat_core.engine.seat`` is the one for
+programs that embed Parley.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from chat_core.engine.hub import Encoder
+from chat_core.engine.receipts import Position, Recovery, Reply
+from chat_core.words.commands import Command
+from chat_core.words.conversation import Conversation
+from chat_core.words.errors import ChatError, Refused
+from chat_core.words.events import Matched, Personal
+from chat_core.words.ids import ConversationId
+from chat_core.words.limits import RECOVERY_EVENTS_MAX, TOPICS_PER_CONNECTION_MAX
+from chat_core.words.person import Person
+
+if TYPE_CHECKING:
+    from chat_core.engine.chat import Chat
+    from chat_core.engine.people import Attendee
+
+F = TypeVar("F")
+F_contra = TypeVar("F_contra", contravariant=True)
+
+
+class Sink(Protocol[F_contra]):
+    """Where a connection's events go. Nothing here may wait or raise."""
+
+    def deliver(self, frames: F_contra) -> None:
+        """Take what the encoder joined."""
+
+    def tell(self, event: Personal) -> None:
+        """Take what concerns the person."""
+
+    def lost(self, conversation: ConversationId) -> None:
+        """This conversation is no longer followed: it was left, deleted, or its log has a hole."""
+
+    def end(self, code: int, reason: str) -> None:
+        """End the connection; the code says whether to come back."""
+
+
+class Connection(Generic[F]):
+    """What a carrier holds. Made by ``Chat.attach``; ``close`` is to be called when the carrier ends.
+
+    ``autofollow`` says which conversations to follow unasked when a lobby makes
+    one for the person.
+    """
+
+    def __init__(
+        self,
+        chat: "Chat",
+        *,
+        person: Person,
+        encoder: Encoder[F],
+        sink: Sink[F],
+        may_return: bool,
+        autofollow: Callable[[Conversation], bool] | None,
+    ) -> None:
+        self.person = person
+        self.encoder = encoder
+        self._chat = chat
+        self._sink = sink
+        self._autofollow = autofollow
+        self._follows: dict[ConversationId, None] = {}
+        self._open = True
+        self._attendee: Attendee = chat.people.enter(person, self, may_return=may_return)
+
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    @property
+    def follows(self) -> Sequence[ConversationId]:
+        """What this connection follows, in the order in which it began to."""
+        return tuple(self._follows)
+
+    # Asking
+
+    def ask(self, command: Command, reply: Reply) -> None:
+        """Ask for something; ``reply`` is called once, perhaps before this returns. Never raises."""
+        self._chat.ask(self.person, command, reply)
+
+    def follow(
+        self,
+        conversation: ConversationId,
+        since: Position | None,
+        ready: Callable[[Recovery | ChatError], None],
+    ) -> None:
+        """Hear the conversation from here on, and what came after ``since`` first: all of it or nothing.
+
+        ``ready`` is called once, perhaps before this returns; live events reach
+        the sink after it has returned, without a hole or a double between the two.
+        """
+        self._chat.spawn(self._follow(conversation, since, ready))
+
+    def unfollow(self, conversation: ConversationId) -> None:
+        """Hear it no more. What was told before is delivered first."""
+        if conversation in self._follows:
+            self._chat.hub.detach(self, conversation)
+            self._forget(conversation)
+
+    def close(self) -> None:
+        """The carrier has ended. Harmless twice."""
+        if not self._open:
+            return
+        self._open = False
+        heard = {}
+        for conversation in self._follows:
+            topic = self._chat.hub.detach(self, conversation)
+            if topic is not None:
+                heard[conversation] = Position(epoch=topic.conversation.epoch, seq=topic.told)
+        self._follows.clear()
+        self._chat.left(self._attendee, self, heard)
+
+    # Hearing: called by the hub and by people
+
+    def deliver(self, frames: F) -> None:
+        self._sink.deliver(frames)
+
+    def tell(self, event: Personal) -> None:
+        if isinstance(event, Matched) and self._autofollow is not None and self._autofollow(event.snapshot):
+            self._begin_if_room(event.snapshot)
+        self._sink.tell(event)
+
+    def lost(self, conversation: ConversationId) -> None:
+        self._forget(conversation)
+        self._sink.lost(conversation)
+
+    def end(self, code: int, reason: str) -> None:
+        self._sink.end(code, reason)
+
+    async def _follow(
+        self,
+        conversation: ConversationId,
+        since: Position | None,
+        ready: Callable[[Recovery | ChatError], None],
+    ) -> None:
+        try:
+            state = await self._chat.conversation(self.person, conversation)
+            offset = self._begin(state, hold=True)
+        except ChatError as error:
+            ready(error)
+            return
+        ready(await self._recovery(state, offset, since))
+        self._chat.hub.release(self, conversation)
+
+    async def _recovery(self, state: Conversation, offset: int, since: Position | None) -> Recovery:
+        """Every event after ``since`` up to ``offset``, or none."""
+        nothing = Recovery(conversation=state, offset=offset)
+        if since is None or since.epoch != state.epoch or not 0 <= offset - since.seq <= RECOVERY_EVENTS_MAX:
+            return nothing
+        missing = offset - since.seq
+        try:
+            events = await self._chat.events_after(state, since.seq, missing) if missing else ()
+        except ChatError:
+            return nothing
+        if len(events) != missing or (missing and events[0].seq != since.seq + 1):
+            return nothing
+        return Recovery(conversation=state, offset=offset, events=tuple(events), recovered=True)
+
+    def _begin(self, state: Conversation, *, hold: bool = False) -> int:
+        """Attach to the topic; returns the seq after which events come."""
+        if not self._open:
+            raise Refused("wrong_state", "This connection is closed.")
+        if state.id not in self._follows:
+            if len(self._follows) >= TOPICS_PER_CONNECTION_MAX:
+                raise Refused("too_many", "This connection follows too many conversations.")
+            self._follows[state.id] = None
+            self._chat.followed(self._attendee, state)
+        return self._chat.hub.attach(self, state, hold=hold)
+
+    def _begin_if_room(self, state: Conversation) -> None:
+        if len(self._follows) < TOPICS_PER_CONNECTION_MAX:
+            self._begin(state)
+
+    def _forget(self, conversation: ConversationId) -> None:
+        if conversation in self._follows:
+            del self._follows[conversation]
+            self._chat.unfollowed(self._attendee, conversation)

@@ -1,0 +1,318 @@
+"""The hub: which connections follow a conversation, and how an event reaches them.
+
+An event is encoded once for each encoder (dialect) that has a listener. The
+frames of one topic and encoder are gathered, joined once, and handed to each
+listener in one call per flush: at the end of the loop's current round when the
+topic was quiet, else at most every ``flush_s``. Nothing here awaits a
+connection. The sender may get its own copy.
+
+A topic remembers which seq it told last. What comes twice is passed over; a
+hole is healed from the log; what the log no longer has is admitted to the
+listeners (``lost``).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import attrs
+
+from chat_core.words.conversation import Conversation
+from chat_core.words.events import Event, Logged, Passing
+from chat_core.words.ids import ConversationId, PersonId
+from chat_core.words.limits import HOLD_EVENTS_MAX
+from chat_core.words.person import Person
+
+F = TypeVar("F")
+
+SMALL_TOPIC: Final = 4  # listeners; up to that many, gathering longer than one loop round gains nothing
+
+_log = logging.getLogger(__name__)
+
+
+class Encoder(Protocol[F]):
+    """How one dialect writes events down. Pure, and the same object for all its connections."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[F | None, F | None]:
+        """The frame for who caused the event, and the one for everybody else; None: nothing to tell.
+
+        Where both read alike it is the same object twice.
+        """
+
+    def join(self, frames: Sequence[F]) -> F:
+        """Several frames as one piece, in order."""
+
+
+class Listener(Protocol):
+    """A connection, as the hub sees it. Nothing here may wait or raise."""
+
+    @property
+    def person(self) -> Person: ...
+
+    @property
+    def encoder(self) -> Encoder[Any]: ...
+
+    def deliver(self, frames: Any) -> None:
+        """Take what ``encoder.join`` made."""
+
+    def lost(self, conversation: ConversationId) -> None:
+        """The listener was dropped: events are missing that the log no longer has."""
+
+
+@attrs.define
+class _Group:
+    """The listeners of one topic that share an encoder, and what waits for the next flush."""
+
+    encoder: Encoder[Any]
+    listeners: dict[Listener, None] = attrs.field(factory=dict)
+    frames: list[tuple[PersonId | None, Any, Any]] = attrs.field(factory=list)
+
+    def flush(self) -> None:
+        frames, self.frames = self.frames, []
+        authors = {by for by, own, others in frames if own is not others}
+        others = [frame for _, _, frame in frames if frame is not None]
+        shared = self.encoder.join(others) if others else None
+        for listener in tuple(self.listeners):
+            if authors and (person := listener.person.id) in authors:
+                own = [mine if by == person else theirs for by, mine, theirs in frames]
+                if kept := [frame for frame in own if frame is not None]:
+                    listener.deliver(self.encoder.join(kept))
+            elif shared is not None:
+                listener.deliver(shared)
+
+
+@attrs.define(eq=False)
+class Topic:
+    """One conversation that somebody follows here."""
+
+    conversation: Conversation
+    told: int  # the newest seq that was handed to the listeners
+    groups: dict[Encoder[Any], _Group] = attrs.field(factory=dict)
+    holds: dict[Listener, list[tuple[Event, Conversation]]] = attrs.field(factory=dict)
+    listeners: int = 0
+    scheduled: asyncio.Handle | None = None
+    flushed_at: float = 0.0
+    healing: bool = False
+
+
+class Hub:
+    """Topics by conversation. ``spawn`` starts a task; ``read_after`` reads the conversation's log."""
+
+    def __init__(
+        self,
+        *,
+        flush_s: float,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        read_after: Callable[[ConversationId, int], Coroutine[Any, Any, Sequence[Logged]]],
+    ) -> None:
+        self._flush_s = flush_s
+        self._spawn = spawn
+        self._read_after = read_after
+        self._topics: dict[ConversationId, Topic] = {}
+
+    def __contains__(self, conversation: ConversationId) -> bool:
+        return conversation in self._topics
+
+    def topics(self) -> Sequence[Topic]:
+        return tuple(self._topics.values())
+
+    # Who follows
+
+    def attach(self, listener: Listener, conversation: Conversation, *, hold: bool = False) -> int:
+        """From now on the listener hears the conversation; returns the seq after which it does.
+
+        With ``hold`` what comes is kept back until ``release``: the listener's
+        history is still being read. Attaching twice keeps the first.
+        """
+        topic = self._topics.get(conversation.id)
+        if topic is None:
+            topic = self._topics[conversation.id] = Topic(conversation, told=conversation.head)
+        self._flush(topic)
+        group = topic.groups.get(listener.encoder)
+        if group is None:
+            group = topic.groups[listener.encoder] = _Group(listener.encoder)
+        if listener not in group.listeners and listener not in topic.holds:
+            topic.listeners += 1
+            if hold:
+                topic.holds[listener] = []
+            else:
+                group.listeners[listener] = None
+        return topic.told
+
+    def release(self, listener: Listener, conversation: ConversationId) -> None:
+        """Hand over what was held back, and go live. Nothing when the listener has gone meanwhile."""
+        topic = self._topics.get(conversation)
+        held = None if topic is None else topic.holds.pop(listener, None)
+        if topic is None or held is None:
+            return
+        if len(held) > HOLD_EVENTS_MAX:
+            topic.listeners -= 1
+            self._drop_if_empty(topic)
+            listener.lost(conversation)
+            return
+        self._flush(topic)
+        frames = []
+        for event, state in held:
+            own, others = listener.encoder.encode(event, state)
+            frame = own if event.by == listener.person.id else others
+            if frame is not None:
+                frames.append(frame)
+        if frames:
+            listener.deliver(listener.encoder.join(frames))
+        topic.groups[listener.encoder].listeners[listener] = None
+
+    def detach(self, listener: Listener, conversation: ConversationId) -> Topic | None:
+        """The listener hears no more of it. What was told before is delivered first.
+
+        Returns the topic it was following, None when it was not.
+        """
+        topic = self._topics.get(conversation)
+        if topic is None:
+            return None
+        self._flush(topic)
+        group = topic.groups.get(listener.encoder)
+        if group is not None and listener in group.listeners:
+            del group.listeners[listener]
+        elif listener in topic.holds:
+            del topic.holds[listener]
+        else:
+            return None
+        topic.listeners -= 1
+        self._drop_if_empty(topic)
+        return topic
+
+    def listeners(self, conversation: ConversationId) -> Sequence[Listener]:
+        """Everybody who follows it here, in no order that means anything."""
+        topic = self._topics.get(conversation)
+        if topic is None:
+            return ()
+        live = [listener for group in topic.groups.values() for listener in group.listeners]
+        return (*live, *topic.holds)
+
+    # What is told
+
+    def tell(self, after: Conversation, events: Sequence[Logged]) -> None:
+        """Hand on stored events. Doubles are passed over, a hole is healed from the log."""
+        topic = self._topics.get(after.id)
+        if topic is None:
+            return
+        if after.head > topic.conversation.head:
+            topic.conversation = after
+        for event in events:
+            if event.seq <= topic.told:
+                continue
+            if event.seq > topic.told + 1 or topic.healing:
+                self._heal(topic)
+                return
+            topic.told = event.seq
+            self._gather(topic, event)
+
+    def pass_on(self, event: Passing) -> None:
+        """Hand on what is not kept; nothing happens where nobody follows."""
+        topic = self._topics.get(event.conversation)
+        if topic is not None:
+            self._gather(topic, event)
+            self._flush_soon(topic)
+
+    def flush_soon(self, conversation: ConversationId) -> None:
+        """Let what was told leave: now if the topic was quiet, else when its window is over."""
+        topic = self._topics.get(conversation)
+        if topic is not None:
+            self._flush_soon(topic)
+
+    def flush(self, conversation: ConversationId) -> None:
+        """Let what was told leave at once."""
+        topic = self._topics.get(conversation)
+        if topic is not None:
+            self._flush(topic)
+
+    def compare(self, conversation: Conversation) -> None:
+        """Heal the topic if it is behind what is known to be stored."""
+        topic = self._topics.get(conversation.id)
+        if topic is not None and topic.told < conversation.head:
+            self._heal(topic)
+
+    @property
+    def is_flushing(self) -> bool:
+        """True while something that was told waits for its flush."""
+        return any(topic.scheduled is not None for topic in self._topics.values())
+
+    def stop(self) -> None:
+        """Deliver what was told, then forget every topic."""
+        for topic in tuple(self._topics.values()):
+            self._flush(topic)
+        self._topics.clear()
+
+    def _gather(self, topic: Topic, event: Event) -> None:
+        for group in topic.groups.values():
+            if not group.listeners:
+                continue
+            try:
+                own, others = group.encoder.encode(event, topic.conversation)
+            except Exception:
+                _log.exception("an event could not be encoded: %s", type(event).__name__)
+                continue
+            if own is not None or others is not None:
+                group.frames.append((event.by, own, others))
+        for held in topic.holds.values():
+            if len(held) <= HOLD_EVENTS_MAX:
+                held.append((event, topic.conversation))
+
+    def _flush_soon(self, topic: Topic) -> None:
+        if topic.scheduled is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if topic.listeners > SMALL_TOPIC and self._flush_s:
+            wait = topic.flushed_at + self._flush_s - loop.time()
+            if wait > 0:
+                topic.scheduled = loop.call_later(wait, self._flush_on_time, topic)
+                return
+        topic.scheduled = loop.call_soon(self._flush_on_time, topic)
+
+    def _flush_on_time(self, topic: Topic) -> None:
+        topic.scheduled = None
+        topic.flushed_at = asyncio.get_running_loop().time()
+        for group in tuple(topic.groups.values()):
+            if group.frames:
+                group.flush()
+
+    def _flush(self, topic: Topic) -> None:
+        if topic.scheduled is not None:
+            topic.scheduled.cancel()
+            topic.scheduled = None
+        for group in tuple(topic.groups.values()):
+            if group.frames:
+                group.flush()
+
+    def _heal(self, topic: Topic) -> None:
+        if not topic.healing:
+            topic.healing = True
+            self._spawn(self._healed(topic))
+
+    async def _healed(self, topic: Topic) -> None:
+        """Read what is missing and tell it; admit what cannot be had."""
+        try:
+            while events := await self._read_after(topic.conversation.id, topic.told):
+                if events[0].seq != topic.told + 1:
+                    self._lose(topic, events[-1].seq)
+                    return
+                for event in events:
+                    if event.seq == topic.told + 1:
+                        topic.told = event.seq
+                        self._gather(topic, event)
+        finally:
+            topic.healing = False
+            if self._topics.get(topic.conversation.id) is topic:
+                self._flush_soon(topic)
+
+    def _lose(self, topic: Topic, head: int) -> None:
+        listeners = self.listeners(topic.conversation.id)
+        del self._topics[topic.conversation.id]
+        topic.told = head
+        for listener in listeners:
+            listener.lost(topic.conversation.id)
+
+    def _drop_if_empty(self, topic: Topic) -> None:
+        if not topic.listeners and self._topics.get(topic.conversation.id) is topic:
+            del self._topics[topic.conversation.id]

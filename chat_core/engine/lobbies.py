@@ -1,0 +1,305 @@
+"""Lobbies: pairing in one atomic step. Reserve both, confirm both, store the room, commit.
+
+If the room cannot be stored, both return to the line with their old rank. The
+matcher looks at each arrival and once a second while two or more wait (what
+kept them apart may have passed). Nobody is queued who did not ask for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+from chat_core.engine.alarms import Alarms
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.people import People
+from chat_core.engine.receipts import Done, Placed, Receipt, Reply, Result
+from chat_core.engine.tasks import Tasks
+from chat_core.ports import Clock, Session, Store
+from chat_core.rules import room as room_rules
+from chat_core.rules.lobby import Line, LobbyRules, Matcher, Pair, Place, Seeker
+from chat_core.words.commands import Close, Leave, Search
+from chat_core.words.conversation import EndReason, Member, Retention, Room, RoomState
+from chat_core.words.errors import ChatError, InvariantBroken, Refused
+from chat_core.words.events import Logged, Matched, MemberLeft, Notice, NoticeKind, Waiting
+from chat_core.words.ids import LobbyName, PersonId
+from chat_core.words.limits import MATCHER_CYCLE_S
+from chat_core.words.person import Person, pseudonym
+
+_log = logging.getLogger(__name__)
+
+
+class Lobbies:
+    """All lobbies of this node, by name."""
+
+    def __init__(
+        self,
+        *,
+        rules: Sequence[LobbyRules],
+        matchers: Mapping[LobbyName, Matcher],
+        clock: Clock,
+        chance: Random,
+        new_id: Callable[[], str],
+        store: Store,
+        conversations: Conversations,
+        people: People,
+        alarms: Alarms,
+        tasks: Tasks,
+    ) -> None:
+        self._lines = {lobby.name: Line(lobby) for lobby in rules}
+        self._matchers = matchers
+        self._clock = clock
+        self._chance = chance
+        self._new_id = new_id
+        self._store = store
+        self._conversations = conversations
+        self._people = people
+        self._alarms = alarms
+        self._tasks = tasks
+        self._settling: dict[PersonId, asyncio.Future[None]] = {}
+        self._stopped = False
+
+    @property
+    def lines(self) -> Mapping[LobbyName, Line]:
+        return self._lines
+
+    def placed(self, person: PersonId) -> Placed | None:
+        """The line that the person waits in, None when in none."""
+        for line in self._lines.values():
+            if line.place(person) in (Place.SEEKING, Place.RESERVED):
+                return self._waiting(line, person)
+        return None
+
+    # Commands
+
+    async def search(self, command: Search, by: Person, reply: Reply) -> None:
+        """Take a place in the line, and answer where it led. Asked twice, the place stays."""
+        try:
+            line = self._line(command.lobby)
+            if line.place(by.id) is None:
+                if self._stopped:
+                    raise Refused("wrong_state", "The server is about to restart. Try again soon.")
+                blocked = await self._blocked(by)
+                if line.place(by.id) is None:
+                    line.seek(
+                        by,
+                        interests=command.interests,
+                        blocked=blocked,
+                        again=command.again,
+                        now=self._clock.now(),
+                    )
+                    self.look(line)
+                    self._tell_waiting(line, by.id)
+            while (settling := self._settling.get(by.id)) is not None:
+                await asyncio.wait([settling])
+            reply(await self._where(line, by.id))
+        except ChatError as error:
+            reply(error)
+
+    def cancel(self, lobby: LobbyName, by: Person, reply: Reply) -> None:
+        """Give the place up. Who is being paired right now is matched all the same."""
+        try:
+            self._line(lobby).cancel(by.id)
+        except ChatError as error:
+            reply(error)
+        else:
+            reply(Done())
+
+    def skip(self, room: Room, by: Person, reply: Reply) -> None:
+        """Leave the room, then search again in its lobby at the end of the line."""
+
+        def left(result: Result | ChatError) -> None:
+            if isinstance(result, ChatError):
+                reply(result)
+            else:
+                self._tasks.spawn(self.search(Search(lobby=room.lobby), by, reply))
+
+        if room.lobby not in self._lines:
+            reply(Refused("wrong_state", "No lobby made this room; leave it instead."))
+        else:
+            self._conversations.ask(room.id, Leave(room=room.id), by, left)
+
+    def block(self, one: PersonId, other: PersonId) -> None:
+        """The two are never paired from now on, also where a pair is being made of them."""
+        for line in self._lines.values():
+            line.block(one, other)
+
+    def gone(self, person: PersonId) -> None:
+        """The person's grace is over: out of every line, and nothing is owed."""
+        for line in self._lines.values():
+            line.cancel(person)
+            line.forget(person)
+
+    def stop(self) -> None:
+        """Pair nobody from now on."""
+        self._stopped = True
+
+    # Pairing
+
+    def look(self, line: Line) -> None:
+        """Ask the matcher who talks to whom, and make their rooms."""
+        if self._stopped:
+            return
+        try:
+            pairs = line.propose(self._matchers[line.rules.name], self._chance, now=self._clock.now())
+        except InvariantBroken:
+            _log.exception("the matcher of %s gave an answer that cannot be", line.rules.name)
+            pairs = []
+        except Exception:
+            _log.exception("the matcher of %s failed", line.rules.name)
+            pairs = []
+        for pair in pairs:
+            settled = asyncio.get_running_loop().create_future()
+            for seeker in pair:
+                self._settling[seeker.person.id] = settled
+            self._tasks.spawn(self._pair(line, pair, settled))
+        if len(line) > 1:
+            when = self._clock.now() + MATCHER_CYCLE_S
+            self._alarms.set(("lobby", line.rules.name), when, lambda: self.look(line))
+
+    async def _pair(self, line: Line, pair: Pair, settled: asyncio.Future[None]) -> None:
+        room = self._room(line.rules, pair)
+        opening = room_rules.opening(room, now=room.created_at)
+        stored = False
+        try:
+            if all(self._people.is_here(seeker.person.id) for seeker in pair):
+                await self._store_room(room, opening)
+                stored = True
+        except ChatError:
+            pass  # the store is unavailable: both keep their place, and the next look tries again
+        finally:
+            now_pair = line.reserved(pair)
+            if stored:
+                line.commit(now_pair, room.id)
+            else:
+                self._release(line, pair)
+            for seeker in pair:
+                del self._settling[seeker.person.id]
+            settled.set_result(None)
+        if stored:
+            self._matched(line, now_pair, room, opening)
+
+    def _room(self, rules: LobbyRules, pair: Pair) -> Room:
+        now = self._clock.now()
+        return Room(
+            id=self._new_id(),
+            epoch=self._new_id(),
+            retention=rules.retention,
+            created_at=now,
+            members={seeker.person.id: self._member(rules, seeker, now) for seeker in pair},
+            rules=rules.room,
+            lobby=rules.name,
+        )
+
+    async def _store_room(self, room: Room, opening: Sequence[Logged]) -> None:
+        """On return the room is there for good. Raises ``Unavailable`` when it is not."""
+        if room.retention is Retention.NONE:
+            a, b = room.members
+            await self._store.open_session(
+                Session(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
+            )
+        await self._conversations.open(room, opening)
+
+    def _member(self, rules: LobbyRules, seeker: Seeker, now: float) -> Member:
+        """Where nothing is kept nobody is known: each gets a pseudonym for this room alone."""
+        anonymous = rules.retention is Retention.NONE
+        card = pseudonym(self._new_id()) if anonymous else seeker.person.card
+        return Member(card=card, joined_at=now)
+
+    def _release(self, line: Line, pair: Pair) -> None:
+        """Back to the line; who is gone meanwhile leaves it, and others may suit the rest."""
+        line.release(pair)
+        missing = [s.person.id for s in pair if not self._people.is_here(s.person.id)]
+        for person in missing:
+            line.cancel(person)
+        if missing:
+            self.look(line)
+        elif len(line) > 1:
+            when = self._clock.now() + MATCHER_CYCLE_S
+            self._alarms.set(("lobby", line.rules.name), when, lambda: self.look(line))
+
+    def _matched(self, line: Line, pair: Pair, room: Room, opening: Sequence[Logged]) -> None:
+        """Both hear of it; what changed while the room was being stored takes effect now."""
+        now = self._clock.now()
+        after = room_rules.fold(room, opening)
+        for seeker in pair:
+            person = seeker.person.id
+            self._people.tell(Matched(at=now, to=person, lobby=line.rules.name, room=room.id, snapshot=after))
+            self._people.tell(Notice(at=now, to=person, kind=NoticeKind.MATCH_FOUND, room=after))
+        self._conversations.begin(room, after, opening)
+        a, b = pair
+        if b.person.id in a.blocked or a.person.id in b.blocked:
+            close = Close(room=room.id, reason=EndReason.BLOCKED)
+            self._conversations.ask(room.id, close, None, _ignore)
+        for seeker in pair:
+            if not self._people.is_here(seeker.person.id):
+                leave = Leave(room=room.id, disconnected=True)
+                self._conversations.ask(room.id, leave, seeker.person, _ignore)
+
+    # What rooms mean for places
+
+    def restored(self, room: Room) -> None:
+        """A room from before a restart takes its members' places."""
+        line = self._lines.get(room.lobby)
+        if line is not None and room.holds_place:
+            for person in room.present():
+                line.enter(person, room.id)
+
+    def room_changed(self, before: Room, after: Room, events: Sequence[Logged]) -> None:
+        """Free the places of a room that was kept or ended, and remember who parted."""
+        line = self._lines.get(after.lobby)
+        if line is None or not before.holds_place or after.holds_place:
+            return
+        leavers = {event.member for event in events if isinstance(event, MemberLeft)}
+        members = tuple(before.present())
+        ended_by = events[-1].by if events else None
+        for person in members:
+            left_behind = person not in leavers and person != ended_by and after.state is RoomState.ENDED
+            line.leave_room(person, after.id, left_behind=left_behind)
+        if after.state is RoomState.ENDED and len(members) == 2:
+            line.part(members[0], members[1], now=self._clock.now())
+
+    async def _where(self, line: Line, person: PersonId) -> Result:
+        room_id = line.room_of(person)
+        if room_id is not None:
+            room = await self._conversations.state(room_id)
+            if isinstance(room, Room):
+                return Placed(lobby=line.rules.name, room=room)
+        return self._waiting(line, person)
+
+    def _waiting(self, line: Line, person: PersonId) -> Placed:
+        seeker = line.seeker(person)
+        return Placed(
+            lobby=line.rules.name,
+            position=line.position(person),
+            since=None if seeker is None else seeker.since,
+        )
+
+    def _tell_waiting(self, line: Line, person: PersonId) -> None:
+        seeker = line.seeker(person)
+        if seeker is not None and line.place(person) is Place.SEEKING:
+            self._people.tell(
+                Waiting(
+                    at=seeker.since,
+                    to=person,
+                    lobby=line.rules.name,
+                    position=line.position(person),
+                    since=seeker.since,
+                )
+            )
+
+    async def _blocked(self, by: Person) -> frozenset[PersonId]:
+        attendee = self._people.attendee(by)
+        if attendee.blocked is None:
+            attendee.blocked = await self._store.blocked_with(by.id)
+        return attendee.blocked
+
+    def _line(self, lobby: LobbyName) -> Line:
+        line = self._lines.get(lobby)
+        if line is None:
+            raise Refused("unknown_lobby", "There is no such lobby.")
+        return line
+
+
+def _ignore(result: Receipt | Placed | Done | ChatError) -> None:
+    """Nobody asked who would want to know: the facts speak for themselves."""

@@ -1,0 +1,164 @@
+"""People: who is here, with which connections, and what each may still ask for.
+
+A person is here from the first connection until ``resume_s`` after the last.
+Blocks and rates are the person's, not a connection's.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import attrs
+
+from chat_core.engine.alarms import Alarms
+from chat_core.engine.receipts import Position
+from chat_core.ports import Clock
+from chat_core.rules import presence as presence_rules
+from chat_core.rules.presence import Attendance, Presence
+from chat_core.rules.rate import Bucket, Rate
+from chat_core.words.errors import Disconnected, Refused
+from chat_core.words.events import Personal
+from chat_core.words.ids import ConversationId, PersonId
+from chat_core.words.limits import CONNECTIONS_PER_PERSON_MAX, VISITORS_MAX
+from chat_core.words.person import Person
+
+
+class PersonalListener(Protocol):
+    """A connection, as one person's events see it. Nothing here may wait or raise."""
+
+    def tell(self, event: Personal) -> None:
+        """Hand on what concerns the person."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close this connection for good."""
+
+
+@attrs.define(eq=False)
+class Attendee:
+    """A person who is here, or was within the grace.
+
+    ``follows`` counts the connections that follow a conversation; ``heard`` is
+    how far the person had heard each when the last connection went.
+    """
+
+    person: Person
+    presence: Presence = attrs.field(factory=Presence)
+    connections: dict[PersonalListener, None] = attrs.field(factory=dict)
+    follows: dict[ConversationId, int] = attrs.field(factory=dict)
+    heard: dict[ConversationId, Position] = attrs.field(factory=dict)
+    passing_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
+    blocked: frozenset[PersonId] | None = None  # None: not read yet
+    messages: Bucket | None = None
+    searches: Bucket | None = None
+
+
+class People:
+    """Everybody who is here. ``gone`` is called when somebody's grace is over."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        alarms: Alarms,
+        resume_s: float,
+        messages: Rate | None,
+        searches: Rate | None,
+        gone: Callable[[Attendee], None],
+    ) -> None:
+        self._clock = clock
+        self._alarms = alarms
+        self._resume_s = resume_s
+        self._messages = messages
+        self._searches = searches
+        self._gone = gone
+        self._attendees: dict[PersonId, Attendee] = {}
+
+    def __iter__(self) -> Iterator[Attendee]:
+        return iter(tuple(self._attendees.values()))
+
+    def get(self, person: PersonId) -> Attendee | None:
+        return self._attendees.get(person)
+
+    def is_here(self, person: PersonId) -> bool:
+        """True for who is connected or may still come back."""
+        attendee = self._attendees.get(person)
+        return attendee is not None and attendee.presence.attendance is not Attendance.ABSENT
+
+    def attendee(self, person: Person) -> Attendee:
+        """The record of a person, made when there is none: somebody may ask without a connection."""
+        attendee = self._attendees.get(person.id)
+        if attendee is None:
+            if len(self._attendees) >= VISITORS_MAX:
+                self._forget_visitors()
+            attendee = self._attendees[person.id] = Attendee(person)
+        return attendee
+
+    def enter(self, person: Person, connection: PersonalListener, *, may_return: bool) -> Attendee:
+        """One more connection of the person. Above the limit it is turned away (3504)."""
+        attendee = self.attendee(person)
+        if len(attendee.connections) >= CONNECTIONS_PER_PERSON_MAX:
+            raise Disconnected(3504, "too many connections: close another one first")
+        attendee.connections[connection] = None
+        attendee.presence = presence_rules.connected(attendee.presence, may_return=may_return)
+        self._alarms.cancel(("gone", person.id))
+        return attendee
+
+    def leave(self, attendee: Attendee, connection: PersonalListener) -> None:
+        """One connection fewer. After the last one the grace begins, or the person is gone at once."""
+        if connection not in attendee.connections:
+            return
+        del attendee.connections[connection]
+        attendee.presence = presence_rules.dropped(
+            attendee.presence, now=self._clock.now(), grace_s=self._resume_s
+        )
+        until = attendee.presence.until
+        if until is None:
+            return
+        if attendee.presence.may_return and self._resume_s > 0:
+            self._alarms.set(("gone", attendee.person.id), until, lambda: self._check_gone(attendee))
+        else:
+            self._check_gone(attendee)
+
+    def tell(self, event: Personal) -> None:
+        """Hand the event to all of its person's connections."""
+        attendee = self._attendees.get(event.to)
+        for connection in tuple(attendee.connections) if attendee is not None else ():
+            connection.tell(event)
+
+    def take_message(self, person: Person) -> None:
+        """Count one message; refuse it when the person is too fast."""
+        attendee = self.attendee(person)
+        if self._messages is not None:
+            attendee.messages = attendee.messages or Bucket(self._messages)
+            self._take(attendee.messages, "You are sending fast.")
+
+    def take_search(self, person: Person) -> None:
+        """Count one search or skip; refuse it when the person is too fast."""
+        attendee = self.attendee(person)
+        if self._searches is not None:
+            attendee.searches = attendee.searches or Bucket(self._searches)
+            self._take(attendee.searches, "You are searching fast.")
+
+    def connections(self) -> Sequence[PersonalListener]:
+        return [connection for attendee in self for connection in attendee.connections]
+
+    def _take(self, bucket: Bucket, words: str) -> None:
+        wait = bucket.take(self._clock.now())
+        if wait > 0:
+            seconds = max(1, round(wait + 0.5))
+            raise Refused("too_many", f"{words} Try again in {seconds} s.", retry_after_s=wait)
+
+    def _check_gone(self, attendee: Attendee) -> None:
+        if not presence_rules.is_gone(attendee.presence, now=self._clock.now()):
+            return
+        if self._attendees.get(attendee.person.id) is attendee:
+            del self._attendees[attendee.person.id]
+        attendee.presence = Presence()
+        self._gone(attendee)
+
+    def _forget_visitors(self) -> None:
+        """Forget who only asked over HTTP and owes nothing any more."""
+        now = self._clock.now()
+        for person, attendee in list(self._attendees.items()):
+            buckets = [bucket for bucket in (attendee.messages, attendee.searches) if bucket is not None]
+            if attendee.presence.attendance is Attendance.ABSENT and all(b.is_full(now) for b in buckets):
+                del self._attendees[person]

@@ -1,0 +1,79 @@
+"""Receipts: what a command gives back to who asked."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import attrs
+
+from chat_core.words.conversation import Channel, Conversation, Room
+from chat_core.words.errors import ChatError
+from chat_core.words.events import Logged
+from chat_core.words.ids import LobbyName
+from chat_core.words.message import Message
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """A conversation's command was done: it stands as ``conversation`` now.
+
+    ``events`` is empty where nothing changed. ``message`` is the one that the
+    command made or changed; ``repeated`` says that an earlier post with the same
+    client_id made it. ``durable`` says whether it survives a power cut.
+    """
+
+    conversation: Conversation
+    events: tuple[Logged, ...] = ()
+    message: Message | None = None
+    repeated: bool = False
+    durable: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Placed:
+    """Where a search has led: into ``room``, or to a position in the line (from 1)."""
+
+    lobby: LobbyName
+    room: Room | None = None
+    position: int | None = None
+    since: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Done:
+    """It was done, and there is nothing to say about it."""
+
+
+@attrs.frozen(kw_only=True)
+class Recovery:
+    """The answer to "I follow this from here on".
+
+    ``recovered``: ``events`` is everything after the position that was named, in
+    order. Otherwise it is empty. ``offset`` is where the live events go on.
+    """
+
+    conversation: Conversation
+    offset: int
+    events: tuple[Logged, ...] = ()
+    recovered: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Position:
+    """How far somebody has heard a conversation."""
+
+    epoch: str
+    seq: int
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """Where a person stands: live and kept rooms, and the line that the person is in."""
+
+    rooms: tuple[Room, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    waiting: Placed | None = None
+
+
+Result: TypeAlias = Receipt | Placed | Done
+Reply: TypeAlias = Callable[[Result | ChatError], None]
+"""Called exactly once with the result or with what went wrong. It must not wait or raise."""

@@ -1,0 +1,169 @@
+"""A seat: the connection for programs that embed Parley. Events come as objects, in order.
+
+It follows all of its person's rooms and channels by itself. What nobody reads
+is kept up to ``OUTBOX_BYTES_MAX``; above it the seat is *slow* and ends (3008).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from chat_core.engine.connection import Connection
+from chat_core.engine.receipts import Position, Recovery, Result
+from chat_core.words.commands import Command
+from chat_core.words.conversation import Conversation
+from chat_core.words.errors import ChatError, Disconnected
+from chat_core.words.events import Event, MessageEdited, MessagePosted, Personal
+from chat_core.words.ids import ConversationId
+from chat_core.words.limits import EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
+from chat_core.words.person import Person
+
+if TYPE_CHECKING:
+    from chat_core.engine.chat import Chat
+
+E = TypeVar("E", bound=Event)
+
+SLOW: Final = (3008, "slow: too much unread")
+
+
+class EventsAsTheyAre:
+    """The encoder of seats: an event is its own frame."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
+        frame = (event,)
+        return frame, frame
+
+    def join(self, frames: Sequence[tuple[Event, ...]]) -> tuple[Event, ...]:
+        return tuple(event for frame in frames for event in frame)
+
+
+_ENCODER: Final = EventsAsTheyAre()
+
+
+class Seat:
+    """``async with chat.connect(person) as seat``. Also usable with ``open`` and ``close``."""
+
+    def __init__(self, chat: "Chat", person: Person) -> None:
+        self.person = person
+        self._chat = chat
+        self._connection: Connection[tuple[Event, ...]] | None = None
+        self._unread: deque[Event] = deque()
+        self._unread_bytes = 0
+        self._arrived = asyncio.Event()
+        self._ended: Disconnected | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def open(self) -> None:
+        """Connect, and follow every room and channel that the person has."""
+        self._connection = self._chat.attach(self.person, _ENCODER, self, autofollow=_everything)
+        standing = await self._chat.standing(self.person)
+        for conversation in (*standing.rooms, *standing.channels):
+            await self.follow(conversation.id)
+
+    def close(self) -> None:
+        """Leave; the person may come back within the grace. What is unread is lost. Harmless twice."""
+        if self._connection is not None:
+            self._connection.close()
+        self._end(Disconnected(1000, "closed"))
+
+    async def do(self, command: Command) -> Result:
+        """Ask, and wait for the result. Raises ``Refused``, ``Unavailable`` or ``Disconnected``."""
+        if self._ended is not None:
+            raise self._ended
+        return await self._chat.do(self.person, command)
+
+    async def next(self, kind: type[E]) -> E:
+        """The next event of this kind; those before it that are of other kinds are passed over.
+
+        Waits for it. Raises ``Disconnected`` once the seat has ended. Cancelling
+        loses nothing but what was passed over.
+        """
+        while True:
+            while self._unread:
+                event = self._unread.popleft()
+                self._unread_bytes -= _size(event)
+                if isinstance(event, kind):
+                    return event
+            if self._ended is not None:
+                raise self._ended
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def unread(self) -> tuple[Event, ...]:
+        """Everything that has come and was not read, oldest first; afterwards it is read."""
+        events = tuple(self._unread)
+        self._unread.clear()
+        self._unread_bytes = 0
+        return events
+
+    async def follow(self, conversation: ConversationId, since: Position | None = None) -> Recovery:
+        """Hear the conversation from here on; what came after ``since`` is in the answer, or nothing is."""
+        if self._connection is None or self._ended is not None:
+            raise self._ended or Disconnected(1000, "not open")
+        answered: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
+
+        def ready(recovery: Recovery | ChatError) -> None:
+            if answered.done():
+                return
+            if isinstance(recovery, ChatError):
+                answered.set_exception(recovery)
+            else:
+                answered.set_result(recovery)
+
+        self._connection.follow(conversation, since, ready)
+        return await answered
+
+    # The sink of its connection
+
+    def deliver(self, frames: tuple[Event, ...]) -> None:
+        for event in frames:
+            self._take(event)
+
+    def tell(self, event: Personal) -> None:
+        self._take(event)
+
+    def lost(self, conversation: ConversationId) -> None:
+        """The person left, or the log has a hole: a later ``follow`` says what there is."""
+
+    def end(self, code: int, reason: str) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._end(Disconnected(code, reason))
+
+    def _take(self, event: Event) -> None:
+        if self._ended is not None:
+            return
+        self._unread.append(event)
+        self._unread_bytes += _size(event)
+        self._arrived.set()
+        if self._unread_bytes > OUTBOX_BYTES_MAX:
+            self.end(*SLOW)
+
+    def _end(self, why: Disconnected) -> None:
+        if self._ended is None:
+            self._ended = why
+        self._arrived.set()
+
+
+def _everything(conversation: Conversation) -> bool:
+    return True
+
+
+def _size(event: Event) -> int:
+    match event:
+        case MessagePosted(message=message):
+            return EVENT_OVERHEAD_BYTES + len(message.content)
+        case MessageEdited(content=content):
+            return EVENT_OVERHEAD_BYTES + len(content)
+        case _:
+            return EVENT_OVERHEAD_BYTES
