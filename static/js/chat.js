@@ -1,0 +1,314 @@
+/**
+ * @file The chat page: puts the parts together, finds someone to talk to, and shows one of its
+ * views: start, searching, room. Nobody is queued without a press.
+ */
+
+import { Announcer, TabTitle } from './announcer.js';
+import { Banner } from './banner.js';
+import { ServerClock, minutesSeconds, parseTime } from './clock.js';
+import { Composer } from './composer.js';
+import { Connection } from './connection.js';
+import { Decision, KeepRequest } from './decision.js';
+import { Messages } from './messages.js';
+import { Outbox } from './outbox.js';
+import { RoomView, rememberedRoom } from './room.js';
+import { Session } from './session.js';
+import { Skip, onEscape } from './skip.js';
+
+const SEARCH_AGAIN_WITHIN_MS = 60_000;
+const PEOPLE_SHOWN_FROM = 3;
+
+/** @param {string} name @returns {any} */
+const at = (name) => document.querySelector(`[data-test="${name}"]`);
+/** @param {string} id @returns {any} */
+const by = (id) => document.getElementById(id);
+
+const page = {
+  room: by('room'), partner: by('partner'), partnerName: by('partner-name'), presence: by('presence'),
+  presenceWord: by('presence-word'), timer: by('timer'), chip: at('countdown'), timerNote: by('timer-note'),
+  keepEarly: at('keep-early'), kept: by('kept'), typing: at('typing'), result: at('result'),
+  partnerLeft: at('partner-left'), sentence: by('sentence'), detail: by('detail'), actions: by('result-actions'),
+  fresh: at('new'), save: at('save-log'), draft: by('unsent'), draftText: by('unsent-text'), draftCopy: at('copy-draft'),
+};
+const main = document.querySelector('main');
+
+const session = new Session();
+const clock = new ServerClock();
+const announcer = new Announcer(by('polite'), by('assertive'));
+const title = new TabTitle();
+const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`;
+const connection = new Connection({ url, token: (wish) => session.token(wish) });
+const outbox = new Outbox(connection);
+
+/** @type {{lobby: string, interests: string[], since: number, timer: number}|null} a search this page asked for */
+let search = null;
+let cancelled = false;
+let lostAt = 0;
+
+const messages = new Messages(page.room, {
+  onRetry: (clientId) => outbox.retry(clientId),
+  onDelete: (clientId) => outbox.remove(clientId),
+});
+const composer = new Composer(by('composer'), {
+  onInput: () => skip.disarm(),
+  onTyping: (is_typing) => {
+    if (room.isLive) connection.rpc('typing', { conversation: room.room?.id, is_typing }).catch(() => {});
+  },
+  onSend: (content) => {
+    if (!room.isLive || !room.room || outbox.full) return false;
+    skip.disarm();
+    messages.await(outbox.post(room.room.id, content));
+    composer.hold(outbox.full);
+    return true;
+  },
+});
+const skip = new Skip(at('skip'), {
+  onArm: (armed) => armed && announcer.say('Really? Press again to leave.'),
+  onLeave: () => room.say('leave'),
+});
+const decision = new Decision(at('decision'), by('log'), (answer) => room.say(answer));
+const request = new KeepRequest(at('keep-request'), by('log'), (yes) => {
+  request.close();
+  if (yes) room.say('keep');
+  else session.command(`/chat/like/${room.room?.id}`, { like: false }).catch(() => {});
+});
+const room = new RoomView({
+  connection, outbox, clock, messages, composer, skip, decision, request, announcer, title, page,
+  personId: () => session.person?.id,
+});
+new Banner(at('banner'), connection, { onWord: (word) => announcer.say(word), onRenew: renew });
+
+/** @param {'start'|'searching'|'room'|'loading'} view */
+function show(view) {
+  main.dataset.view = view;
+  for (const section of main.querySelectorAll(':scope > section')) section.hidden = section.id !== view;
+}
+
+// ---- finding someone ----
+
+/** @returns {string[]} */
+function interests() {
+  try {
+    const kept = JSON.parse(localStorage.getItem('parley.interests') ?? '[]');
+    return Array.isArray(kept) ? kept.filter((one) => typeof one === 'string') : [];
+  } catch {
+    return [];
+  }
+}
+
+/** @param {string} lobby */
+async function start(lobby) {
+  cancelled = false;
+  clearInterval(search?.timer);
+  room.close();
+  beginSearch(lobby, performance.now());
+  if (location.pathname !== '/chat/pair') history.replaceState(null, '', '/chat/pair');
+  try {
+    await session.start();
+    await session.claim();
+  } catch (error) {
+    stopSearch(error.text);
+    return;
+  }
+  if (connection.state === 'connected') ask();
+  else connection.open();
+}
+
+function beginSearch(lobby, since) {
+  search = { lobby, interests: interests(), since, timer: setInterval(drawSearch, 1000) };
+  const liked = new Intl.ListFormat('en', { type: 'disjunction' }).format(search.interests);
+  by('looking').textContent = liked ? `Looking for someone who likes ${liked}` : 'Looking for someone to talk to';
+  by('lobby-note').hidden = lobby !== 'timed';
+  by('people').textContent = '';
+  by('search-note').textContent = '';
+  drawSearch();
+  show('searching');
+  at('cancel').focus({ preventScroll: true });
+  announcer.say(by('looking').textContent);
+}
+
+function drawSearch() {
+  if (search) by('elapsed').textContent = minutesSeconds((performance.now() - search.since) / 1000);
+}
+
+async function ask() {
+  const asked = search;
+  if (!asked) return;
+  try {
+    const answer = await connection.rpc('search', { lobby: asked.lobby, interests: asked.interests });
+    if (search === asked && answer.room?.id) enter(answer.room, asked.lobby);
+  } catch (error) {
+    if (search !== asked || error.lost) return;
+    if (error.temporary) pause(asked, error.word === 'too_many' ? 'You are searching fast.' : error.text, error.seconds ?? 2);
+    else stopSearch(error.text);
+  }
+}
+
+/** Asks again when the server's pause is over. */
+function pause(asked, text, seconds) {
+  if (search !== asked) return;
+  by('search-note').textContent = seconds > 0 ? `${text} ${seconds} s` : '';
+  if (seconds > 0) setTimeout(() => pause(asked, text, seconds - 1), 1000);
+  else ask();
+}
+
+/** @param {string} [why] */
+function stopSearch(why = '') {
+  const had = by('searching').contains(document.activeElement);
+  clearInterval(search?.timer);
+  search = null;
+  by('start-note').textContent = why;
+  show('start');
+  if (had) at('talk').focus();
+}
+
+function cancel() {
+  const lobby = search?.lobby;
+  cancelled = true;
+  stopSearch();
+  connection.rpc('cancel_search', { lobby }).catch(() => {});
+}
+
+/** @param {any} found @param {string} lobby */
+function enter(found, lobby, answer = null) {
+  if (room.isLive && room.room?.id === found.id) return room.apply(found);
+  clearInterval(search?.timer);
+  search = null;
+  show('room');
+  room.open(found, lobby, answer);
+  announcer.say(`You are talking with ${room.name}.`);
+  title.note(`${room.name} is here`);
+  if (matchMedia('(pointer: fine)').matches) composer.focus();
+  else by('log').focus({ preventScroll: true });
+}
+
+// ---- what the server says ----
+
+/** The connection stands: this is the place the server has for this person. */
+function arrived(data) {
+  const away = lostAt ? Date.now() - lostAt : 0;
+  lostAt = 0;
+  const rooms = (Array.isArray(data.rooms) ? data.rooms : []).filter((one) => typeof one?.id === 'string');
+  if (rooms.length) clock.reset();
+  const current = rooms.find(({ id }) => id === room.room?.id);
+  if (room.isLive) return current && room.apply(current);
+  const wanted = /^\/chat\/r\/([^/]+)/.exec(location.pathname)?.[1];
+  const live = rooms.find(({ id }) => id === wanted) ?? rooms.find(({ outcome }) => outcome !== 'kept');
+  if (live && !room.ended) return enter(live, live.lobby ?? search?.lobby ?? lobbyOf(live));
+  if (data.waiting && cancelled) connection.rpc('cancel_search', { lobby: data.waiting.lobby }).catch(() => {});
+  else if (data.waiting && !search && !room.ended) {
+    const waited = Math.max(0, Date.now() - parseTime(data.waiting.since)) || 0;
+    beginSearch(String(data.waiting.lobby), performance.now() - waited);
+  } else if (search && !data.waiting) {
+    if (away < SEARCH_AGAIN_WITHIN_MS) ask();
+    else stopSearch('The search stopped while you were offline.');
+  } else if (!room.ended && !search) {
+    drawRooms(rooms);
+    if (wanted) by('start-note').textContent = 'That room is over, or it is not yours.';
+    show('start');
+  }
+}
+
+/** Only rooms of the timed lobby have a deadline or an outcome. */
+const lobbyOf = ({ deadline, outcome }) => (deadline || outcome ? 'timed' : 'anonymous');
+
+function drawRooms(rooms) {
+  const list = by('open-rooms');
+  list.replaceChildren(...rooms.map((one) => {
+    const link = document.createElement('a');
+    const other = one.members?.find((member) => member?.id !== (one.me?.id ?? session.person?.id));
+    link.href = `/chat/r/${encodeURIComponent(one.id)}`;
+    link.textContent = `Room with ${other?.display_name || other?.username || 'Stranger'}`;
+    const item = document.createElement('li');
+    item.append(link);
+    return item;
+  }));
+  by('open-rooms-part').hidden = rooms.length === 0;
+}
+
+/** News on the person's own line. */
+function told(data) {
+  if (data.type === 'matched' && data.room?.id) enter(data.room, String(data.lobby ?? search?.lobby ?? 'anonymous'));
+  else if (data.type === 'waiting' && search) {
+    const count = Number(data.people ?? data.position) || 0;
+    const rounded = count < 10 ? String(count) : `about ${Math.round(count / 10) * 10}`;
+    by('people').textContent = count < PEOPLE_SHOWN_FROM ? '' : `${rounded} people waiting`;
+  } else room.notified(data);
+}
+
+connection.addEventListener('state', () => {
+  if (connection.state !== 'connected') lostAt ||= Date.now();
+  decision.connection(connection.state !== 'connected');
+});
+connection.addEventListener('connected', ({ detail }) => arrived(detail));
+connection.addEventListener('publication', ({ detail: { channel, data, offset } }) => {
+  if (data === null || typeof data !== 'object') return;
+  if (channel === `room:${room.room?.id}`) room.event(data, offset);
+  else if (String(channel).startsWith('user:')) told(data);
+});
+connection.addEventListener('subscribed', ({ detail }) => {
+  if (detail.channel === `room:${room.room?.id}`) room.resumed(detail);
+});
+connection.addEventListener('unsubscribed', ({ detail }) => {
+  if (detail.channel === `room:${room.room?.id}`) room.vanished();
+});
+outbox.addEventListener('sent', ({ detail: { post, message } }) => {
+  messages.show({ content: post.content, ...message }, { own: true, name: 'You', clientId: post.client_id });
+  composer.hold(outbox.full);
+});
+outbox.addEventListener('failed', ({ detail: { post, text } }) => messages.fail(post.client_id, text));
+outbox.addEventListener('limited', ({ detail: { seconds } }) => composer.limit(seconds));
+outbox.addEventListener('answered', ({ detail: { answer, reply } }) => room.answered(answer, reply.room));
+outbox.addEventListener('refused', ({ detail: { answer } }) => room.answered(answer));
+
+async function renew() {
+  session.forget();
+  connection.reset();
+  if (room.room) room.close();
+  stopSearch();
+  announcer.say('Choose how to start.');
+}
+
+// ---- presses and keys ----
+
+at('talk').addEventListener('click', () => start('anonymous'));
+at('timed').addEventListener('click', () => start('timed'));
+at('cancel').addEventListener('click', cancel);
+page.fresh.addEventListener('click', () => start(room.lobby));
+page.keepEarly.addEventListener('click', () => room.answer === 'keep' || room.say('keep'));
+page.save.addEventListener('click', () => {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([messages.text], { type: 'text/plain' }));
+  link.download = 'parley.txt';
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+});
+page.draftCopy.addEventListener('click', () => {
+  navigator.clipboard?.writeText(page.draftText.textContent).then(() => { page.draftCopy.textContent = 'Copied'; }, () => {});
+});
+onEscape(() => {
+  if (search) cancel();
+  else if (room.ended) start(room.lobby);
+  else if (room.isLive) skip.pressKey();
+});
+document.addEventListener('keydown', (event) => {
+  const plain = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const idle = document.activeElement === document.body || document.activeElement === by('log') || document.activeElement === main;
+  if (plain && idle && room.isLive && event.key !== ' ') composer.focus();
+});
+
+// ---- the beginning ----
+
+async function begin() {
+  await session.claim();
+  const intent = sessionStorage.getItem('parley.intent');
+  sessionStorage.removeItem('parley.intent');
+  const hint = session.exists ? rememberedRoom() : null;
+  const path = /^\/chat\/r\/([^/]+)/.exec(location.pathname)?.[1];
+  if (hint && (!path || path === hint.room.id)) enter(hint.room, hint.lobby, hint.answer);
+  else if (intent) return start(intent === 'timed' ? 'timed' : 'anonymous');
+  else show(session.exists ? 'loading' : 'start');
+  if (session.exists) connection.open();
+}
+
+begin().finally(() => performance.mark('composer-ready'));

@@ -1,0 +1,305 @@
+/**
+ * @file The open room: what its state and events mean for the page. The server's newest word wins;
+ * nothing is predicted. Kept out: finding a room (chat.js), drawing (the parts it is given).
+ */
+
+import { Countdown, duration, minutesSeconds, parseTime, timeOfDay } from './clock.js';
+
+const HINT = 'parley.room';
+const HISTORY_MAX = 100;
+const TYPING_SHOWN_MS = 6_000;
+const NOT_BOTH = 'This room has ended: you did not both choose to keep talking.';
+
+/** @typedef {{id: string, members?: any[], me?: {id: string}, state?: string, outcome?: string|null, deadline?: string|null, server_time?: string, created_at?: string, ended_at?: string|null, reason?: string|null, epoch?: string, you?: string}} Room */
+
+/** @returns {{room: Room, lobby: string, answer: 'keep'|null}|null} the room that was open before a reload */
+export function rememberedRoom() {
+  try {
+    const hint = JSON.parse(sessionStorage.getItem(HINT) ?? 'null');
+    return typeof hint?.room?.id === 'string' ? hint : null;
+  } catch {
+    return null;
+  }
+}
+
+export class RoomView {
+  /** @type {Room|null} */ room = null;
+  lobby = 'anonymous';
+  /** @type {'keep'|null} */ answer = null;
+  ended = false;
+  #parts;
+  #countdown;
+  #lastLeft = Infinity;
+  #typingTimer = 0;
+  #left = false;
+  #gone = '';
+
+  /** @param {any} parts connection, outbox, clock, messages, composer, skip, decision, request, announcer, title, page */
+  constructor(parts) {
+    this.#parts = parts;
+    this.#countdown = new Countdown(parts.clock, (left) => this.#ticked(left));
+  }
+
+  get isLive() {
+    return this.room !== null && !this.ended;
+  }
+
+  get isKept() {
+    return this.room?.outcome === 'kept' && this.room.state === 'IDLE';
+  }
+
+  get name() {
+    const me = this.room?.me?.id ?? this.#parts.personId();
+    const partner = this.room?.members?.find((member) => member?.id !== me);
+    return partner?.display_name || partner?.username || 'Stranger';
+  }
+
+  /** @param {Room} room @param {string} lobby @param {'keep'|null} [answer] */
+  open(room, lobby, answer = null) {
+    const { connection, outbox, messages, composer, page } = this.#parts;
+    if (this.room) connection.unsubscribe(`room:${this.room.id}`);
+    Object.assign(this, { room: null, lobby, answer, ended: false });
+    this.#left = false;
+    this.#gone = '';
+    messages.clear();
+    page.result.hidden = true;
+    page.kept.hidden = false;
+    page.typing.textContent = '';
+    outbox.keepOnly(room.id);
+    composer.open(room.id);
+    composer.hold(outbox.full);
+    this.apply(room);
+    composer.address(this.name);
+    this.#presence('online');
+    for (const post of outbox.posts(room.id)) messages.await(post);
+    connection.subscribe(`room:${room.id}`, { epoch: room.epoch, offset: 0 });
+  }
+
+  close() {
+    const { connection, page, composer } = this.#parts;
+    if (this.room) connection.unsubscribe(`room:${this.room.id}`);
+    this.#countdown.aim(null);
+    this.room = null;
+    this.ended = false;
+    page.partner.hidden = true;
+    composer.close();
+    this.#remember();
+  }
+
+  /** A state of the room, from wherever it comes; an older one changes nothing. @param {Room} room */
+  apply(room) {
+    const { clock, skip, decision, request, page, announcer } = this.#parts;
+    if (this.room && (room.id !== this.room.id || this.ended)) return;
+    clock.hear(room.server_time);
+    if (this.room && parseTime(room.server_time) < parseTime(this.room.server_time)) return;
+    const before = this.room;
+    this.room = { ...before, ...room, me: room.me ?? before?.me, epoch: room.epoch ?? before?.epoch };
+    if (room.you === 'keep') this.answer = 'keep';
+    if (room.state === 'COUNTDOWN' && before?.outcome === 'kept') this.answer = null;
+    this.#remember();
+    if (room.state === 'ENDED') return this.#finish();
+    const deadline = parseTime(room.deadline ?? 'none');
+    const timed = room.state === 'COUNTDOWN' || room.state === 'NOTIFICATION';
+    if (before?.state !== room.state) this.#lastLeft = Infinity;
+    page.timer.hidden = !timed;
+    page.timer.dataset.state = room.state ?? '';
+    page.timerNote.textContent = room.state === 'NOTIFICATION' ? 'to decide' : 'then you both decide';
+    page.keepEarly.hidden = room.state !== 'COUNTDOWN';
+    page.keepEarly.setAttribute('aria-pressed', String(this.answer === 'keep'));
+    page.keepEarly.textContent = this.answer === 'keep' ? 'You asked to keep talking' : 'Keep talking';
+    page.partner.hidden = false;
+    page.partnerName.textContent = this.name;
+    this.#countdown.aim(timed && !Number.isNaN(deadline) ? deadline : null);
+    if (room.state !== before?.state || this.isKept !== (before?.outcome === 'kept')) skip.open(this.isKept);
+    if (room.state === 'NOTIFICATION') {
+      request.close();
+      if (!decision.isOpen) announcer.interrupt(`Time to decide: keep talking with ${this.name}?`);
+      if (!decision.isOpen) decision.open(this.name, this.answer);
+    } else {
+      decision.close();
+    }
+    if (this.isKept) {
+      request.close();
+      this.#result('kept', 'You both chose to keep talking. This room stays open.');
+    } else {
+      page.result.hidden = true;
+    }
+  }
+
+  /** One event of the room. @param {any} data @param {number} offset @param {boolean} [past] from the history */
+  event(data, offset, past = false) {
+    const { messages, page } = this.#parts;
+    if (data.type === 'message_posted' && data.message) this.#posted({ seq: offset, ...data.message }, past);
+    else if (data.type === 'message_edited') messages.edit(data.message_id, String(data.content ?? ''), data.edited_at);
+    else if (data.type === 'message_deleted') messages.delete(data.message_id);
+    else if (data.type === 'room_state' && data.room?.id) this.apply(data.room);
+    else if (data.type === 'typing' && !this.#isMe(data.person)) this.#typing(data.is_typing === true);
+    else if (data.type === 'presence' && !this.#isMe(data.person)) this.#presence(String(data.status));
+    else if (data.type === 'member_left' && !this.#isMe(data.person)) page.typing.textContent = '';
+  }
+
+  /** The subscription stands. @param {{recovered: boolean, recovering: boolean}} how */
+  async resumed({ recovered, recovering }) {
+    const { connection, messages, outbox } = this.#parts;
+    const { room } = this;
+    if (!room) return;
+    const had = messages.text !== '';
+    if (!recovered) {
+      const past = await connection.history(`room:${room.id}`, HISTORY_MAX).catch(() => null);
+      if (this.room?.id !== room.id) return;
+      for (const pub of past ?? []) if (pub?.data) this.event(pub.data, Number(pub.offset) || 0, true);
+      if (recovering && had) messages.notice('Some messages may be missing', 'gap');
+      else if (Number(past?.[0]?.offset) > 1) messages.notice('Earlier messages were not kept', 'gap');
+    }
+    if (this.isLive) outbox.resume(room.id);
+  }
+
+  /** News for this person about this room. @param {any} news */
+  notified(news) {
+    if (!this.isLive || news.room_id !== this.room?.id) return;
+    if (news.type === 'partner_left') {
+      this.#gone = news.reason === 'disconnected' ? 'lost' : 'left';
+      this.#finish();
+    } else if (news.type === 'keep_request' && this.room.state === 'COUNTDOWN' && this.answer !== 'keep') {
+      this.#parts.request.open(this.name);
+      this.#parts.announcer.say(`${this.name} wants to keep talking.`);
+    } else if (news.room?.id) this.apply(news.room);
+  }
+
+  /** @param {'keep'|'end'|'leave'} method */
+  say(method) {
+    if (!this.isLive || !this.room) return;
+    if (method === 'leave') this.#left = true;
+    this.answer = method === 'keep' ? 'keep' : null;
+    this.#remember();
+    this.#parts.decision.answer(this.answer);
+    this.#parts.request.close();
+    this.apply(this.room);
+    this.#parts.outbox.answer({ room: this.room.id, method });
+  }
+
+  /** The server answered, or refused, what was said. @param {any} answer @param {Room} [room] */
+  answered(answer, room) {
+    if (!this.isLive || answer.room !== this.room?.id) return;
+    if (room?.id) this.apply(room);
+    else if (answer.method === 'leave') this.#finish();
+  }
+
+  /** The room is not there for this person any more. */
+  vanished() {
+    if (!this.isLive) return;
+    this.#gone ||= 'over';
+    this.#finish();
+  }
+
+  #isMe(person) {
+    return person?.id !== undefined && (person.id === this.room?.me?.id || person.id === this.#parts.personId());
+  }
+
+  #posted(message, past) {
+    const { messages, outbox, announcer, title, page } = this.#parts;
+    const own = this.#isMe(message.author);
+    const name = message.author?.display_name || message.author?.username || this.name;
+    const clientId = own ? outbox.claim(this.room.id, message)?.client_id : undefined;
+    const fresh = messages.show(message, { own, name, clientId });
+    if (own || !fresh) return;
+    page.typing.textContent = '';
+    if (past) return;
+    announcer.message(`${name}: ${message.content ?? ''}`);
+    title.note(`${name}: new message`);
+  }
+
+  #typing(on) {
+    const { page } = this.#parts;
+    clearTimeout(this.#typingTimer);
+    page.typing.textContent = on && this.isLive ? `${this.name} is typing` : '';
+    if (on) this.#typingTimer = setTimeout(() => this.#typing(false), TYPING_SHOWN_MS);
+  }
+
+  #presence(status) {
+    const { page } = this.#parts;
+    const away = status === 'offline';
+    page.presence.dataset.status = away ? 'away' : 'online';
+    page.presenceWord.textContent = away ? `lost connection at ${timeOfDay(Date.now())}, waiting` : 'online';
+  }
+
+  #ticked(left) {
+    const { page, decision, announcer } = this.#parts;
+    const text = minutesSeconds(left);
+    const crossed = (mark) => this.#lastLeft > mark && this.#lastLeft !== Infinity && left <= mark;
+    page.chip.textContent = text;
+    if (this.room?.state === 'NOTIFICATION') {
+      decision.tick(left, text);
+      if (crossed(10) && this.answer === null) announcer.interrupt('10 seconds left to answer.');
+    } else {
+      if (crossed(120)) announcer.say('2 minutes left.');
+      if (crossed(60)) announcer.say('1 minute left.');
+    }
+    this.#lastLeft = left;
+  }
+
+  #finish() {
+    const { connection, composer, skip, decision, request, page, messages } = this.#parts;
+    const { room } = this;
+    const had = composer.hasFocus || page.room.contains(document.activeElement);
+    this.ended = true;
+    this.#countdown.aim(null);
+    connection.unsubscribe(`room:${room.id}`);
+    for (const panel of [decision, request]) panel.close();
+    skip.disarm();
+    page.timer.hidden = true;
+    this.#typing(false);
+    const { draft } = composer;
+    composer.close();
+    page.draft.hidden = draft.trim() === '';
+    page.draftText.textContent = draft;
+    page.save.hidden = messages.text === '';
+    page.partner.hidden = true;
+    this.#result(...this.#ending());
+    this.#remember();
+    if (had) (page.draft.hidden ? page.fresh : page.draftCopy).focus();
+  }
+
+  /** @returns {[string, string, string]} kind, sentence, detail */
+  #ending() {
+    const { reason, created_at, ended_at } = this.room;
+    const at = parseTime(ended_at ?? 'none');
+    const end = Number.isNaN(at) ? this.#parts.clock.now() : at;
+    const start = parseTime(created_at);
+    const when = Number.isNaN(start) ? timeOfDay(end) : `${timeOfDay(end)}, after ${duration(end - start)}`;
+    if (this.#left) return ['left', 'You left this chat', when];
+    if (reason === 'ended_by_member' || reason === 'no_response') {
+      return ['ended', NOT_BOTH, this.answer === 'keep' ? `You chose Keep talking. ${when}` : when];
+    }
+    if (reason === 'moderated') return ['over', 'A moderator ended this chat', when];
+    if (this.#gone === 'over' || reason === 'blocked') return ['over', 'This chat has ended', when];
+    if (this.#gone === 'lost') return ['partner-left', `${this.name} lost the connection`, when];
+    return ['partner-left', `${this.name} left`, when];
+  }
+
+  #result(kind, sentence, detail = '') {
+    const { page, announcer, title } = this.#parts;
+    const shown = !page.result.hidden && page.result.dataset.outcome === kind;
+    page.result.dataset.outcome = kind;
+    page.result.hidden = false;
+    page.partnerLeft.hidden = kind !== 'partner-left';
+    page.sentence.hidden = kind === 'partner-left';
+    page.partnerLeft.textContent = page.sentence.textContent = sentence;
+    page.detail.textContent = detail;
+    page.actions.hidden = kind === 'kept';
+    if (kind === 'kept') page.draft.hidden = true;
+    if (shown) return;
+    announcer.say(sentence);
+    title.note(sentence);
+  }
+
+  #remember() {
+    const { room, lobby, answer } = this;
+    try {
+      if (this.isLive) sessionStorage.setItem(HINT, JSON.stringify({ room, lobby, answer }));
+      else sessionStorage.removeItem(HINT);
+    } catch {
+      // Forbidden: a reload then asks the server.
+    }
+  }
+}
