@@ -58,5 +58,7 @@ def _partner_left(room: Room, gone: str | None, reason: LeaveReason, at: float) 
 
 
 def _to_all(room: Room, event: Logged, kind: NoticeKind) -> Iterator[Personal]:
-    for person in room.members:
-        yield Notice(at=event.at, to=person, kind=kind, room=room)
+    """To who is there now, and to the one whose leaving is what happened."""
+    for person, member in room.members.items():
+        if not member.left or person == event.by:
+            yield Notice(at=event.at, to=person, kind=kind, room=room)
