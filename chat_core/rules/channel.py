@@ -121,6 +121,8 @@ def _leave(channel: Channel, by: Person, new_owner: PersonId | None, now: float)
 
 
 def _handed_over(channel: Channel, owner: PersonId, seq: int) -> Channel:
+    if owner not in channel.members:
+        raise InvariantBroken(f"a stranger owns {channel.id}")
     members = dict(channel.members)
     if channel.owner in members:
         members[channel.owner] = attrs.evolve(members[channel.owner], role=Role.MEMBER)
