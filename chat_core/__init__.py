@@ -18,7 +18,7 @@ It needs the standard library and attrs, and knows no network. The names below
 stand in reading order; everything else may change.
 """
 
-from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat
+from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat, open_tokens
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.hub import Encoder
@@ -27,7 +27,9 @@ from chat_core.engine.seat import Seat
 from chat_core.ports import (
     Alarm,
     Backplane,
+    BadToken,
     Change,
+    Claims,
     ClientIdTaken,
     Clock,
     Log,
@@ -36,6 +38,9 @@ from chat_core.ports import (
     Session,
     Stale,
     Store,
+    TokenExpired,
+    TokenInvalid,
+    Tokens,
 )
 from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
 from chat_core.rules.rate import Bucket, Rate
@@ -127,6 +132,7 @@ __all__ = [
     "VERSION",
     "Alarm",
     "Backplane",
+    "BadToken",
     "Block",
     "Bucket",
     "CancelSearch",
@@ -136,6 +142,7 @@ __all__ = [
     "ChannelDeleted",
     "Chat",
     "ChatError",
+    "Claims",
     "ClientIdTaken",
     "Clock",
     "Code",
@@ -226,10 +233,14 @@ __all__ = [
     "Standing",
     "Start",
     "Store",
+    "TokenExpired",
+    "TokenInvalid",
+    "Tokens",
     "Type",
     "Unavailable",
     "Unblock",
     "Unreact",
     "Waiting",
     "open_chat",
+    "open_tokens",
 ]

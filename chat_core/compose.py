@@ -1,7 +1,7 @@
 """Composition: builds a ``Chat`` from a ``Config``. The one place that knows both engine and adapters."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ import attrs
 from chat_core.adapters.clock import Ids, SystemClock
 from chat_core.adapters.memory import InProcessBackplane, MemoryStore
 from chat_core.engine.chat import Chat, Limits
-from chat_core.ports import Backplane, Clock, Policy, Store
+from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
 from chat_core.rules.rate import Rate
@@ -83,6 +83,32 @@ async def open_chat(
     for name in config.default_channels:
         await chat.channels.ensure(name)
     return chat
+
+
+def open_tokens(
+    *,
+    secrets: Sequence[bytes] = (),
+    pems: Sequence[bytes] = (),
+    previous: Sequence[bytes] = (),
+    accepted_until: float | None = None,
+    user_token_s: float = 1800.0,
+) -> Tokens:
+    """Access tokens by JWT: ``pems`` (Ed25519) or ``secrets`` (HS256), of which the first signs.
+
+    ``previous`` (either kind) still verifies until ``accepted_until``. Raises
+    ``ValueError`` for a key that is none.
+    """
+    from chat_core.adapters.tokens import Key, SignedTokens
+
+    def key(text: bytes, until: float | None) -> Key:
+        made = Key.from_pem if b"-----BEGIN" in text else Key.from_secret
+        return made(text, accepted_until=until)
+
+    ring = [
+        *(key(text, None) for text in (*pems, *secrets)),
+        *(key(text, accepted_until) for text in previous),
+    ]
+    return SignedTokens(ring, user_token_s=user_token_s)
 
 
 def lobbies(config: Config) -> tuple[LobbyRules, LobbyRules]:

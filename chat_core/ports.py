@@ -12,11 +12,11 @@ import attrs
 
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import ChatError
+from chat_core.words.errors import ChatError, Refused
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Message
-from chat_core.words.person import Person
+from chat_core.words.person import Person, PersonKind
 
 
 class Stale(ChatError):
@@ -196,6 +196,47 @@ class Backplane(Log, Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Harmless twice."""
+
+
+class BadToken(Refused):
+    """A token that opens nothing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unauthenticated", message)
+
+
+class TokenExpired(BadToken):
+    """It was good once: fetch a new one."""
+
+
+class TokenInvalid(BadToken):
+    """It was never good, or is no longer known. The message does not tell which."""
+
+
+@attrs.frozen(kw_only=True)
+class Claims:
+    """What a good token says. Times are seconds since 1970."""
+
+    person_id: PersonId
+    name: str
+    kind: PersonKind
+    sid: str
+    jti: str
+    issued_at: float
+    expires_at: float
+
+
+class Tokens(Protocol):
+    """Access tokens: who somebody is, signed by this server."""
+
+    def lifetime_s(self, kind: PersonKind) -> float:
+        """How long a token of this kind of person holds."""
+
+    def issue_access(self, person_id: PersonId, name: str, kind: PersonKind, sid: str, now: float) -> str:
+        """A signed token that holds from ``now`` on."""
+
+    def verify(self, token: str, now: float) -> Claims:
+        """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""
 
 
 class Policy(Protocol):

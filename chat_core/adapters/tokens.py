@@ -22,10 +22,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from chat_core.words.errors import Refused
+from chat_core.ports import BadToken, Claims, TokenExpired, TokenInvalid
 from chat_core.words.person import PersonKind
 
-__all__ = ["BadToken", "Claims", "Key", "TokenExpired", "TokenInvalid", "Tokens"]
+__all__ = ["BadToken", "Claims", "Key", "SignedTokens", "TokenExpired", "TokenInvalid"]
 
 Algorithm: TypeAlias = Literal["HS256", "EdDSA"]
 
@@ -41,21 +41,6 @@ GUEST_TOKEN_S: Final = 24 * 3600.0
 _TIME_MAX: Final = 2.0**53
 _TEXTS: Final = ("sub", "name", "sid", "jti")
 _REQUIRED: Final = ["sub", "name", "kind", "sid", "iat", "exp", "jti", "iss", "aud"]
-
-
-class BadToken(Refused):
-    """A token that opens nothing."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("unauthenticated", message)
-
-
-class TokenExpired(BadToken):
-    """It was good once: fetch a new one."""
-
-
-class TokenInvalid(BadToken):
-    """It was never good, or is no longer known. The message does not tell which."""
 
 
 @attrs.frozen(kw_only=True)
@@ -109,21 +94,8 @@ def _ed25519(pem: bytes) -> tuple[Ed25519PrivateKey | None, Ed25519PublicKey]:
             raise ValueError("a key of another kind than Ed25519")
 
 
-@attrs.frozen(kw_only=True)
-class Claims:
-    """What a good token says. Times are seconds since 1970."""
-
-    person_id: str
-    name: str
-    kind: PersonKind
-    sid: str
-    jti: str
-    issued_at: float
-    expires_at: float
-
-
-class Tokens:
-    """Signs and verifies access tokens. Holds no state but its keys."""
+class SignedTokens:
+    """``ports.Tokens`` by JWT. Holds no state but its keys."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chat_core.adapters.tokens import BadToken, Key, TokenExpired, TokenInvalid, Tokens
+from chat_core.adapters.tokens import BadToken, Key, SignedTokens, TokenExpired, TokenInvalid
 from chat_core.words.errors import Refused
 from chat_core.words.person import PersonKind
 
@@ -35,10 +35,10 @@ def public_pem(key: Any) -> bytes:
 
 HS = Key.from_secret(SECRET)
 ED = Key.from_pem(private_pem(PRIVATE))
-TOKENS = Tokens([HS, ED])
+TOKENS = SignedTokens([HS, ED])
 
 
-def issue(tokens: Tokens = TOKENS, *, now: float = NOW, kind: PersonKind = PersonKind.USER) -> str:
+def issue(tokens: SignedTokens = TOKENS, *, now: float = NOW, kind: PersonKind = PersonKind.USER) -> str:
     return tokens.issue_access("person-1", "ann", kind, "session-1", now)
 
 
@@ -86,7 +86,7 @@ def encoded(raw: bytes) -> str:
 @pytest.mark.parametrize("key", [HS, ED], ids=["HS256", "EdDSA"])
 @pytest.mark.parametrize("kind", list(PersonKind))
 def test_what_was_issued_is_verified(key: Key, kind: PersonKind) -> None:
-    tokens = Tokens([key])
+    tokens = SignedTokens([key])
 
     claims = tokens.verify(issue(tokens, kind=kind), NOW)
 
@@ -110,7 +110,7 @@ def test_no_two_tokens_are_the_same() -> None:
 
 
 def test_users_and_guests_have_lifetimes_of_their_own() -> None:
-    tokens = Tokens([HS], user_token_s=0.5, guest_token_s=3600)
+    tokens = SignedTokens([HS], user_token_s=0.5, guest_token_s=3600)
 
     assert tokens.verify(issue(tokens), NOW).expires_at == NOW + 0.5
     assert tokens.verify(issue(tokens, kind=PersonKind.GUEST), NOW).expires_at == NOW + 3600
@@ -274,9 +274,9 @@ def test_both_kinds_of_bad_token_are_refusals_that_middleware_knows() -> None:
 
 
 def test_a_key_of_before_verifies_until_its_time_is_over_and_signs_nothing() -> None:
-    before = Tokens([HS])
+    before = SignedTokens([HS])
     token = issue(before)
-    after = Tokens([Key.from_secret(OTHER), Key.from_secret(SECRET, accepted_until=NOW + 60)])
+    after = SignedTokens([Key.from_secret(OTHER), Key.from_secret(SECRET, accepted_until=NOW + 60)])
 
     assert after.verify(token, NOW + 59.9).name == "ann"
     with pytest.raises(TokenInvalid):
@@ -289,14 +289,14 @@ def test_a_public_key_verifies_what_its_private_one_signed() -> None:
     public = Key.from_pem(public_pem(PRIVATE))
 
     assert public.kid == ED.kid
-    assert Tokens([HS, public]).verify(issue(Tokens([ED])), NOW).name == "ann"
+    assert SignedTokens([HS, public]).verify(issue(SignedTokens([ED])), NOW).name == "ann"
     with pytest.raises(ValueError, match="signs"):
-        Tokens([public])
+        SignedTokens([public])
 
 
 def test_a_ring_without_keys_is_refused() -> None:
     with pytest.raises(ValueError, match="signs"):
-        Tokens([])
+        SignedTokens([])
 
 
 def test_a_short_secret_is_refused() -> None:
