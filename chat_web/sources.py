@@ -1,0 +1,218 @@
+"""Where a request comes from, and how much may come from there.
+
+A source is an IPv4 address or an IPv6 /64, behind a keyed hash whose key lives in
+memory for a day: limits need to know the same from another, nobody needs the address.
+All maps are bounded; when one is full the source that was quiet longest is forgotten.
+
+Kept out: limits of a person (the core), and when a connection ends (its socket gives
+the place back by calling what ``Sources.connect`` returned).
+"""
+
+import hmac
+import ipaddress
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import attrs
+from aiohttp import hdrs, web
+
+from chat_core.words.errors import Refused, Unavailable
+from chat_web.settings import Settings
+from chat_web.values import Network
+
+__all__ = ["SOURCES", "Sources", "address_of", "is_from_this_machine", "is_secure", "source_of"]
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+CONNECTIONS_PER_SOURCE_MAX: Final = 50
+SOURCES_MAX: Final = 50_000  # remembered at once, in each map
+ACCEPTS_PER_S: Final = 100.0
+ACCEPTS_BURST: Final = 200.0
+GUESTS_PER_S: Final = 5 / 60
+GUESTS_BURST: Final = 50.0
+REGISTRATIONS_PER_S: Final = 20 / 3600
+REGISTRATIONS_BURST: Final = 20.0
+_DAY_S: Final = 86400.0
+_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+_HOPS_MAX: Final = 32
+
+
+class _Rates:
+    """A token bucket for each key, kept as the one number from which it is full again."""
+
+    def __init__(self, per_s: float, burst: float, keys_max: int) -> None:
+        self._step_s = 1 / per_s
+        self._room_s = burst / per_s
+        self._keys_max = keys_max
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, key: str, now: float) -> float:
+        """Take one: 0.0, or the seconds until there will be one."""
+        full_at = max(self._full_at.get(key, now), now) + self._step_s
+        wait_s = full_at - now - self._room_s
+        if wait_s > 1e-9:
+            return wait_s
+        self._full_at[key] = full_at
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._keys_max:
+            self._full_at.popitem(last=False)
+        return 0.0
+
+
+class Sources:
+    """The limits of this node's sources. Where they do not hold, all is let through and nothing kept."""
+
+    def __init__(self, settings: Settings, *, sources_max: int = SOURCES_MAX) -> None:
+        self._hold = settings.source_limits_hold
+        self._trusted = settings.trusted_proxies
+        self._connections_max = settings.max_connections
+        self._sources_max = sources_max
+        self._connected: dict[str, int] = {}
+        self._total = 0
+        self._accepts = _Rates(ACCEPTS_PER_S, ACCEPTS_BURST, 1)
+        self._guests = _Rates(GUESTS_PER_S, GUESTS_BURST, sources_max)
+        self._registrations = _Rates(REGISTRATIONS_PER_S, REGISTRATIONS_BURST, sources_max)
+        self._key = secrets.token_bytes(32)
+        self._key_until = 0.0
+
+    @property
+    def connections(self) -> int:
+        """Sockets that have a place now."""
+        return self._total
+
+    def of(self, request: web.BaseRequest, now: float) -> str:
+        """The pseudonym of where ``request`` comes from; another one each day."""
+        if now >= self._key_until:
+            self._key, self._key_until = secrets.token_bytes(32), now + _DAY_S
+        prefix = _prefix(address_of(request, self._trusted))
+        return hmac.digest(self._key, prefix.encode(), "sha256").hex()[:32]
+
+    def connect(self, source: str, now: float) -> Callable[[], None]:
+        """A place for one more socket, and the function that gives it back (once, however often called).
+
+        Raises ``Unavailable`` when this node is full or too many come at once, and
+        ``Refused("too_many")`` when the source has its share. Then nothing is taken.
+        """
+        if self._total >= self._connections_max:
+            raise Unavailable("This node has all the connections it takes.")
+        if self._hold and self._connected.get(source, 0) >= CONNECTIONS_PER_SOURCE_MAX:
+            raise Refused("too_many", "Too many connections from one place.", retry_after_s=10.0)
+        if self._hold and self._accepts.take("", now):
+            raise Unavailable("Too many connect at once.")
+        self._total += 1
+        if self._hold:
+            self._connected[source] = self._connected.get(source, 0) + 1
+        return _Place(self, source).leave
+
+    def guest(self, source: str, now: float) -> None:
+        """Count one more guest. Raises ``Refused("too_many")``."""
+        self._take(self._guests, source, now, "Too many guests from one place.")
+
+    def registration(self, source: str, now: float) -> None:
+        """Count one more account. Raises ``Refused("too_many")``."""
+        self._take(self._registrations, source, now, "Too many accounts from one place.")
+
+    def _take(self, rates: _Rates, source: str, now: float, message: str) -> None:
+        if self._hold and (wait_s := rates.take(source, now)):
+            raise Refused("too_many", message, retry_after_s=wait_s)
+
+    def _leave(self, source: str) -> None:
+        self._total -= 1
+        left = self._connected.pop(source, 1) - 1
+        if left > 0:
+            self._connected[source] = left
+
+
+@attrs.define
+class _Place:
+    _sources: Sources
+    _source: str
+    _is_taken: bool = True
+
+    def leave(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._sources._leave(self._source)
+
+
+SOURCES: Final = web.AppKey("sources", Sources)
+
+
+def source_of(request: web.Request) -> str:
+    """The pseudonym of where ``request`` comes from, by the application's ``SOURCES``."""
+    return request.config_dict[SOURCES].of(request, time.monotonic())
+
+
+def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> Address | None:
+    """The caller's address: the peer's, or what the last trusted proxy saw. None: no address (a Unix socket).
+
+    ``X-Forwarded-For`` is read from the right, as long as the one who wrote an entry
+    is trusted; what stands further left is what the caller claims (T-26).
+    """
+    address = _address(request.remote)
+    if address is None or not _is_trusted(address, trusted):
+        return address
+    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+    for hop in hops[: -_HOPS_MAX - 1 : -1]:
+        seen = _address(hop.strip())
+        if seen is None:
+            return address
+        address = seen
+        if not _is_trusted(address, trusted):
+            return address
+    return address
+
+
+def is_secure(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
+    """Whether the caller speaks TLS, to us or to a trusted proxy in front of us."""
+    if request.secure:
+        return True
+    peer = _address(request.remote)
+    if peer is None or not _is_trusted(peer, trusted):
+        return False
+    return request.headers.get(hdrs.X_FORWARDED_PROTO, "").rpartition(",")[2].strip().lower() == "https"
+
+
+def is_from_this_machine(request: web.BaseRequest) -> bool:
+    """Whether the caller sits here. What was forwarded never does, whoever passed it on."""
+    if any(name in request.headers for name in _FORWARDED):
+        return False
+    peer = _address(request.remote)
+    return peer is not None and peer.is_loopback
+
+
+def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
+    return any(address in network for network in trusted)
+
+
+def _address(text: str | None) -> Address | None:
+    """An address as a socket or a proxy writes it: perhaps with a zone, a port, brackets, or IPv4 in IPv6."""
+    text = (text or "").partition("%")[0]
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _prefix(address: Address | None) -> str:
+    """What counts as one place: an IPv4 address, an IPv6 /64, or whoever is on the Unix socket."""
+    match address:
+        case None:
+            return "local"
+        case ipaddress.IPv4Address():
+            return str(address)
+        case ipaddress.IPv6Address():
+            return str(ipaddress.IPv6Network((address, 64), strict=False))
