@@ -57,9 +57,11 @@ def decide(
     the message replied to; a repeated post gives ``()``, its answer is
     ``repeated``.
     """
+    if isinstance(command, Post) and repeated is not None and conversation.member(by.id) is not None:
+        return _repeat(command, repeated)  # the first answer again, also once the room has ended
     member = writer(conversation, by.id)
     if isinstance(command, Post):
-        return _post(conversation, command, member, by, now, new_id, target, repeated)
+        return _post(conversation, command, member, by, now, new_id, target)
     if target is None or target.conversation != conversation.id:
         raise unknown()
     match command:
@@ -139,6 +141,22 @@ def digest(command: Post) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def _repeat(command: Post, repeated: Message) -> tuple[Logged, ...]:
+    _check_post(command)
+    if not repeated.deleted and repeated.digest != digest(command):
+        raise Refused("client_id_reused", "This client_id was used for another message.")
+    return ()
+
+
+def _check_post(command: Post) -> None:
+    check_content(command.content)
+    if len(command.attachments) > ATTACHMENTS_MAX:
+        words = f"A message has at most {ATTACHMENTS_MAX} attachments."
+        raise Refused("invalid", words, fields={"attachments": words})
+    if command.client_id is not None:
+        _check_client_id(command.client_id)
+
+
 def _post(
     conversation: Conversation,
     command: Post,
@@ -147,18 +165,8 @@ def _post(
     now: float,
     new_id: MessageId,
     target: Message | None,
-    repeated: Message | None,
 ) -> tuple[Logged, ...]:
-    check_content(command.content)
-    if len(command.attachments) > ATTACHMENTS_MAX:
-        words = f"A message has at most {ATTACHMENTS_MAX} attachments."
-        raise Refused("invalid", words, fields={"attachments": words})
-    if command.client_id is not None:
-        _check_client_id(command.client_id)
-        if repeated is not None:
-            if not repeated.deleted and repeated.digest != digest(command):
-                raise Refused("client_id_reused", "This client_id was used for another message.")
-            return ()
+    _check_post(command)
     if command.reply_to is not None and (target is None or target.conversation != conversation.id):
         raise unknown()
     seq = conversation.head + 1
