@@ -1,0 +1,148 @@
+"""A batch: what a group of changes writes, table by table.
+
+Rows only; the driver writes them in the order of the fields. Nothing here reads.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+import attrs
+
+from chat_core.adapters.sql import statements as sql
+from chat_core.adapters.sql.bodies import Row, event_row
+from chat_core.adapters.sql.rows import member_row, message_row, opening_row, state_row
+from chat_core.ports import Change
+from chat_core.words.conversation import Conversation
+from chat_core.words.errors import InvariantBroken
+from chat_core.words.events import (
+    ChannelDeleted,
+    Logged,
+    MemberJoined,
+    MemberLeft,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    OwnerChanged,
+    ReactionAdded,
+    ReactionRemoved,
+)
+from chat_core.words.ids import PersonId
+
+Step: TypeAlias = tuple[str, Row]
+
+# These change nothing of a conversation but its head.
+_ABOUT_MESSAGES: Final = frozenset(
+    {MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved}
+)
+
+
+@attrs.define
+class Batch:
+    """The rows of a group of changes, in the order of the changes.
+
+    Another write came first where fewer than all of ``openings``, ``heads`` or
+    ``messages`` could be written: then none of the batch may stay.
+    """
+
+    openings: list[Row] = attrs.field(factory=list)
+    heads: list[Row] = attrs.field(factory=list)  # id, expected, head
+    states: list[Row] = attrs.field(factory=list)
+    events: list[Row] = attrs.field(factory=list)
+    messages: list[Row] = attrs.field(factory=list)
+    steps: list[Step] = attrs.field(factory=list)  # single statements, last and in order
+
+
+def batch(changes: Iterable[Change]) -> Batch:
+    """What these changes write. Raises ``InvariantBroken`` where events do not lead to ``after``."""
+    written = Batch()
+    for change in changes:
+        _add(written, change)
+    return written
+
+
+def posted(change: Change) -> Sequence[tuple[PersonId, str]]:
+    """The (author, client_id) pairs that the change brings."""
+    return [
+        (event.message.by, event.message.client_id)
+        for event in change.events
+        if isinstance(event, MessagePosted) and event.message.client_id is not None
+    ]
+
+
+def _add(written: Batch, change: Change) -> None:
+    after, events = change.after, change.events
+    seq = change.expected or 0
+    more_than_messages = False
+    for event in events:
+        seq += 1
+        if event.seq != seq or event.conversation != after.id:
+            raise InvariantBroken(f"seq {event.seq} of {event.conversation} as {seq} of {after.id}")
+        written.events.append(event_row(event))
+        kind = type(event)
+        if kind is MessagePosted:
+            written.messages.append(message_row(event.message))  # type: ignore[attr-defined]
+        elif kind in _ABOUT_MESSAGES:
+            written.steps.extend(_about_message(event))
+        else:
+            more_than_messages = True
+    if seq != after.head:
+        raise InvariantBroken(f"{after.id} is at {after.head} after event {seq}")
+    if change.expected is None:
+        written.openings.append(opening_row(after))
+        written.steps.extend(_first_members(after))
+        return
+    written.heads.append((after.id, change.expected, after.head))
+    if more_than_messages:
+        written.states.append(state_row(after))
+        for event in events:
+            written.steps.extend(_about_members(after, event))
+
+
+def _about_message(event: Logged) -> Sequence[Step]:
+    """The same as ``rules.messages.apply``."""
+    match event:
+        case MessageEdited(message_id=message, content=content, at=at):
+            return ((sql.EDIT, (message, content, at)),)
+        case MessageDeleted(message_id=message):
+            return ((sql.BLANK, (message,)), (sql.DROP_REACTIONS, (message,)))
+        case ReactionAdded(message_id=message, emoji=emoji, person=card, seq=seq):
+            return ((sql.REACT, (message, emoji, card.id, seq)),)
+        case ReactionRemoved(message_id=message, emoji=emoji, person=card, seq=seq):
+            # apply gives the emoji that lost somebody the last place.
+            return (
+                (sql.UNREACT, (message, emoji, card.id)),
+                (sql.LAST_EMOJI, (message, emoji, seq)),
+            )
+        case _:
+            return ()
+
+
+def _about_members(after: Conversation, event: Logged) -> Sequence[Step]:
+    match event:
+        case MemberJoined(member=person):
+            return _put(after, person, event.seq)
+        case MemberLeft(member=person):
+            member = after.members.get(person)
+            if member is not None and member.left:
+                return _put(after, person, event.seq)
+            return ((sql.DROP_MEMBER, (after.id, person)),)
+        case OwnerChanged(owner=owner):
+            return ((sql.DEMOTE_OWNERS, (after.id,)), *_put(after, owner, event.seq))
+        case ChannelDeleted():
+            return ((sql.DROP_MEMBERS, (after.id,)),)
+        case _:
+            return ()
+
+
+def _put(after: Conversation, person: PersonId, place: int) -> Sequence[Step]:
+    member = after.members.get(person)
+    return () if member is None else ((sql.PUT_MEMBER, member_row(after, person, member, place)),)
+
+
+def _first_members(after: Conversation) -> Sequence[Step]:
+    """Those whom a conversation is opened with stand before all who join later: at 0 or below."""
+    first = 1 - len(after.members)
+    return [
+        (sql.PUT_MEMBER, member_row(after, person, member, place))
+        for place, (person, member) in enumerate(after.members.items(), first)
+    ]

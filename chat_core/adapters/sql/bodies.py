@@ -1,0 +1,131 @@
+"""Events <-> rows. ``KINDS`` gives each kind of event the name that it is stored under, for ever.
+
+A message's text is in no event's row: ``event`` is given the message as it is now.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from chat_core.words.conversation import EndReason, RoomOutcome, RoomState
+from chat_core.words.errors import InvariantBroken
+from chat_core.words.events import (
+    ChannelDeleted,
+    CountdownStarted,
+    DecisionOpened,
+    KeepAsked,
+    KeepDeclined,
+    LeaveReason,
+    Logged,
+    MemberJoined,
+    MemberLeft,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    OwnerChanged,
+    ReactionAdded,
+    ReactionRemoved,
+    RoomEnded,
+    RoomEvent,
+    RoomKept,
+)
+from chat_core.words.ids import ConversationId
+from chat_core.words.message import Message
+from chat_core.words.person import Card
+
+Row: TypeAlias = tuple[Any, ...]
+
+KINDS: Final[Mapping[str, type[Logged]]] = {
+    "message_posted": MessagePosted,
+    "message_edited": MessageEdited,
+    "message_deleted": MessageDeleted,
+    "reaction_added": ReactionAdded,
+    "reaction_removed": ReactionRemoved,
+    "member_joined": MemberJoined,
+    "member_left": MemberLeft,
+    "owner_changed": OwnerChanged,
+    "channel_deleted": ChannelDeleted,
+    "countdown_started": CountdownStarted,
+    "keep_asked": KeepAsked,
+    "keep_declined": KeepDeclined,
+    "decision_opened": DecisionOpened,
+    "room_kept": RoomKept,
+    "room_ended": RoomEnded,
+}
+_NAMES: Final = {kind: name for name, kind in KINDS.items()}
+
+# Beside the body: what every event has, and what stands in a column or in the message.
+_OUTSIDE: Final = frozenset(
+    {"at", "by", "conversation", "seq", "message_id"}
+    | {field.name for kind in (MessagePosted, MessageEdited) for field in attrs.fields(kind)}
+)
+_FIELDS: Final = {
+    kind: tuple(field.name for field in attrs.fields(kind) if field.name not in _OUTSIDE)
+    for kind in KINDS.values()
+}
+
+
+def _card(value: list[str]) -> Card:
+    return Card(id=value[0], username=value[1], display_name=value[2])
+
+
+_READ: Final[Mapping[str, Callable[[Any], object]]] = {
+    "person": _card,
+    "state": RoomState,
+    "outcome": RoomOutcome,
+}
+
+
+def to_json(value: object) -> str:
+    """Compact JSON, as it is stored. NaN and the infinities are refused (``ValueError``)."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def event_row(event: Logged) -> Row:
+    """The event as a row of ``events``: conversation, seq, at, person, kind, message, body."""
+    if type(event) is MessagePosted:
+        message = event.message.id
+        return event.conversation, event.seq, event.at, event.by, "message_posted", message, None
+    kind = type(event)
+    if kind not in _NAMES:
+        raise InvariantBroken(f"{kind.__name__} has no name to be stored under")
+    values = {name: _plain(getattr(event, name)) for name in _FIELDS[kind]}
+    about = getattr(event, "message_id", None)
+    body = to_json(values) if values else None
+    return event.conversation, event.seq, event.at, event.by, _NAMES[kind], about, body
+
+
+def event(conversation: ConversationId, row: Row, message: Message | None) -> Logged:
+    """The event of a row (seq, at, person, kind, message, body), with its message as it is now."""
+    seq, at, by, kind, about, body = row
+    cls = KINDS.get(kind)
+    common: dict[str, Any] = {"conversation": conversation, "seq": seq, "at": at, "by": by}
+    if cls is None:
+        raise InvariantBroken(f"an event of kind {kind} in {conversation}")
+    if cls is MessagePosted:
+        if message is None:
+            raise InvariantBroken(f"{conversation} has lost the message of {seq}")
+        return MessagePosted(message=message, **common)
+    if cls is MessageEdited:
+        return MessageEdited(message_id=about, content="" if message is None else message.content, **common)
+    values: dict[str, Any] = {
+        name: _value(cls, name, value) for name, value in json.loads(body or "{}").items()
+    }
+    if about is not None:
+        values["message_id"] = about
+    return cls(**common, **values)
+
+
+def _plain(value: object) -> object:
+    return [value.id, value.username, value.display_name] if isinstance(value, Card) else value
+
+
+def _value(kind: type[Logged], name: str, value: Any) -> object:
+    if value is None:
+        return None
+    if name == "reason":
+        return EndReason(value) if issubclass(kind, RoomEvent) else LeaveReason(value)
+    read = _READ.get(name)
+    return value if read is None else read(value)

@@ -1,0 +1,125 @@
+"""A connection to SQLite: the file with its modes, its pragmas, its schema.
+
+WAL, so that readers and the writer do not wait for one another. A connection
+is used by the thread that opened it alone.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from chat_core.adapters.sql import migrate
+from chat_core.words.errors import Unavailable
+
+FILE_MODE: Final = 0o600
+FOLDER_MODE: Final = 0o700
+BUSY_S: Final = 5.0  # how long a lock of another process is waited for
+RETRY_S: Final = 0.02
+STATEMENTS_KEPT: Final = 256  # compiled ones, for each connection
+CHECKPOINT_PAGES: Final = 4000  # of 4 KiB: the write-ahead log is copied back when it has grown to these
+WAL_BYTES_KEPT: Final = 64 * 1024 * 1024  # a log that has grown beyond is cut at its next start
+
+_PRAGMAS: Final = (
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+    f"journal_size_limit={WAL_BYTES_KEPT}",
+    "temp_store=MEMORY",
+)
+
+
+def prepare(path: Path) -> None:
+    """Make the file where it is missing and bring its schema up to date. Blocks; harmless twice.
+
+    Folders that are made are for their owner alone, and so is the file, also
+    one that was there; a folder that was there stays as it is. Two processes at
+    once are safe. Raises ``Unavailable`` with a sentence for people.
+    """
+    try:
+        _make_file(path)
+        db = connect(path, synchronous="FULL")
+        try:
+            _use_wal(db)
+            _migrate(db, path)
+        finally:
+            db.close()
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(f"The database {path} cannot be opened: {error}") from error
+
+
+def connect(path: Path, *, synchronous: str, readonly: bool = False) -> sqlite3.Connection:
+    """Open the file, which is there already: one that has gone is not made anew."""
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_S,
+        isolation_level=None,
+        cached_statements=STATEMENTS_KEPT,
+    )
+    try:
+        for pragma in (*_PRAGMAS, f"synchronous={synchronous}"):
+            db.execute(f"pragma {pragma}")
+        if readonly:
+            db.execute("pragma query_only=ON")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def run(db: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    """Execute a portable statement. In the order of its numbers, ``values`` are its ``$n``."""
+    return db.execute(positional(statement), values)
+
+
+@cache
+def positional(statement: str) -> str:
+    """``$n`` is a name to SQLite, and names are looked up one by one; ``?n`` is a place."""
+    return statement.replace("$", "?")
+
+
+def _make_file(path: Path) -> None:
+    for folder in reversed(path.absolute().parents):
+        if not folder.exists():
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    # SQLite gives the -wal and -shm beside it the file's own mode.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        os.fchmod(descriptor, FILE_MODE)
+    finally:
+        os.close(descriptor)
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    # SQLite does not wait for the lock that this change needs: two who start at once would fail.
+    patience = time.monotonic() + BUSY_S
+    while True:
+        try:
+            mode = db.execute("pragma journal_mode=WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            if mode != "wal":
+                raise sqlite3.OperationalError(f"its file system allows no write-ahead log ({mode})")
+            return
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("begin immediate")
+    try:
+        db.execute(migrate.TABLE)
+        done = [row[0] for row in db.execute(migrate.DONE)]
+        for step in migrate.missing(done, database=str(path)):
+            for statement in step.statements(sqlite=True):
+                db.execute(statement)
+            run(db, migrate.RECORD, (step.version, step.name))
+        db.execute("commit")
+    except BaseException:
+        db.rollback()
+        raise

@@ -1,0 +1,62 @@
+"""Migrations: the numbered steps of the schema, and which of them a database lacks.
+
+Kept out: the driver. It runs each missing step and its ``RECORD`` in one
+transaction that keeps every other process out.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from typing import Final
+
+import attrs
+
+from chat_core.words.errors import Unavailable
+
+TABLE: Final = """
+create table if not exists schema_migrations (version bigint primary key, name text not null)"""
+DONE: Final = "select version from schema_migrations"  # schema_migrations' key
+RECORD: Final = "insert into schema_migrations (version, name) values ($1, $2)"
+
+_FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")
+_SQLITE: Final = re.compile(r"/\*sqlite: (.*?)\*/")
+_COMMENT: Final = re.compile(r"--[^\n]*")
+
+
+@attrs.frozen(kw_only=True)
+class Migration:
+    """One step: its number, its name and its text, in which some words are for SQLite alone."""
+
+    version: int
+    name: str
+    text: str
+
+    def statements(self, *, sqlite: bool) -> Iterator[str]:
+        """The step's statements, without comments. No text of a step has a semicolon in a literal."""
+        text = _COMMENT.sub("", self.text)
+        for statement in _SQLITE.sub(r"\1" if sqlite else "", text).split(";"):
+            if statement.strip():
+                yield statement.strip()
+
+
+def known() -> Sequence[Migration]:
+    """Every step that this version of Parley has, in order."""
+    found = []
+    for file in files("chat_core.adapters.sql.migrations").iterdir():
+        if (match := _FILE.fullmatch(file.name)) is not None:
+            text = file.read_text(encoding="utf-8")
+            found.append(Migration(version=int(match[1]), name=match[2], text=text))
+    return sorted(found, key=lambda migration: migration.version)
+
+
+def missing(done: Iterable[int], *, database: str) -> Sequence[Migration]:
+    """The steps that are to be run. Refuses a database that a newer Parley has changed."""
+    there = frozenset(done)
+    steps = known()
+    newest = max((step.version for step in steps), default=0)
+    if there and max(there) > newest:
+        raise Unavailable(
+            f"{database} has schema {max(there)}, and this version of Parley knows up to {newest}. "
+            "Start the newer version, or restore a backup from before the upgrade."
+        )
+    return [step for step in steps if step.version not in there]

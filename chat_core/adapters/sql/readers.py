@@ -1,0 +1,82 @@
+"""Reader threads beside the writer: a page of history never waits for a commit."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
+
+from chat_core.adapters.sql.connection import connect
+from chat_core.adapters.sql.handover import answer
+from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
+
+READERS: Final = 2
+
+T = TypeVar("T")
+_Ask: TypeAlias = tuple["asyncio.Future[Any]", Callable[[sqlite3.Connection], Any]]
+
+
+class Readers:
+    """A few threads, each with a connection that only reads and sees what is committed.
+
+    A read sees one moment, also where it takes several statements. A failure
+    answers the one who asked with ``Unavailable`` and reopens the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._asks: SimpleQueue[_Ask | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._live, name=f"parley-sqlite-reader-{n}", daemon=True)
+            for n in range(1, READERS + 1)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """Run ``work`` in a reader's thread. Cancelling the future stops nothing."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._asks.put((future, work))
+        return future
+
+    def finish(self) -> None:
+        """Answer what was asked before this, then end the threads."""
+        for _ in self._threads:
+            self._asks.put(None)
+
+    def join(self) -> None:
+        """Block until the threads have ended."""
+        for thread in self._threads:
+            thread.join()
+
+    def _live(self) -> None:
+        db: sqlite3.Connection | None = None
+        while (ask := self._asks.get()) is not None:
+            future, work = ask
+            try:
+                if db is None:
+                    db = connect(self._path, synchronous="FULL", readonly=True)
+                result = _at_one_moment(db, work)
+            except ChatError as error:
+                answer([(future, None, error)])
+            except sqlite3.Error as error:
+                if db is not None:
+                    db.close()
+                    db = None
+                answer([(future, None, Unavailable(f"The store could not be read: {error}"))])
+            except Exception as error:  # a bug: nobody may wait for ever for it
+                answer([(future, None, InvariantBroken(f"The store: {error!r}"))])
+            else:
+                answer([(future, result, None)])
+        if db is not None:
+            db.close()
+
+
+def _at_one_moment(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute("begin")
+    try:
+        return work(db)
+    finally:
+        db.rollback()

@@ -1,0 +1,206 @@
+"""Values <-> rows: conversations, members, messages, reactions. Tuples in the order of ``statements``.
+
+What a conversation is beside its members and the columns that are searched for
+stands as JSON in ``conversations.state``.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from chat_core.adapters.sql.bodies import Row, to_json
+from chat_core.words.conversation import (
+    Answer,
+    Channel,
+    Conversation,
+    EndReason,
+    Member,
+    Retention,
+    Role,
+    Room,
+    RoomOutcome,
+    RoomRules,
+    RoomState,
+)
+from chat_core.words.errors import InvariantBroken
+from chat_core.words.ids import MessageId, PersonId
+from chat_core.words.message import Message
+from chat_core.words.person import Card
+
+STATE_COLUMNS = 7  # of a conversation with its members; those of a member follow
+
+
+# Conversations
+
+
+def opening_row(after: Conversation) -> Row:
+    """A new conversation as a row of ``conversations``."""
+    state, name, live, deadline = _searched(after)
+    kind = kind_of(after)
+    common = (after.id, kind, after.epoch, after.retention.value, after.created_at, after.head)
+    return (*common, state, name, live, deadline)
+
+
+def state_row(after: Conversation) -> Row:
+    """What more than the head changes: id, epoch, state, name, live, deadline."""
+    return (after.id, after.epoch, *_searched(after))
+
+
+def kind_of(conversation: Conversation) -> str:
+    """The name that the conversation's kind is stored under."""
+    match conversation:
+        case Room():
+            return "room"
+        case Channel():
+            return "channel"
+        case _:
+            raise InvariantBroken(f"{type(conversation).__name__} is neither a room nor a channel")
+
+
+def conversations(rows: Iterable[Row]) -> Iterator[Conversation]:
+    """The conversations of rows that hold one member each, those of one conversation together."""
+    for _, together in groupby(rows, key=lambda row: row[0]):
+        yield _conversation(list(together))
+
+
+def _searched(after: Conversation) -> tuple[str, str | None, bool, float | None]:
+    match after:
+        case Room():
+            return to_json(_room_state(after)), None, after.is_live, after.deadline
+        case Channel():
+            state = {
+                "name": after.name,
+                "description": after.description,
+                "private": after.private,
+                "owner": after.owner,
+                "deleted": after.deleted,
+            }
+            return to_json(state), None if after.deleted else after.name, False, None
+        case _:
+            raise InvariantBroken(f"{type(after).__name__} is neither a room nor a channel")
+
+
+def _room_state(room: Room) -> dict[str, object]:
+    return {
+        "rules": [room.rules.countdown_s, room.rules.notification_s],
+        "lobby": room.lobby,
+        "state": room.state,
+        "outcome": room.outcome,
+        "deadline": room.deadline,
+        "reason": room.reason,
+        "ended_at": room.ended_at,
+        "answers": room.answers,
+    }
+
+
+def _conversation(rows: Sequence[Row]) -> Conversation:
+    id_, kind, epoch, retention, created_at, head, text = rows[0][:STATE_COLUMNS]
+    members = (row[STATE_COLUMNS:] for row in rows)
+    state: dict[str, Any] = json.loads(text)
+    common: dict[str, Any] = {
+        "id": id_,
+        "epoch": epoch,
+        "retention": Retention(retention),
+        "created_at": created_at,
+        "head": head,
+        "members": {row[0]: _member(row) for row in members if row[0] is not None},
+    }
+    if kind == "channel":
+        return Channel(**common, **state)
+    if kind != "room":
+        raise InvariantBroken(f"a conversation of kind {kind}: {id_}")
+    countdown_s, notification_s = state["rules"]
+    return Room(
+        **common,
+        rules=RoomRules(countdown_s=countdown_s, notification_s=notification_s),
+        lobby=state["lobby"],
+        state=RoomState(state["state"]),
+        outcome=None if state["outcome"] is None else RoomOutcome(state["outcome"]),
+        deadline=state["deadline"],
+        reason=None if state["reason"] is None else EndReason(state["reason"]),
+        ended_at=state["ended_at"],
+        answers={person: Answer(answer) for person, answer in state["answers"].items()},
+    )
+
+
+# Members
+
+
+def member_row(conversation: Conversation, person: PersonId, member: Member, place: int) -> Row:
+    """A row of ``members``. ``place`` orders them as they came."""
+    card = member.card
+    return (
+        conversation.id,
+        person,
+        kind_of(conversation),
+        card.id,
+        card.username,
+        card.display_name,
+        member.role.value,
+        member.joined_at,
+        member.left,
+        place,
+    )
+
+
+def _member(row: Row) -> Member:
+    _, card_id, username, display_name, role, joined_at, has_left = row
+    card = Card(id=card_id, username=username, display_name=display_name)
+    return Member(card=card, role=Role(role), joined_at=joined_at, left=bool(has_left))
+
+
+# Messages
+
+
+def message_row(message: Message) -> Row:
+    """A row of ``messages``: the text's one place."""
+    author = message.author
+    return (
+        message.conversation,
+        message.seq,
+        message.id,
+        message.by,
+        author.id,
+        author.username,
+        author.display_name,
+        message.content,
+        message.reply_to,
+        to_json(message.attachments) if message.attachments else None,
+        message.created_at,
+        message.edited_at,
+        message.deleted,
+        message.client_id,
+        message.digest,
+    )
+
+
+def message(row: Row, reactions: Mapping[str, tuple[PersonId, ...]]) -> Message:
+    """The message of a row, with the reactions to it."""
+    id_, conversation, seq, by, card_id, username, display_name, content, created_at = row[:9]
+    reply_to, attachments, edited_at, deleted, client_id, digest = row[9:]
+    return Message(
+        id=id_,
+        conversation=conversation,
+        seq=seq,
+        by=by,
+        author=Card(id=card_id, username=username, display_name=display_name),
+        content=content,
+        created_at=created_at,
+        reply_to=reply_to,
+        attachments=tuple(json.loads(attachments)) if attachments else (),
+        reactions=reactions,
+        edited_at=edited_at,
+        deleted=bool(deleted),
+        client_id=client_id,
+        digest=digest,
+    )
+
+
+def reactions_by_message(rows: Iterable[Row]) -> Mapping[MessageId, Mapping[str, tuple[PersonId, ...]]]:
+    """The reactions to each message, of rows (message, emoji, person) in the order that they keep."""
+    found: dict[MessageId, dict[str, tuple[PersonId, ...]]] = {}
+    for message_id, emoji, person in rows:
+        people = found.setdefault(message_id, {})
+        people[emoji] = (*people.get(emoji, ()), person)
+    return found

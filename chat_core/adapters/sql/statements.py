@@ -1,0 +1,175 @@
+"""The SQL texts, for SQLite and PostgreSQL alike. Each names the index that serves it.
+
+``$n`` stands for the n-th value. ``insert … values {rows}`` takes as many rows
+as there are (see ``many``): one call for a group is cheaper than one for each row.
+"""
+
+# ruff: noqa: S608 - the texts are put together of one another; values are always bound
+
+from functools import cache
+from typing import Final
+
+# Appending. The compare-and-set of a head is what makes a write the first.
+
+OPEN: Final = """
+insert into conversations (id, kind, epoch, retention, created_at, head, state, name, live, deadline)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
+
+MOVE_HEADS: Final = """
+update conversations set head = moved.column3 from (values {rows}) as moved
+where conversations.id = moved.column1 and conversations.head = moved.column2"""  # conversations' key
+MOVE_HEADS_ROW: Final = "(cast($1 as text), cast($2 as bigint), cast($3 as bigint))"
+
+SET_STATE: Final = """
+update conversations set epoch = $2, state = $3, name = $4, live = $5, deadline = $6
+where id = $1"""  # conversations' key
+
+INSERT_EVENTS: Final = """
+insert into events (conversation, seq, at, person, kind, message, body) values {rows}"""
+INSERT_EVENTS_ROW: Final = "($1, $2, $3, $4, $5, $6, $7)"
+
+INSERT_MESSAGES: Final = """
+insert into messages (
+    conversation, seq, id, person, card_id, username, display_name, content,
+    reply_to, attachments, created_at, edited_at, deleted, client_id, digest
+) values {rows} on conflict do nothing"""
+INSERT_MESSAGES_ROW: Final = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+
+# What events do to messages: the same as rules.messages.apply. By messages_id and reactions' key.
+
+EDIT: Final = "update messages set content = $2, edited_at = $3 where id = $1"
+BLANK: Final = """
+update messages set content = '', attachments = null, deleted = true, digest = null where id = $1"""
+DROP_REACTIONS: Final = "delete from reactions where message = $1"
+REACT: Final = """
+insert into reactions (message, emoji, person, place, seq) values (
+    $1, $2, $3, coalesce((select max(place) from reactions where message = $1 and emoji = $2), $4), $4
+) on conflict do nothing"""
+UNREACT: Final = "delete from reactions where message = $1 and emoji = $2 and person = $3"
+LAST_EMOJI: Final = "update reactions set place = $3 where message = $1 and emoji = $2"
+
+# Members, by their key. An insert of one who is there keeps the place.
+
+PUT_MEMBER: Final = """
+insert into members (
+    conversation, person, kind, card_id, username, display_name, role, joined_at, has_left, place
+) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (conversation, person) do update set
+    card_id = excluded.card_id, username = excluded.username, display_name = excluded.display_name,
+    role = excluded.role, joined_at = excluded.joined_at, has_left = excluded.has_left"""
+DROP_MEMBER: Final = "delete from members where conversation = $1 and person = $2"
+DROP_MEMBERS: Final = "delete from members where conversation = $1"
+DEMOTE_OWNERS: Final = "update members set role = 'member' where conversation = $1 and role = 'owner'"
+
+# Why an append was not possible. By the keys of conversations, conversations_name, messages_client_id.
+
+HEAD: Final = "select head from conversations where id = $1"
+NAMED: Final = "select id from conversations where name = $1"
+CLIENT_ID: Final = "select id from messages where conversation = $1 and person = $2 and client_id = $3"
+
+# Conversations with their members: a row for each member, or one row without.
+
+_STATE: Final = "c.id, c.kind, c.epoch, c.retention, c.created_at, c.head, c.state"
+_MEMBER: Final = "m.person, m.card_id, m.username, m.display_name, m.role, m.joined_at, m.has_left"
+_WITH_MEMBERS: Final = f"""
+select {_STATE}, {_MEMBER} from {{source}} c left join members m on m.conversation = c.id"""  # members' key
+
+LOAD: Final = (
+    _WITH_MEMBERS.format(source="conversations") + " where c.id = $1 order by m.place"  # conversations' key
+)
+LIVE_ROOMS: Final = (
+    _WITH_MEMBERS.format(source="conversations")
+    + " where c.live order by c.id, m.place"  # conversations_live
+)
+CHANNEL_NAMED: Final = (
+    _WITH_MEMBERS.format(source="conversations") + " where c.name = $1 order by m.place"  # conversations_name
+)
+ROOMS_OF: Final = (  # members_person
+    _WITH_MEMBERS.format(
+        source="""(
+    select r.* from members l join conversations r on r.id = l.conversation
+    where l.person = $1 and l.kind = 'room' order by r.created_at desc, r.id desc limit $2
+)"""
+    )
+    + " order by c.created_at desc, c.id desc, m.place"
+)
+CHANNELS_OF: Final = (  # members_person
+    _WITH_MEMBERS.format(
+        source="""(
+    select n.* from members l join conversations n on n.id = l.conversation
+    where l.person = $1 and l.kind = 'channel' and not l.has_left
+)"""
+    )
+    + " order by c.name, m.place"
+)
+
+# Messages as they are now.
+
+_MESSAGE: Final = """
+m.id, m.conversation, m.seq, m.person, m.card_id, m.username, m.display_name, m.content, m.created_at,
+m.reply_to, m.attachments, m.edited_at, m.deleted, m.client_id, m.digest"""
+
+MESSAGES_BEFORE: Final = f"""
+select {_MESSAGE} from messages m where m.conversation = $1 and m.seq < $2
+order by m.seq desc limit $3"""  # messages' key
+MESSAGES_AFTER: Final = f"""
+select {_MESSAGE} from messages m where m.conversation = $1 and m.seq > $2
+order by m.seq limit $3"""  # messages' key
+MESSAGE: Final = f"select {_MESSAGE} from messages m where m.id = $1"  # messages_id
+POSTED: Final = f"""
+select {_MESSAGE} from messages m
+where m.conversation = $1 and m.person = $2 and m.client_id = $3"""  # messages_client_id
+
+REACTIONS_OF: Final = """
+select message, emoji, person from reactions where message = $1 order by place, seq"""  # reactions' key
+REACTIONS_BETWEEN: Final = """
+select r.message, r.emoji, r.person from messages m join reactions r on r.message = m.id
+where m.conversation = $1 and m.seq between $2 and $3
+order by r.message, r.place, r.seq"""  # messages' key, then reactions' key
+
+# Events. The text of a message is joined from the one place where it stands: events' key, messages_id.
+
+AFTER: Final = f"""
+select e.seq, e.at, e.person, e.kind, e.message, e.body, {_MESSAGE}
+from events e
+left join messages m on m.id = e.message and e.kind in ('message_posted', 'message_edited')
+where e.conversation = $1 and e.seq > $2
+order by e.seq limit $3"""
+
+# Sessions, by their key and by chat_sessions_open.
+
+OPEN_SESSION: Final = """
+insert into chat_sessions (id, lobby, user_a, user_b, started_at, ended_at)
+values ($1, $2, $3, $4, $5, $6) on conflict do nothing"""
+CLOSE_SESSION: Final = "update chat_sessions set ended_at = $2 where id = $1 and ended_at is null"
+CLOSE_OPEN_SESSIONS: Final = "update chat_sessions set ended_at = $1 where ended_at is null"
+
+# Blocks, by their key and by blocks_person.
+
+BLOCK: Final = "insert into blocks (by_person, person, at) values ($1, $2, $3) on conflict do nothing"
+UNBLOCK: Final = "delete from blocks where by_person = $1 and person = $2"
+BLOCKED_WITH: Final = """
+select person from blocks where by_person = $1 union select by_person from blocks where person = $1"""
+
+# Read marks, by their key.
+
+MARK_READ: Final = """
+insert into read_marks (conversation, person, seq) values ($1, $2, $3)
+on conflict (conversation, person) do update set seq = excluded.seq where read_marks.seq < excluded.seq"""
+READ_MARKS: Final = "select person, seq from read_marks where conversation = $1"
+
+PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
+
+
+@cache
+def many(text: str, row: str, count: int) -> str:
+    """``text`` for ``count`` rows: the values of one row after those of the other."""
+    width = row.count("$")
+    rows = (_shifted(row, at * width, width) for at in range(count))
+    return text.format(rows=", ".join(rows))
+
+
+def _shifted(row: str, by: int, width: int) -> str:
+    for number in range(width, 0, -1):
+        row = row.replace(f"${number}", f"\0{number + by}")
+    return row.replace("\0", "$")

@@ -1,0 +1,263 @@
+"""The one writer of a SQLite file: a thread, and a commit that many share.
+
+    append ─┐
+    append ─┼─> queue ─> group ─> begin, batch, commit ─> one wake-up answers all
+    write  ─┘                       |
+                                    +-- something in the way: each change alone, in a savepoint
+
+A group is what came while the last commit was under way: nobody waits for a
+clock. Nobody is answered before COMMIT has returned.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
+
+from chat_core.adapters.sql import statements as sql
+from chat_core.adapters.sql.batch import Batch, batch, posted
+from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.connection import connect, positional, run
+from chat_core.adapters.sql.handover import Answer, answer
+from chat_core.ports import Change, ClientIdTaken, NameTaken, Stale
+from chat_core.words.conversation import Channel
+from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
+
+GROUP_MAX: Final = 100  # changes a commit
+ROWS_AT_ONCE: Final = 64  # of one statement; a power of two
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[sqlite3.Connection], Any]
+_Ask: TypeAlias = tuple["asyncio.Future[Any]", Change | Work]
+
+
+# What a row can be guilty of. Any other error of SQLite is the file's.
+_ROW_ERRORS: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+)
+
+
+class _InTheWay(Exception):
+    """Another write came first: nothing of the batch may stay."""
+
+
+class Writer:
+    """Writes what it is asked for, in the order of asking, from its own thread.
+
+    A failure of the file (I/O, full, locked) answers the whole group with
+    ``Unavailable`` and reopens the file for the next one: after a failed sync
+    the old handle may take pages for written that are not.
+    """
+
+    def __init__(self, path: Path, *, synchronous: str) -> None:
+        self.commits = 0  # that wrote something, since the start
+        self._path = path
+        self._synchronous = synchronous
+        self._asks: SimpleQueue[_Ask | None] = SimpleQueue()
+        self._db: sqlite3.Connection | None = None
+        self._thread = threading.Thread(target=self._live, name="parley-sqlite-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, change: Change) -> "asyncio.Future[None]":
+        """Write a change. Cancelling the future stops nothing."""
+        return self._ask(change)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """Run ``work``, a single statement that writes, inside a group's transaction."""
+        return self._ask(work)
+
+    def finish(self) -> None:
+        """Write what was asked for before this, copy the log back, close the file, end the thread.
+
+        What is asked for later is ``Unavailable``.
+        """
+        self._asks.put(None)
+
+    def join(self) -> None:
+        """Block until the thread has ended."""
+        self._thread.join()
+
+    def _ask(self, what: Change | Work) -> "asyncio.Future[Any]":
+        future = asyncio.get_running_loop().create_future()
+        self._asks.put((future, what))
+        return future
+
+    # In the thread
+
+    def _live(self) -> None:
+        last = False
+        while not last:
+            group, last = self._take()
+            if group:
+                answer(self._commit(group))
+        self._close(checkpoint=True)
+        answer((future, None, Unavailable("The store is closed.")) for future, _ in self._left())
+
+    def _take(self) -> tuple[list[_Ask], bool]:
+        """Wait for a first ask, and take what else has come. True: there will be no more."""
+        group: list[_Ask] = []
+        ask = self._asks.get()
+        while ask is not None:
+            group.append(ask)
+            if len(group) == GROUP_MAX:
+                return group, False
+            try:
+                ask = self._asks.get_nowait()
+            except Empty:
+                return group, False
+        return group, True
+
+    def _left(self) -> list[_Ask]:
+        asks = []
+        while not self._asks.empty():
+            if (ask := self._asks.get()) is not None:
+                asks.append(ask)
+        return asks
+
+    def _commit(self, group: Sequence[_Ask]) -> Sequence[Answer]:
+        try:
+            if self._db is None:
+                self._db = connect(self._path, synchronous=self._synchronous)
+            self._db.execute("begin immediate")
+            answers = _all(self._db, group)
+            self._db.execute("commit")
+        except sqlite3.Error as error:
+            self._close()
+            words = f"The store could not be written: {error}"
+            return [(future, None, Unavailable(words)) for future, _ in group]
+        except Exception as error:  # a bug: nobody may wait for ever for it
+            self._close()
+            return [(future, None, InvariantBroken(f"The store: {error!r}")) for future, _ in group]
+        self.commits += 1
+        return answers
+
+    def _close(self, *, checkpoint: bool = False) -> None:
+        db, self._db = self._db, None
+        if db is None:
+            return
+        try:
+            if checkpoint:
+                db.execute("pragma wal_checkpoint(truncate)")
+        except sqlite3.Error:
+            pass  # the log is read back at the next start
+        finally:
+            db.close()
+
+
+def _all(db: sqlite3.Connection, group: Sequence[_Ask]) -> Sequence[Answer]:
+    """Write a group inside a transaction. Raises ``sqlite3.Error`` where the file fails."""
+    changes = [(future, what) for future, what in group if isinstance(what, Change)]
+    answers: list[Answer] = []
+    if changes and _together(db, [change for _, change in changes]) is None:
+        answers.extend((future, None, None) for future, _ in changes)
+    else:  # somebody's cannot be written: the others' can
+        answers.extend((future, None, _alone(db, change)) for future, change in changes)
+    for future, what in group:
+        if not isinstance(what, Change):
+            answers.append((future, *_try(db, what)))
+    return answers
+
+
+def _together(db: sqlite3.Connection, changes: Sequence[Change]) -> Exception | None:
+    """Write all of the changes; where one cannot be written, leave nothing of any and say why."""
+    try:
+        rows = batch(changes)
+    except Exception as error:  # not rows at all
+        return error
+    db.execute("savepoint changes")
+    try:
+        _write(db, rows)
+    except Exception as error:
+        if _is_of_file(error):
+            raise  # the whole transaction goes
+        db.execute("rollback to changes")
+        db.execute("release changes")
+        return error
+    db.execute("release changes")
+    return None
+
+
+def _alone(db: sqlite3.Connection, change: Change) -> Exception | None:
+    """Write one change; what is in its way is its own trouble."""
+    error = _together(db, (change,))
+    if isinstance(error, _InTheWay):
+        return _reason(db, change)
+    if error is None or isinstance(error, ChatError):
+        return error
+    return InvariantBroken(f"{change.after.id} cannot be stored: {error!r}")
+
+
+def _try(db: sqlite3.Connection, work: Work) -> tuple[object, Exception | None]:
+    try:
+        return work(db), None
+    except Exception as error:
+        if _is_of_file(error):
+            raise
+        return None, InvariantBroken(f"This cannot be stored: {error!r}")
+
+
+def _is_of_file(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _ROW_ERRORS)
+
+
+def _reason(db: sqlite3.Connection, change: Change) -> ChatError:
+    after = change.after
+    row = run(db, sql.HEAD, (after.id,)).fetchone()
+    if (None if row is None else row[0]) != change.expected:
+        return Stale(f"{after.id} is not at {change.expected}")
+    if change.expected is None and isinstance(after, Channel) and _is_there(db, sql.NAMED, after.name):
+        return NameTaken(after.name)
+    pairs = posted(change)
+    taken = [pair for pair in pairs if _is_there(db, sql.CLIENT_ID, after.id, *pair)]
+    doubled = [pair for pair in pairs if pairs.count(pair) > 1]
+    if taken or doubled:
+        return ClientIdTaken(*(taken or doubled))
+    return InvariantBroken(f"a message of {after.id} has an id that is taken")
+
+
+def _is_there(db: sqlite3.Connection, statement: str, *values: str) -> bool:
+    return run(db, statement, values).fetchone() is not None
+
+
+def _write(db: sqlite3.Connection, rows: Batch) -> None:
+    for row in rows.openings:
+        if run(db, sql.OPEN, row).rowcount != 1:
+            raise _InTheWay
+    if _many(db, sql.MOVE_HEADS, sql.MOVE_HEADS_ROW, rows.heads) != len(rows.heads):
+        raise _InTheWay
+    for row in rows.states:
+        run(db, sql.SET_STATE, row)
+    _many(db, sql.INSERT_EVENTS, sql.INSERT_EVENTS_ROW, rows.events)
+    messages = _many(db, sql.INSERT_MESSAGES, sql.INSERT_MESSAGES_ROW, rows.messages)
+    if messages != len(rows.messages):
+        raise _InTheWay
+    for statement, values in rows.steps:
+        run(db, statement, values)
+
+
+def _many(db: sqlite3.Connection, statement: str, row: str, rows: Sequence[Row]) -> int:
+    """Write rows in as few statements as may be; returns how many rows were touched.
+
+    Each step of a statement lets the interpreter's lock go, and under load it
+    is slow to come back: a few long steps cost the threads less than many short
+    ones. Counts are powers of two, so that the compiled statements are few.
+    """
+    touched = start = 0
+    while (left := len(rows) - start) > 0:
+        count = min(ROWS_AT_ONCE, 1 << (left.bit_length() - 1))
+        values = [value for one in rows[start : start + count] for value in one]
+        touched += db.execute(_text(statement, row, count), values).rowcount
+        start += count
+    return touched
+
+
+@cache
+def _text(statement: str, row: str, count: int) -> str:
+    return positional(sql.many(statement, row, count))
