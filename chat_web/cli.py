@@ -1,0 +1,109 @@
+"""The command ``parley``: what it takes, what it prints, and how it ends.
+
+Exit status: 0 fine, 1 it could not be done, 2 it was asked for wrongly (an unknown
+option, a configuration that cannot be used). What goes wrong is one line on stderr.
+
+Kept out: the server itself (``app.py``, imported only where it is needed).
+"""
+
+import argparse
+import errno
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from chat_core.version import VERSION
+from chat_web import logs
+from chat_web.settings import Settings, SettingsError, load, shown
+
+__all__ = ["main"]
+
+Serve: TypeAlias = Callable[[Settings], int]
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+
+_EPILOG: Final = """\
+Settings come from the environment and from .env in the working directory;
+"parley config" lists them all. Without any, Parley listens on
+http://127.0.0.1:8000 and keeps its data in ./data.
+"""
+
+
+def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) -> int:
+    """Run the command; the exit status. ``serve`` is the server's, unless one is given."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load()
+        match options.command:
+            case "config":
+                return _config(settings, as_json=options.json)
+            case _:
+                return _serve(settings, serve)
+    except SettingsError as error:
+        return _fail(str(error), USAGE)
+    except KeyboardInterrupt:
+        return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parley",
+        description="Parley, a real-time chat server. Without a command it serves.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"parley {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="start the server (the default)")
+    config = commands.add_parser("config", help="show each setting, its value and where that came from")
+    config.add_argument("--json", action="store_true", help="as JSON, for programs")
+    return parser
+
+
+def _serve(settings: Settings, serve: Serve | None) -> int:
+    try:
+        logs.configure("DEBUG" if settings.debug else settings.log_level, settings.log_dir)
+    except OSError as error:
+        raise SettingsError("LOG_DIR", f"cannot be written: {error}", example="./data/logs") from None
+    if serve is None:
+        from chat_web.app import serve as serve_app
+
+        serve = serve_app
+    try:
+        return serve(settings)
+    except OSError as error:
+        return _fail(_why_not(settings, error), FAILED)
+
+
+def _why_not(settings: Settings, error: OSError) -> str:
+    """Why the server could not start, and what to do about it."""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"PORT {settings.port} of {settings.host} is taken; choose another, or PORT=0 for a free one"
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"HOST {settings.host} is no address of this machine; for example HOST=127.0.0.1"
+        case _:
+            return f"cannot start: {error}"
+
+
+def _config(settings: Settings, *, as_json: bool) -> int:
+    rows = list(shown(settings))
+    if as_json:
+        names = ("name", "value", "source")
+        sys.stdout.write(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2) + "\n")
+        return OK
+    name_width = max(len(name) for name, _, _ in rows)
+    value_width = min(40, max(len(value) for _, value, _ in rows))
+    for name, value, source in rows:
+        sys.stdout.write(f"{name:{name_width}}  {value:{value_width}}  {source}\n")
+    return OK
+
+
+def _fail(line: str, status: int) -> int:
+    sys.stderr.write(f"parley: {' '.join(line.splitlines())}\n")
+    return status
