@@ -40,7 +40,12 @@ def connected(presence: Presence, *, may_return: bool) -> Presence:
 
 
 def dropped(presence: Presence, *, now: float, grace_s: float) -> Presence:
-    """One connection fewer; after the last one the grace begins (none for who cannot return)."""
+    """One connection fewer; after the last one the grace begins (none for who cannot return).
+
+    A drop that comes late or doubled, when there is no connection, is ignored.
+    """
+    if presence.connections == 0:
+        return presence
     if presence.connections > 1:
         return attrs.evolve(presence, connections=presence.connections - 1)
     grace = grace_s if presence.may_return else 0.0
