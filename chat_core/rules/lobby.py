@@ -135,17 +135,33 @@ class Line:
                     place[person] = attrs.evolve(seeker, blocked=seeker.blocked | {foe})
 
     def propose(self, matcher: Matcher, chance: Random, *, now: float) -> list[Pair]:
-        """Ask the matcher, check its answer, reserve the pairs. The rest keep their rank."""
+        """Ask the matcher, check its answer, reserve the pairs. The rest keep their rank.
+
+        A matcher that raises, or answers what cannot be, is ``InvariantBroken``; all places stay.
+        """
 
         def may_pair(a: Seeker, b: Seeker) -> bool:
             return self.may_pair(a, b, now=now)
 
         if len(self._seeking) < 2:
             return []
+        try:
+            pairs = self._answer(matcher, may_pair, chance)
+        except InvariantBroken:
+            raise
+        except Exception as fault:  # the matcher's own, or of an answer that is not made of pairs
+            raise InvariantBroken("the matcher failed") from fault
+        for a, b in pairs:
+            for seeker in (a, b):
+                self._reserved[seeker.person.id] = self._seeking.pop(seeker.person.id)
+        return pairs
+
+    def _answer(self, matcher: Matcher, may_pair: MayPair, chance: Random) -> list[Pair]:
+        """What the matcher proposes, checked; changes nothing."""
         partitions: dict[str, list[Seeker]] = {}
         for seeker in self._seeking.values():
             partitions.setdefault(seeker.person.partition, []).append(seeker)
-        pairs = [pair for waiting in partitions.values() for pair in matcher(waiting, may_pair, chance)]
+        pairs = [(a, b) for waiting in partitions.values() for a, b in matcher(waiting, may_pair, chance)]
         taken: set[PersonId] = set()
         for a, b in pairs:
             known = self._seeking.get(a.person.id) == a and self._seeking.get(b.person.id) == b
@@ -153,9 +169,6 @@ class Line:
             if not known or doubled or not may_pair(a, b):
                 raise InvariantBroken("the matcher's answer names a pair that cannot be")
             taken.update((a.person.id, b.person.id))
-        for a, b in pairs:
-            for seeker in (a, b):
-                self._reserved[seeker.person.id] = self._seeking.pop(seeker.person.id)
         return pairs
 
     def reserved(self, pair: Pair) -> Pair:
