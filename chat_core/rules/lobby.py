@@ -112,7 +112,7 @@ class Line:
         """Give the person a place in the line. Who has one already is refused (``wrong_state``)."""
         if self.place(person.id) is not None:
             raise Refused("wrong_state", "You are already in this lobby.")
-        if len(self._seeking) >= QUEUE_LENGTH_MAX:
+        if len(self._seeking) + len(self._reserved) >= QUEUE_LENGTH_MAX:  # a release brings those back
             raise Refused("too_many", "Too many people are waiting. Try again soon.", retry_after_s=5.0)
         check_interests(interests)
         left_at_rank = self._left_behind.pop(person.id, None)
