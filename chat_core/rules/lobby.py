@@ -189,6 +189,8 @@ class Line:
 
     def enter(self, person: PersonId, room: ConversationId) -> None:
         """The person is in a room that was there before this process (after a restart)."""
+        if person in self._reserved:
+            raise InvariantBroken(f"a reserved person enters {room}")
         self._seeking.pop(person, None)
         self._rooms[person] = room
 
