@@ -114,7 +114,8 @@ def fold(room: Room, events: Iterable[Logged]) -> Room:
 
 def opening(room: Room, *, now: float) -> tuple[Logged, ...]:
     """The first facts of a room that a lobby made: its countdown starts at once, if it has one."""
-    return () if room.rules.countdown_s is None else (_started(room, None, now),)
+    countdown_s = room.rules.countdown_s
+    return () if countdown_s is None else (_started(room, countdown_s, None, now),)
 
 
 def _asked(
@@ -151,13 +152,11 @@ def _start(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
         raise Refused("wrong_state", "The countdown is already running, or the room has ended.")
     if room.rules.countdown_s is None:
         raise Refused("wrong_state", "This room has no countdown.")
-    return (_started(room, by, now),)
+    return (_started(room, room.rules.countdown_s, by, now),)
 
 
-def _started(room: Room, by: PersonId | None, now: float) -> RoomEvent:
-    if room.rules.countdown_s is None:
-        raise InvariantBroken(f"countdown in {room.id}, which has none")
-    return _fact(CountdownStarted, room, now, by=by, deadline=now + room.rules.countdown_s)
+def _started(room: Room, countdown_s: float, by: PersonId | None, now: float) -> RoomEvent:
+    return _fact(CountdownStarted, room, now, by=by, deadline=now + countdown_s)
 
 
 def _keep(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
