@@ -623,4 +623,4 @@ class Lobbying(RuleBasedStateMachine):
 
 
 TestLobbying = Lobbying.TestCase
-TestLobbying.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestLobbying.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
