@@ -190,6 +190,7 @@ async def quiet(tasks: int) -> None:
     """Wait until there are no more tasks than so many: aiohttp's need a turn of the loop to end."""
     while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - tasks give no event
         await asyncio.sleep(0.001)
+    await asyncio.sleep(0.001)  # what was to be called when they are done is called
 
 
 @story
