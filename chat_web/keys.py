@@ -20,6 +20,7 @@ KEY_FILE: Final = "jwt_secret.key"
 _KEY_BYTES: Final = 48
 _KEY_FILE_BYTES_MAX: Final = 4096
 _VARIABLE: Final = "JWT_SECRET_KEY"
+_FILE: Final = "file:"
 
 
 def signing_secret(settings: Settings) -> bytes:
@@ -30,6 +31,22 @@ def signing_secret(settings: Settings) -> bytes:
     if path is None:
         return secrets.token_bytes(_KEY_BYTES)
     return _kept(path.parent / KEY_FILE)
+
+
+def previous_keys(settings: Settings) -> list[bytes]:
+    """The keys that signed until now: secrets as they are, files as their content."""
+    found = []
+    for text in settings.jwt_previous_keys:
+        if text.startswith(_FILE):
+            path = Path(text.removeprefix(_FILE))
+            try:
+                found.append(path.read_bytes())
+            except OSError as error:
+                wrong = f"names {path}, which cannot be read: {error.strerror}"
+                raise SettingsError("JWT_PREVIOUS_KEYS", wrong) from None
+        else:
+            found.append(text.encode("utf-8", "surrogateescape"))
+    return found
 
 
 def _kept(path: Path) -> bytes:

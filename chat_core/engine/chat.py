@@ -35,7 +35,7 @@ from chat_core.words.events import Logged, PersonTyped, PresenceChanged, Presenc
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.limits import EPHEMERAL_KEPT_S, HEAL_S, HISTORY_PAGE_MAX, RECOVERY_EVENTS_MAX, RETRY_S
 from chat_core.words.message import Message
-from chat_core.words.person import Card, Person
+from chat_core.words.person import Card, Person, PersonKind
 
 F = TypeVar("F")
 
@@ -149,8 +149,12 @@ class Chat:
 
     def guest(self, display_name: str) -> Person:
         """A new person without an account."""
-        person = self.new_id()
-        return Person(id=person, username=f"guest-{person[-12:]}", display_name=display_name)
+        return self.person(self.new_id(), display_name, PersonKind.GUEST)
+
+    def person(self, person: PersonId, name: str, kind: PersonKind) -> Person:
+        """The person of this id: a guest is called ``name``, a user signs in with it."""
+        username = f"guest-{person[-12:]}" if kind is PersonKind.GUEST else name
+        return Person(id=person, username=username, display_name=name, kind=kind)
 
     def connect(self, person: Person) -> Seat:
         """A connection for a program: ``async with chat.connect(ann) as a: …``."""
@@ -231,7 +235,8 @@ class Chat:
             case c.Delete() | c.Unreact():
                 self.spawn(self._ask_about(command, person, reply))
             case c.Search():
-                self.people.take_search(person)
+                if not command.again:  # who was left did not ask to be
+                    self.people.take_search(person)
                 self.spawn(self.lobbies.search(command, person, reply))
             case c.CancelSearch(lobby=lobby):
                 self.lobbies.cancel(lobby, person, reply)

@@ -35,8 +35,11 @@ class Sink(Protocol[F_contra]):
     def tell(self, event: Personal) -> None:
         """Take what concerns the person."""
 
-    def lost(self, conversation: ConversationId) -> None:
-        """This conversation is no longer followed: it was left, deleted, or its log has a hole."""
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+        """This conversation is no longer followed, unasked.
+
+        ``may_follow``: its log has a hole, follow again; else it was left or deleted.
+        """
 
     def end(self, code: int, reason: str) -> None:
         """End the connection; the code says whether to come back."""
@@ -125,9 +128,9 @@ class Connection(Generic[F]):
             self._begin_if_room(event.snapshot)
         self._sink.tell(event)
 
-    def lost(self, conversation: ConversationId) -> None:
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
         self._forget(conversation)
-        self._sink.lost(conversation)
+        self._sink.lost(conversation, may_follow=may_follow)
 
     def end(self, code: int, reason: str) -> None:
         self._sink.end(code, reason)

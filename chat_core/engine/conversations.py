@@ -216,11 +216,11 @@ class Conversations:
             break
         else:
             raise Unavailable("This conversation is very busy. Try again.")
+        if plan.events:
+            self._hub.flush_soon(slot.id)  # before the answers, so that an answer leaves with its own copy
         for ask, answer in plan.answers:
             ask.seen = True
             ask.reply(answer)
-        if plan.events:
-            self._hub.flush_soon(slot.id)
 
     def _plan(
         self,
@@ -313,7 +313,7 @@ class Conversations:
         for listener in self._hub.listeners(conversation.id):
             if listener.person.id == person:
                 self._hub.detach(listener, conversation.id)
-                listener.lost(conversation.id)
+                listener.lost(conversation.id, may_follow=False)
 
     # Slots
 

@@ -56,8 +56,12 @@ class Listener(Protocol):
     def deliver(self, frames: Any) -> None:
         """Take what ``encoder.join`` made."""
 
-    def lost(self, conversation: ConversationId) -> None:
-        """The listener was dropped: events are missing that the log no longer has."""
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+        """The listener was dropped.
+
+        With ``may_follow`` events are missing that the log no longer has: it may
+        follow again from here. Otherwise the conversation is no longer its own.
+        """
 
 
 @attrs.define
@@ -149,7 +153,7 @@ class Hub:
         if len(held) > HOLD_EVENTS_MAX:
             topic.listeners -= 1
             self._drop_if_empty(topic)
-            listener.lost(conversation)
+            listener.lost(conversation, may_follow=True)
             return
         self._flush(topic)
         frames = []
@@ -311,7 +315,7 @@ class Hub:
         del self._topics[topic.conversation.id]
         topic.told = head
         for listener in listeners:
-            listener.lost(topic.conversation.id)
+            listener.lost(topic.conversation.id, may_follow=True)
 
     def _drop_if_empty(self, topic: Topic) -> None:
         if not topic.listeners and self._topics.get(topic.conversation.id) is topic:

@@ -132,7 +132,7 @@ class Seat:
     def tell(self, event: Personal) -> None:
         self._take(event)
 
-    def lost(self, conversation: ConversationId) -> None:
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
         """The person left, or the log has a hole: a later ``follow`` says what there is."""
 
     def end(self, code: int, reason: str) -> None:

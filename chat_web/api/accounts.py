@@ -1,0 +1,54 @@
+"""Guests: a person without an account gets a token."""
+
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import hdrs, web
+
+from chat_web import wire
+from chat_web.cookies import guest_cookie
+from chat_web.errors import Rejected
+from chat_web.json import NotUnderstood, decoded
+from chat_web.sockets.doors import CHAT, INTRODUCTIONS
+from chat_web.sources import SOURCES
+
+DISPLAY_NAME_LENGTH_MAX: Final = 40
+
+
+class NewGuest(msgspec.Struct):
+    """The body of ``POST /api/auth/guest``."""
+
+    display_name: Annotated[str, msgspec.Meta(max_length=DISPLAY_NAME_LENGTH_MAX)] = ""
+
+
+_NEW_GUEST: Final = msgspec.json.Decoder(NewGuest)
+
+
+async def guest(request: web.Request) -> web.Response:
+    """``POST /api/auth/guest``: a new guest with a token; the cookie makes it the same person of later."""
+    app = request.app
+    now = app[CHAT].clock.now()
+    body = await request.read()
+    try:
+        asked = decoded(_NEW_GUEST, body or b"{}")
+    except NotUnderstood as wrong:
+        code = "invalid" if body.lstrip()[:1] in (b"{", b"[") else "bad_request"
+        raise Rejected(code, f"The body is not what is expected here: {wrong}.") from None
+    name = asked.display_name.strip()
+    if not name.isprintable():
+        words = "A name has only printable characters."
+        raise Rejected("invalid", words, fields={"display_name": words})
+    app[SOURCES].guest(app[SOURCES].of(request, now), now)
+    introductions = app[INTRODUCTIONS]
+    person = introductions.new_guest(name)
+    token, lifetime_s = introductions.token_of(person)
+    answer = {
+        "access_token": token,
+        "token_type": "bearer",
+        "expires_in": int(lifetime_s),
+        "refresh_token": None,
+        "user": {**wire.person(person), "kind": person.kind},
+    }
+    response = web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+    response.headers.add(hdrs.SET_COOKIE, guest_cookie(request, token))
+    return response

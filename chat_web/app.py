@@ -1,0 +1,173 @@
+"""The application: settings in, a running server out.
+
+``create_app`` is what tests and embedders use; ``serve`` is the process, with
+its signals and its exit status.
+"""
+
+import asyncio
+import contextlib
+import errno
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from chat_core import VERSION, Chat, ChatError, Clock, Config, Tokens, open_chat, open_tokens
+from chat_web import errors, pages, routes, security
+from chat_web.deadlines import DeadlineRunner
+from chat_web.keys import previous_keys, signing_secret
+from chat_web.logs import AccessLogger, configure
+from chat_web.people import Introductions
+from chat_web.settings import Settings
+from chat_web.slashes import without_trailing_slash
+from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
+
+BODY_BYTES_MAX: Final = 64 * 1024
+PREVIOUS_KEYS_S: Final = 31 * 60.0
+DRAIN_SPREAD_S: Final = 10.0
+DRAIN_ABORT_S: Final = 20.0
+BACKLOG: Final = 1024
+SHUTDOWN: Final = (3001, "shutdown: come back")
+
+_log = structlog.get_logger("parley")
+
+
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, chat: Chat | None = None
+) -> web.Application:
+    """An application that is ready to be run. It opens its chat at startup, unless one is given."""
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[without_trailing_slash])
+    errors.install(app)
+    security.install(app, settings)
+    pages.install(app)
+    routes.install(app)
+    app[PUMPS] = Pumps(limits_of(settings))
+
+    async def chat_running(app: web.Application) -> AsyncIterator[None]:
+        running = chat or await open_chat(config_of(settings), clock=clock)
+        app[CHAT] = running
+        app[INTRODUCTIONS] = Introductions(running, tokens_of(settings, running.clock.now()))
+        yield
+        await close_sockets(app[PUMPS], spread_s=0.0)
+        if chat is None:
+            await running.stop()
+
+    app.cleanup_ctx.append(chat_running)
+    return app
+
+
+def config_of(settings: Settings) -> Config:
+    """What the core is to be, by the settings."""
+    return Config(
+        database=settings.database_path,
+        is_durable=settings.durability == "full",
+        default_channels=settings.default_channels,
+        countdown_s=settings.countdown_s,
+        notification_s=settings.notification_s,
+        resume_s=settings.resume_s,
+        rematch_after_s=settings.rematch_after_s,
+        matcher=settings.matcher,
+        guests_may_post=settings.guests_may_post,
+        messages_per_second=settings.messages_per_s,
+        messages_burst=settings.messages_burst,
+        searches_per_minute=settings.searches_per_minute,
+        rate_limits=settings.rate_limits,
+        flush_s=settings.flush_s,
+    )
+
+
+def tokens_of(settings: Settings, now: float) -> Tokens:
+    """The ring of keys, by the settings."""
+    is_hs256 = settings.jwt_algorithm == "HS256"
+    pem = b"" if settings.jwt_private_key_file is None else settings.jwt_private_key_file.read_bytes()
+    return open_tokens(
+        secrets=[signing_secret(settings)] if is_hs256 else [],
+        pems=[] if is_hs256 else [pem],
+        previous=previous_keys(settings),
+        accepted_until=now + PREVIOUS_KEYS_S,
+        user_token_s=settings.access_token_s,
+    )
+
+
+async def close_sockets(pumps: Pumps, *, spread_s: float) -> None:
+    """Send everybody away, to come back; the closes are spread so that not all return at once."""
+    pumps.is_draining = True
+    waiting = list(pumps.open)
+    random.shuffle(waiting)
+    pause = spread_s / len(waiting) if waiting else 0.0
+    for pump in waiting:
+        pump.end(*SHUTDOWN)
+        if pause:
+            await asyncio.sleep(pause)
+    deadline = asyncio.get_running_loop().time() + (DRAIN_ABORT_S - DRAIN_SPREAD_S if spread_s else 3.0)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            await pumps.empty()
+
+
+def serve(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; the exit status."""
+    configure(settings.log_level, settings.log_dir)
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(_serve(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    app = create_app(settings)
+    runner = DeadlineRunner(app, access_log_class=AccessLogger, handle_signals=False)
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_address=True)
+        await site.start()
+    except ChatError as error:
+        sys.stderr.write(f"parley: {error}\n")
+        return 1
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "is taken; set PORT to another one, or PORT=0" if taken else f"cannot be used: {error.strerror}"
+        sys.stderr.write(f"parley: {settings.host}:{settings.port} {why}\n")
+        await runner.cleanup()
+        return 1
+    _announce(runner, settings)
+    stopped = asyncio.Event()
+    hurried = asyncio.Event()
+
+    def on_signal() -> None:
+        (hurried if stopped.is_set() else stopped).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await stopped.wait()
+    _log.info("draining", connections=len(app[PUMPS].open))
+    drain = asyncio.ensure_future(close_sockets(app[PUMPS], spread_s=spread_of(len(app[PUMPS].open))))
+    hurry = asyncio.ensure_future(hurried.wait())
+    await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
+    for task in (drain, hurry):
+        task.cancel()
+    await runner.cleanup()
+    _log.info("stopped")
+    return 0
+
+
+def spread_of(connections: int) -> float:
+    """Over how many seconds the closes are spread: a hundred a second, at most ten seconds."""
+    return min(DRAIN_SPREAD_S, connections / 100)
+
+
+def _announce(runner: web.AppRunner, settings: Settings) -> None:
+    """Where it listens, on standard output, for people and for programs that chose PORT=0."""
+    for address in runner.addresses:
+        host, port = address[0], address[1]
+        shown = f"[{host}]" if ":" in host else host
+        sys.stdout.write(f"Parley {VERSION} listens on http://{shown}:{port}\n")
+    sys.stdout.flush()
+    _log.info("started", version=VERSION, database=settings.database_url.partition(":")[0])

@@ -1,0 +1,1 @@
+"""Dialects: one product's protocol a file. They do not know one another, and see no ``Chat``."""

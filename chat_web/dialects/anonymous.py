@@ -1,0 +1,198 @@
+"""P0, the anonymous pair: JSON frames ``system`` and ``message``, or bare text.
+
+The client only talks: the dialect puts it in the ``anonymous`` lobby when it
+comes, when its partner is gone, and when it skips. Quirks of the old client:
+bare text is a message, and nothing has an id.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from chat_core import (
+    ANONYMOUS,
+    ChatError,
+    Conversation,
+    ConversationId,
+    Encoder,
+    Event,
+    Matched,
+    MessagePosted,
+    Notice,
+    NoticeKind,
+    PartnerLeft,
+    Person,
+    Personal,
+    Placed,
+    Post,
+    Recovery,
+    Refused,
+    Room,
+    Search,
+    Skip,
+    Waiting,
+)
+from chat_web.intents import (
+    Address,
+    Answer,
+    Ask,
+    AskStanding,
+    Complain,
+    Follow,
+    Intents,
+    Introduced,
+    Say,
+    Stands,
+)
+from chat_web.json import NotUnderstood, decoded
+from chat_web.sockets.frames import text_frame
+
+_SENTENCES: Final = {
+    "connected": "You are connected.",
+    "waiting": "Waiting for somebody to talk to.",
+    "paired": "You are now talking to a stranger. Say hello!",
+    "partner_left": "Your partner has left.",
+}
+
+
+class _Frame(msgspec.Struct):
+    type: str
+    message: str = ""
+
+
+_DECODER: Final = msgspec.json.Decoder(_Frame)
+
+
+@attrs.define
+class Session:
+    """Whom the connection is, and where it stands."""
+
+    person: Person | None = None
+    room: ConversationId | None = None
+    has_waited: bool = False  # ``waiting`` was said since the last partner
+
+
+class _Encoder:
+    """A message goes to the partner alone; nothing else of a conversation has a frame here."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+        if isinstance(event, MessagePosted):
+            return None, _message(event)
+        return None, None
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
+
+
+class AnonymousPair:
+    """The dialect of P0."""
+
+    name = "anonymous"
+    message_bytes_max = 16 * 1024
+    pings_itself = False
+    first_command_s: float | None = None
+    encoder: Encoder[bytes] = _Encoder()
+
+    def session(self) -> Session:
+        return Session()
+
+    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+        if introduced is None:
+            raise TypeError("P0 always knows who it is: the URL or a new guest")
+        session.person = introduced.person
+        return _say("connected", user_id=introduced.person.id), AskStanding()
+
+    def received(self, session: Session, text: str) -> Intents:
+        content = text
+        if text.lstrip(" \t\r\n").startswith("{"):
+            try:
+                frame = decoded(_DECODER, text)
+            except NotUnderstood:
+                return (Complain(_error("bad_request", "This frame was not understood.")),)
+            if frame.type == "skip":
+                return () if session.room is None else (Ask(Skip(room=session.room)),)
+            if frame.type != "message":
+                return (Complain(_error("bad_request", "Send a message or skip.")),)
+            content = frame.message
+        if session.room is None:
+            return (_say_error("wrong_state", "You have no partner yet."),)
+        return (Ask(Post(conversation=session.room, content=content)),)
+
+    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        match answer:
+            case Stands():
+                return self._standing(session, answer)
+            case Recovery(events=events):
+                missed = [event for event in events if isinstance(event, MessagePosted)]
+                theirs = [event for event in missed if event.by != _id(session)]
+                return _say("paired"), *(Say(_message(event)) for event in theirs)
+            case Placed(room=None) if not session.has_waited:
+                session.has_waited = True
+                return (_say("waiting"),)
+            case Refused(code=code, message=message):
+                return (_say_error(code, message),)
+            case ChatError():
+                return (_say_error("unavailable", "The server cannot do this now. Try again."),)
+            case _:
+                return ()
+
+    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        match event:
+            case Waiting(lobby="anonymous") if not session.has_waited:
+                session.has_waited = True
+                return (_say("waiting"),)
+            case Matched(lobby="anonymous", room=room):
+                before = () if session.has_waited else (_say("waiting"),)
+                session.room = room
+                session.has_waited = False
+                return *before, _say("paired")
+            case PartnerLeft(room=room) if room == session.room:
+                session.room = None
+                return _say("partner_left"), Ask(Search(lobby=ANONYMOUS, again=True))
+            case Notice(kind=NoticeKind.ROOM_ENDED, room=room) if room.id == session.room:
+                session.room = None  # ended by the person itself, from another connection
+                return (Ask(Search(lobby=ANONYMOUS)),)
+            case _:
+                return ()
+
+    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        if conversation == session.room:
+            session.room = None
+        return ()
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
+
+    def ping(self) -> bytes:
+        raise TypeError("P0 leaves pings to WebSocket")
+
+    def _standing(self, session: Session, stands: Stands) -> Intents:
+        for room in stands.standing.rooms:
+            if room.lobby == ANONYMOUS:
+                session.room = room.id
+                return (Follow(Address(id=room.id), stands.heard.get(room.id)),)
+        return (Ask(Search(lobby=ANONYMOUS)),)
+
+
+def _id(session: Session) -> str:
+    return "" if session.person is None else session.person.id
+
+
+def _message(event: MessagePosted) -> bytes:
+    return text_frame(msgspec.json.encode({"type": "message", "message": event.message.content}))
+
+
+def _say(event: str, **more: str) -> Say:
+    frame = {"type": "system", "message": _SENTENCES[event], "event": event, **more}
+    return Say(text_frame(msgspec.json.encode(frame)))
+
+
+def _say_error(code: str, message: str) -> Say:
+    return Say(_error(code, message))
+
+
+def _error(code: str, message: str) -> bytes:
+    frame = {"type": "system", "message": message, "event": "error", "code": code}
+    return text_frame(msgspec.json.encode(frame))

@@ -1,0 +1,1 @@
+"""The parts of the Centrifugal dialect: commands, publications, RPC methods, errors."""

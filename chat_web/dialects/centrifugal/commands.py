@@ -1,0 +1,107 @@
+"""The commands of the Centrifugal protocol v2, as they stand in a frame. Unknown fields are ignored."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+Text = Annotated[str, msgspec.Meta(max_length=255)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+
+
+class Connect(msgspec.Struct):
+    token: str = ""
+
+
+class Subscribe(msgspec.Struct):
+    channel: Text
+    recover: bool = False
+    epoch: Text = ""
+    offset: Number = 0
+    delta: str = ""
+    type: int = 0
+
+
+class Unsubscribe(msgspec.Struct):
+    channel: Text
+
+
+class Publish(msgspec.Struct):
+    channel: Text
+    data: msgspec.Raw
+
+
+class Presence(msgspec.Struct):
+    channel: Text
+    is_stats: bool = False
+
+
+class PresenceStats(msgspec.Struct):
+    channel: Text
+
+
+class Since(msgspec.Struct):
+    offset: Number = 0
+    epoch: Text = ""
+
+
+class History(msgspec.Struct):
+    channel: Text
+    limit: Annotated[int, msgspec.Meta(ge=-1, le=2**31)] = 0
+    since: Since | None = None
+    reverse: bool = False
+
+
+class Rpc(msgspec.Struct):
+    method: Text
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Refresh(msgspec.Struct):
+    token: str
+
+
+class Send(msgspec.Struct):
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Command(msgspec.Struct):
+    """One line: an id and exactly one of the rest."""
+
+    id: Id = 0
+    connect: Connect | None = None
+    subscribe: Subscribe | None = None
+    unsubscribe: Unsubscribe | None = None
+    publish: Publish | None = None
+    presence: Presence | None = None
+    presence_stats: PresenceStats | None = None
+    history: History | None = None
+    rpc: Rpc | None = None
+    refresh: Refresh | None = None
+    send: Send | None = None
+    ping: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+    def asked(self) -> Any:
+        """The one command of the line; None when there is none, or more than one."""
+        given: list[Any] = [
+            part
+            for part in (
+                self.publish,
+                self.rpc,
+                self.subscribe,
+                self.connect,
+                self.unsubscribe,
+                self.presence,
+                self.presence_stats,
+                self.history,
+                self.refresh,
+                self.send,
+            )
+            if part is not None
+        ]
+        if self.ping is not msgspec.UNSET:
+            given.append(msgspec.Raw(b"{}"))
+        if len(given) != 1:
+            return None
+        only = given[0]
+        return Presence(only.channel, is_stats=True) if isinstance(only, PresenceStats) else only

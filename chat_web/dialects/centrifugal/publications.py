@@ -1,0 +1,156 @@
+"""What the publications of P5 hold: P5.3, an event as ``data`` with its ``type``."""
+
+from typing import Any, Final, assert_never
+
+import attrs
+
+from chat_core import (
+    Channel,
+    ChannelDeleted,
+    Conversation,
+    Event,
+    LeaveReason,
+    Logged,
+    Matched,
+    MemberJoined,
+    MemberLeft,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    Notice,
+    OwnerChanged,
+    PartnerLeft,
+    Passing,
+    Person,
+    Personal,
+    PersonTyped,
+    PresenceChanged,
+    PresenceStatus,
+    ReactionAdded,
+    ReactionRemoved,
+    ReadMarked,
+    Room,
+    RoomEvent,
+    RoomState,
+    Standing,
+    Waiting,
+)
+from chat_web import wire
+
+PAGE_MAX: Final = 300  # publications in one answer to ``history``
+
+_REASONS: Final = {LeaveReason.LEFT: "skipped", LeaveReason.DISCONNECTED: "disconnected"}
+
+
+def name_of(conversation: Conversation) -> str:
+    """The subscription name of a conversation."""
+    if isinstance(conversation, Channel):
+        return f"channel:{conversation.name}"
+    return f"room:{conversation.id}"
+
+
+def publication(event: Event, conversation: Conversation, *, now: float) -> dict[str, Any] | None:
+    """The publication of an event: with an offset where it has a seq; None for what has no place here."""
+    match event:
+        case Logged(seq=seq):
+            data = {"seq": seq, "at": wire.stamp(event.at), **_logged(event, conversation, now)}
+            return {"data": data, "offset": seq}
+        case PersonTyped(person=person, is_typing=is_typing):
+            return {"data": {"type": "typing", "person": wire.person(person), "is_typing": is_typing}}
+        case ReadMarked(person=person, seq=seq):
+            return {"data": {"type": "read", "person": wire.person(person), "seq": seq}}
+        case PresenceChanged(person=person, status=status):
+            return {"data": {"type": "presence", "person": wire.person(person), "status": status}}
+        case _:
+            return None
+
+
+def attendance(event: Passing) -> dict[str, Any] | None:
+    """The protocol's own join or leave push for a change of presence."""
+    if not isinstance(event, PresenceChanged):
+        return None
+    info = {"client": event.person.id, "user": event.person.id, "conn_info": wire.person(event.person)}
+    return {"join" if event.status is PresenceStatus.ONLINE else "leave": {"info": info}}
+
+
+def personal(event: Personal, *, now: float) -> dict[str, Any] | None:
+    """The data of a publication on ``user:<id>``."""
+    match event:
+        case Matched(lobby=lobby, snapshot=room, to=me):
+            return {"type": "matched", "lobby": lobby, "room": wire.room(room, now=now, me=me)}
+        case Waiting(lobby=lobby, position=position, since=since):
+            return {"type": "waiting", "lobby": lobby, "position": position, "since": wire.stamp(since)}
+        case PartnerLeft(room=room_id, reason=reason):
+            return {"type": "partner_left", "room_id": room_id, "reason": _REASONS[reason]}
+        case Notice(kind=kind, room=room, sender=sender, at=at, to=me):
+            shown = wire.room(room, now=now, me=me)
+            data = {"type": kind, "room_id": room.id, "room": shown, "at": wire.stamp(at)}
+            return data if sender is None else {**data, "from": wire.person(sender)}
+        case _:
+            return None
+
+
+def standing(person: Person, stands: Standing, *, now: float) -> dict[str, Any]:
+    """The data of the answer to ``connect``."""
+    waiting = None
+    if stands.waiting is not None:
+        waiting = {
+            "lobby": stands.waiting.lobby,
+            "position": stands.waiting.position,
+            "since": wire.stamp_or_none(stands.waiting.since),
+        }
+    rooms = [wire.room(room, now=now, me=person.id) for room in stands.rooms]
+    return {"person": wire.person(person), "rooms": rooms, "waiting": waiting}
+
+
+def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, Any]:
+    match event:
+        case MessagePosted(message=message):
+            return {"type": "message_posted", "message": wire.message(message, conversation)}
+        case MessageEdited(message_id=message_id, content=content):
+            edited_at = wire.stamp(event.at)
+            return {
+                "type": "message_edited",
+                "message_id": message_id,
+                "content": content,
+                "edited_at": edited_at,
+            }
+        case MessageDeleted(message_id=message_id, person=person):
+            return {"type": "message_deleted", "message_id": message_id, "by": wire.person(person)}
+        case ReactionAdded() | ReactionRemoved():
+            return {
+                "type": "reaction_added" if isinstance(event, ReactionAdded) else "reaction_removed",
+                "message_id": event.message_id,
+                "emoji": event.emoji,
+                "person": wire.person(event.person),
+            }
+        case MemberJoined(person=person):
+            return {"type": "member_joined", "person": wire.person(person)}
+        case MemberLeft(person=person):
+            return {"type": "member_left", "person": wire.person(person)}
+        case OwnerChanged(person=person):
+            return {"type": "owner_changed", "person": wire.person(person)}
+        case ChannelDeleted():
+            return {"type": "channel_deleted"}
+        case RoomEvent():
+            return {"type": "room_state", "room": _room_after(event, conversation, now)}
+        case _:
+            raise TypeError(f"{type(event).__name__} has no publication")
+
+
+def _room_after(event: RoomEvent, conversation: Conversation, now: float) -> dict[str, Any]:
+    """The room as it was after the event, whatever has happened since."""
+    if not isinstance(conversation, Room):
+        raise TypeError("a room's event in a channel")
+    room = attrs.evolve(
+        conversation,
+        state=event.state,
+        outcome=event.outcome,
+        deadline=event.deadline,
+        reason=event.reason,
+        ended_at=event.at if event.state is RoomState.ENDED else None,
+    )
+    return wire.room(room, now=now)
+
+
+__all__ = ["PAGE_MAX", "assert_never", "attendance", "name_of", "personal", "publication", "standing"]

@@ -1,0 +1,194 @@
+"""The RPC methods of P5.4: JSON in, a command of the core, JSON out."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+import attrs
+import msgspec
+
+from chat_core import (
+    Block,
+    CancelSearch,
+    Channel,
+    Command,
+    Decline,
+    Delete,
+    Edit,
+    End,
+    JoinChannel,
+    Keep,
+    Leave,
+    LeaveChannel,
+    MarkRead,
+    PersonId,
+    Placed,
+    Post,
+    React,
+    Receipt,
+    Room,
+    Search,
+    Skip,
+    Start,
+    Type,
+    Unblock,
+    Unreact,
+)
+from chat_web import wire
+from chat_web.dialects.centrifugal.commands import Rpc
+from chat_web.intents import Answer
+from chat_web.json import decoded
+
+Text = Annotated[str, msgspec.Meta(max_length=255)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Published(msgspec.Struct):
+    """The data of ``publish`` on a conversation."""
+
+    content: str
+    client_id: str | None = None
+
+
+PUBLISHED: Final = msgspec.json.Decoder(Published)
+
+
+class _Lobby(msgspec.Struct):
+    lobby: Text
+    interests: tuple[str, ...] = ()
+
+
+class _Room(msgspec.Struct):
+    room: Text
+
+
+class _Post(msgspec.Struct):
+    conversation: Text
+    content: str
+    client_id: str | None = None
+    reply_to: Text | None = None
+    attachments: tuple[Text, ...] = ()
+
+
+class _Message(msgspec.Struct):
+    message: Text
+
+
+class _Edit(msgspec.Struct):
+    message: Text
+    content: str
+
+
+class _Reaction(msgspec.Struct):
+    message: Text
+    emoji: str
+
+
+class _Read(msgspec.Struct):
+    conversation: Text
+    seq: Number
+
+
+class _Typing(msgspec.Struct):
+    conversation: Text
+    is_typing: bool = True
+
+
+class _Name(msgspec.Struct):
+    name: Text
+
+
+class _User(msgspec.Struct):
+    user: Text
+
+
+@attrs.frozen
+class Call:
+    """One RPC that was understood. ``channel``: the conversation was named as ``channel:<name>``."""
+
+    method: str
+    command_for: Callable[[str], Command]
+    conversation: str = ""
+    channel: str = ""
+
+
+@attrs.frozen
+class _Method:
+    decoder: msgspec.json.Decoder[Any]
+    command: Callable[[Any, str], Command]
+
+
+def _method(shape: type[Any], command: Callable[[Any, str], Command]) -> _Method:
+    return _Method(msgspec.json.Decoder(shape), command)
+
+
+METHODS: Final[Mapping[str, _Method]] = {
+    "search": _method(_Lobby, lambda d, _: Search(lobby=d.lobby, interests=d.interests)),
+    "cancel_search": _method(_Lobby, lambda d, _: CancelSearch(lobby=d.lobby)),
+    "skip": _method(_Room, lambda d, _: Skip(room=d.room)),
+    "post": _method(
+        _Post,
+        lambda d, conversation: Post(
+            conversation=conversation,
+            content=d.content,
+            client_id=d.client_id,
+            reply_to=d.reply_to,
+            attachments=d.attachments,
+        ),
+    ),
+    "edit": _method(_Edit, lambda d, _: Edit(message=d.message, content=d.content)),
+    "delete": _method(_Message, lambda d, _: Delete(message=d.message)),
+    "react": _method(_Reaction, lambda d, _: React(message=d.message, emoji=d.emoji)),
+    "unreact": _method(_Reaction, lambda d, _: Unreact(message=d.message, emoji=d.emoji)),
+    "read": _method(_Read, lambda d, conversation: MarkRead(conversation=conversation, seq=d.seq)),
+    "typing": _method(
+        _Typing, lambda d, conversation: Type(conversation=conversation, is_typing=d.is_typing)
+    ),
+    "start": _method(_Room, lambda d, _: Start(room=d.room)),
+    "keep": _method(_Room, lambda d, _: Keep(room=d.room)),
+    "decline": _method(_Room, lambda d, _: Decline(room=d.room)),
+    "end": _method(_Room, lambda d, _: End(room=d.room)),
+    "leave": _method(_Room, lambda d, _: Leave(room=d.room)),
+    "join_channel": _method(_Name, lambda d, _: JoinChannel(name=d.name)),
+    "leave_channel": _method(_Name, lambda d, _: LeaveChannel(name=d.name)),
+    "block": _method(_User, lambda d, _: Block(user=d.user)),
+    "unblock": _method(_User, lambda d, _: Unblock(user=d.user)),
+}
+
+
+def understood(asked: Rpc) -> Call | None:
+    """The call that a command means, None for an unknown method. Raises ``NotUnderstood``."""
+    method = METHODS.get(asked.method)
+    if method is None:
+        return None
+    data = decoded(method.decoder, bytes(asked.data))
+    conversation = getattr(data, "conversation", "")
+    kind, _, rest = conversation.partition(":")
+    return Call(
+        asked.method,
+        lambda found: method.command(data, found),
+        conversation=rest if kind == "room" else conversation,
+        channel=rest if kind == "channel" else "",
+    )
+
+
+def result(call: Call, answer: Answer, *, now: float, me: PersonId | None) -> dict[str, Any]:
+    """The data of the answer to a call."""
+    match answer:
+        case Placed(room=None):
+            return {
+                "status": "waiting",
+                "position": answer.position,
+                "since": wire.stamp_or_none(answer.since),
+            }
+        case Placed(room=Room() as room):
+            return {"status": "matched", "room": wire.room(room, now=now, me=me)}
+        case Receipt(message=message, conversation=conversation) if message is not None:
+            if call.method in ("react", "unreact"):
+                return {"reactions": {emoji: list(people) for emoji, people in message.reactions.items()}}
+            return {"message": wire.message(message, conversation), "durable": answer.durable}
+        case Receipt(conversation=Channel() as channel):
+            return wire.channel(channel)
+        case Receipt(conversation=Room() as room):
+            return {"room": wire.room(room, now=now, me=me)}
+        case _:
+            return {}

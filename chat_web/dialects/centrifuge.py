@@ -1,0 +1,373 @@
+"""P5, the Centrifugal client protocol v2 in JSON, as the official SDKs speak it.
+
+A frame holds commands, one a line; replies carry the command's id, pushes none.
+The encoder makes lines, and joins them into one frame. What a publication holds
+stands in ``publications``, what an RPC means in ``rpc``. Kept out: HTTP
+streaming and SSE, protobuf, delta, map and shared-poll subscriptions (108).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from chat_core import (
+    VERSION,
+    BadToken,
+    Channel,
+    ChatError,
+    Conversation,
+    ConversationId,
+    Encoder,
+    Event,
+    Passing,
+    Personal,
+    PersonTyped,
+    Position,
+    Post,
+    Receipt,
+    Recovery,
+    Refused,
+    Room,
+    TokenExpired,
+)
+from chat_web import wire
+from chat_web.dialects.centrifugal import errors, publications, rpc
+from chat_web.dialects.centrifugal.commands import (
+    Command,
+    Connect,
+    History,
+    Presence,
+    Publish,
+    Refresh,
+    Subscribe,
+    Unsubscribe,
+)
+from chat_web.intents import (
+    Address,
+    Answer,
+    Ask,
+    AskAttendance,
+    AskChannel,
+    AskHistory,
+    AskStanding,
+    Attendance,
+    Complain,
+    Follow,
+    HangUp,
+    Intents,
+    Introduce,
+    Introduced,
+    Page,
+    Renew,
+    Say,
+    Stands,
+    Unfollow,
+)
+from chat_web.json import NotUnderstood, decoded
+from chat_web.sockets.frames import text_frame
+
+PING_S: Final = 25
+_DECODER: Final = msgspec.json.Decoder(Command)
+_encode = msgspec.json.Encoder().encode
+
+
+@attrs.define
+class Session:
+    """One client: who it is, and which names it subscribed to."""
+
+    introduced: Introduced | None = None
+    is_connecting: bool = False
+    subscriptions: dict[str, ConversationId] = attrs.field(factory=dict)
+    pending: dict[str, int] = attrs.field(factory=dict)  # subscribing, by name
+
+
+@attrs.frozen
+class _Ref:
+    """What an answer belongs to: the command and its id."""
+
+    id: int
+    command: Any
+
+
+class _Encoder:
+    """One line an event, the same for everybody but who types."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+        publication = publications.publication(event, conversation, now=event.at)
+        if publication is None:
+            return None, None
+        line = _push(publications.name_of(conversation), pub=publication)
+        if isinstance(event, PersonTyped):
+            return None, line
+        if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
+            line += b"\n" + _push(publications.name_of(conversation), **attendance)
+        return line, line
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return text_frame(b"\n".join(frames))
+
+
+class Centrifuge:
+    """The dialect of P5 over WebSocket."""
+
+    name = "centrifuge"
+    message_bytes_max = 64 * 1024
+    pings_itself = True
+    first_command_s: float | None = 5.0
+    encoder: Encoder[bytes] = _Encoder()
+
+    def session(self) -> Session:
+        return Session()
+
+    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+        return ()
+
+    def received(self, session: Session, text: str) -> Intents:
+        intents: list[Any] = []
+        for line in text.split("\n"):
+            if line:
+                intents.extend(self._line(session, line))
+        return tuple(intents)
+
+    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        if not isinstance(ref, _Ref):
+            return (Say(_reply(0, error=errors.of(answer))),) if isinstance(answer, ChatError) else ()
+        match ref.command:
+            case Connect():
+                return self._connected(session, ref.id, answer, now)
+            case Subscribe():
+                return self._subscribed(session, ref.id, ref.command, answer, now)
+            case Refresh() if isinstance(answer, BadToken) and not isinstance(answer, TokenExpired):
+                return (HangUp(3500, "invalid token"),)
+        if isinstance(answer, ChatError):
+            is_rpc = isinstance(ref.command, rpc.Call)
+            return (Say(_reply(ref.id, error=errors.of(answer, is_rpc=is_rpc))),)
+        match ref.command, answer:
+            case Publish(), Receipt():
+                return (Say(b'{"id":%d,"publish":{}}' % ref.id),)
+            case History(), Page():
+                return (Say(_history(ref.id, ref.command, answer, now)),)
+            case Presence(is_stats=is_stats), Attendance():
+                return (Say(_presence(ref.id, answer, is_stats)),)
+            case Refresh(), Introduced():
+                session.introduced = answer
+                return (Say(_reply(ref.id, refresh=_client(answer))),)
+            case rpc.Call(), _:
+                me = None if session.introduced is None else session.introduced.person.id
+                data = rpc.result(ref.command, answer, now=now, me=me)
+                return (Say(_reply(ref.id, rpc={"data": data})),)
+            case _:
+                return (Say(_reply(ref.id, error=errors.INTERNAL)),)
+
+    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        data = publications.personal(event, now=now)
+        if data is None or session.introduced is None or session.is_connecting:
+            return ()
+        return (Say(_push(_own_name(session), pub={"data": data})),)
+
+    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        names = [name for name, known in session.subscriptions.items() if known == conversation]
+        for name in names:
+            del session.subscriptions[name]
+        why = (
+            {"code": 2500, "reason": "insufficient state"}
+            if may_follow
+            else {"code": 2000, "reason": "server unsubscribe"}
+        )
+        return tuple(Say(_push(name, unsubscribe=why)) for name in names)
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        return False
+
+    def ping(self) -> bytes:
+        return b"{}"
+
+    # Commands
+
+    def _line(self, session: Session, line: str) -> Intents:
+        try:
+            command = decoded(_DECODER, line)
+        except NotUnderstood:
+            return (Complain(_reply(0, error=errors.BAD_REQUEST)),)
+        asked = command.asked()
+        if asked is None:
+            return (Complain(_reply(command.id, error=errors.BAD_REQUEST)),)
+        if command.send is not None:
+            return () if session.introduced is not None else (HangUp(3501, "bad request: connect first"),)
+        if command.id == 0:
+            return (Complain(_reply(0, error=errors.BAD_REQUEST)),)
+        if isinstance(asked, Connect):
+            if session.introduced is not None or session.is_connecting:
+                return (HangUp(3501, "bad request: connected already"),)
+            session.is_connecting = True
+            return (Introduce(asked.token, _Ref(command.id, asked)),)
+        if session.introduced is None and not session.is_connecting:
+            return (HangUp(3501, "bad request: connect first"),)
+        return self._command(session, _Ref(command.id, asked))
+
+    def _command(self, session: Session, ref: _Ref) -> Intents:
+        match ref.command:
+            case Subscribe():
+                return self._subscribe(session, ref)
+            case Unsubscribe(channel=name):
+                known = session.subscriptions.pop(name, None)
+                done = Say(_reply(ref.id, unsubscribe={}))
+                return (done,) if known is None else (Unfollow(known), done)
+            case Publish():
+                return self._publish(session, ref)
+            case Presence(channel=name):
+                return (AskAttendance(_address(name), ref),)
+            case History():
+                return self._history(ref)
+            case Refresh(token=token):
+                return (Renew(token, ref),)
+            case msgspec.Raw():
+                return (Say(_reply(ref.id, ping={})),)
+            case _:
+                return self._rpc(session, ref)
+
+    def _subscribe(self, session: Session, ref: _Ref) -> Intents:
+        asked: Subscribe = ref.command
+        name = asked.channel
+        if name in session.subscriptions or name in session.pending or name == _own_name(session):
+            return (Say(_reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
+        if asked.delta or asked.type:
+            return (Say(_reply(ref.id, error=errors.NOT_AVAILABLE)),)
+        since = Position(epoch=asked.epoch, seq=asked.offset) if asked.recover else None
+        session.pending[name] = ref.id
+        return (Follow(_address(name), since, ref),)
+
+    def _publish(self, session: Session, ref: _Ref) -> Intents:
+        asked: Publish = ref.command
+        try:
+            body = decoded(rpc.PUBLISHED, bytes(asked.data))
+        except NotUnderstood:
+            return (Complain(_reply(ref.id, error=errors.BAD_REQUEST)),)
+        known = session.subscriptions.get(asked.channel)
+        address = _address(asked.channel) if known is None else Address(id=known)
+
+        def post(conversation: ConversationId) -> Post:
+            return Post(conversation=conversation, content=body.content, client_id=body.client_id)
+
+        if address.channel:
+            return (AskChannel(address.channel, post, ref),)
+        return (Ask(post(address.id), ref),)
+
+    def _history(self, ref: _Ref) -> Intents:
+        asked: History = ref.command
+        since = asked.since.offset if asked.since is not None else 0
+        limit = publications.PAGE_MAX if asked.limit < 0 else min(asked.limit, publications.PAGE_MAX)
+        return (AskHistory(_address(asked.channel), since, limit, is_newest_first=asked.reverse, ref=ref),)
+
+    def _rpc(self, session: Session, ref: _Ref) -> Intents:
+        try:
+            call = rpc.understood(ref.command)
+        except NotUnderstood as wrong:
+            refusal = Refused("bad_request", f"The data of {ref.command.method} is wrong: {wrong}.")
+            return (Complain(_reply(ref.id, error=errors.of(refusal, is_rpc=True))),)
+        if call is None:
+            return (Say(_reply(ref.id, error=errors.NOT_AVAILABLE)),)
+        if call.channel:
+            return (AskChannel(call.channel, call.command_for, _Ref(ref.id, call)),)
+        return (Ask(call.command_for(call.conversation), _Ref(ref.id, call)),)
+
+    # Answers
+
+    def _connected(self, session: Session, id: int, answer: Answer, now: float) -> Intents:
+        match answer:
+            case TokenExpired():
+                session.is_connecting = False
+                return (Say(_reply(id, error=errors.TOKEN_EXPIRED)),)
+            case BadToken():
+                return (HangUp(3500, "invalid token"),)
+            case Introduced():
+                session.introduced = answer
+                return (AskStanding(_Ref(id, Connect())),)
+            case Stands() if session.introduced is not None:
+                session.is_connecting = False
+                data = publications.standing(session.introduced.person, answer.standing, now=now)
+                result = {
+                    **_client(session.introduced),
+                    "ping": PING_S,
+                    "pong": True,
+                    "data": data,
+                    "subs": {_own_name(session): {}},
+                }
+                return (Say(_reply(id, connect=result)),)
+            case _:
+                return (HangUp(3004, "server error: come back"),)
+
+    def _subscribed(self, session: Session, id: int, asked: Subscribe, answer: Answer, now: float) -> Intents:
+        session.pending.pop(asked.channel, None)
+        if not isinstance(answer, Recovery):
+            error = errors.of(answer) if isinstance(answer, ChatError) else errors.INTERNAL
+            return (Say(_reply(id, error=error)),)
+        conversation = answer.conversation
+        if publications.name_of(conversation) != asked.channel:
+            return Unfollow(conversation.id), Say(_reply(id, error=errors.UNKNOWN_CHANNEL))
+        session.subscriptions[asked.channel] = conversation.id
+        result: dict[str, Any] = {
+            "recoverable": True,
+            "positioned": True,
+            "epoch": conversation.epoch,
+            "offset": answer.offset,
+        }
+        if asked.recover:
+            result["was_recovering"] = True
+            result["recovered"] = answer.recovered
+            result["publications"] = [
+                publications.publication(event, conversation, now=now) for event in answer.events
+            ]
+        return (Say(_reply(id, subscribe=result)),)
+
+
+def _address(name: str) -> Address:
+    kind, _, rest = name.partition(":")
+    return Address(channel=rest) if kind == "channel" and rest else Address(id=rest if kind == "room" else "")
+
+
+def _own_name(session: Session) -> str:
+    return "" if session.introduced is None else f"user:{session.introduced.person.id}"
+
+
+def _client(introduced: Introduced) -> dict[str, Any]:
+    result: dict[str, Any] = {"client": introduced.connection, "version": f"Parley {VERSION}"}
+    if introduced.expires_in_s is not None:
+        result["expires"] = True
+        result["ttl"] = max(1, int(introduced.expires_in_s))
+    return result
+
+
+def _history(id: int, asked: History, page: Page, now: float) -> bytes:
+    conversation = page.conversation
+    if asked.since is not None and asked.since.epoch not in ("", conversation.epoch):
+        return _reply(id, error=errors.UNRECOVERABLE)
+    shown = [publications.publication(event, conversation, now=now) for event in page.events]
+    result = {"publications": shown, "offset": conversation.head, "epoch": conversation.epoch}
+    return _reply(id, history=result)
+
+
+def _presence(id: int, attendance: Attendance, is_stats: bool) -> bytes:
+    people = attendance.people.values()
+    if is_stats:
+        stats = {"num_clients": sum(count for _, count in people), "num_users": len(people)}
+        return _reply(id, presence_stats=stats)
+    clients: dict[str, Mapping[str, Any]] = {}
+    for card, count in people:
+        for n in range(count):
+            client = card.id if n == 0 else f"{card.id}.{n + 1}"
+            clients[client] = {"client": client, "user": card.id, "conn_info": wire.person(card)}
+    return _reply(id, presence={"presence": clients})
+
+
+def _reply(id: int, **result: Any) -> bytes:
+    return _encode({"id": id, **result})
+
+
+def _push(channel: str, **what: Any) -> bytes:
+    return _encode({"push": {"channel": channel, **what}})
+
+
+__all__ = ["Centrifuge", "Channel", "Room", "Session"]

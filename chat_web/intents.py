@@ -1,0 +1,223 @@
+"""Intents: what a dialect makes of a frame or an event, for the pump to carry out.
+
+A dialect is pure: it sees frames, events and its own session, and says what it
+wants. ``ref`` is the dialect's own note; it comes back with the answer.
+"""
+
+from typing import Any, Protocol, TypeAlias
+
+import attrs
+
+from chat_core import (
+    Card,
+    ChatError,
+    Command,
+    Conversation,
+    ConversationId,
+    Encoder,
+    Logged,
+    Person,
+    Personal,
+    PersonId,
+    Position,
+    Recovery,
+    Result,
+    Standing,
+)
+
+
+@attrs.frozen
+class Say:
+    """Send this finished frame (or line, where the dialect joins lines)."""
+
+    frame: bytes
+
+
+@attrs.frozen
+class HangUp:
+    """End the connection."""
+
+    code: int
+    reason: str
+
+
+@attrs.frozen
+class Complain:
+    """The frame was not understood: send this, and count it (see ``pump.BAD_FRAMES_MAX``)."""
+
+    frame: bytes | None
+
+
+@attrs.frozen
+class Ask:
+    """Ask the core; answered with a ``Result``."""
+
+    command: Command
+    ref: Any = None
+
+
+@attrs.frozen
+class AskChannel:
+    """Ask the core about the conversation that a channel's name means: ``command(id)``."""
+
+    name: str
+    command: Any  # Callable[[ConversationId], Command]
+    ref: Any = None
+
+
+@attrs.frozen
+class Introduce:
+    """Say who this is, by token; a guest is made where there is none. Answered with ``Introduced``."""
+
+    token: str
+    ref: Any = None
+
+
+@attrs.frozen
+class Renew:
+    """The same person with a newer token. Answered with ``Introduced``."""
+
+    token: str
+    ref: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class Address:
+    """A conversation, by id or as a channel by name."""
+
+    id: ConversationId = ""
+    channel: str = ""
+
+
+@attrs.frozen
+class Follow:
+    """Hear a conversation; answered with ``Recovery``, after which its events come."""
+
+    address: Address
+    since: Position | None = None
+    ref: Any = None
+
+
+@attrs.frozen
+class Unfollow:
+    """Hear it no more. No answer."""
+
+    conversation: ConversationId
+
+
+@attrs.frozen
+class AskStanding:
+    """Where the person stands. Answered with ``Stands``."""
+
+    ref: Any = None
+
+
+@attrs.frozen
+class AskAttendance:
+    """Who follows a conversation now. Answered with ``Attendance``."""
+
+    address: Address
+    ref: Any = None
+
+
+@attrs.frozen
+class AskHistory:
+    """A page of the log after ``seq``; answered with ``Page``."""
+
+    address: Address
+    seq: int
+    limit: int
+    is_newest_first: bool = False
+    ref: Any = None
+
+
+Intent: TypeAlias = (
+    Say
+    | HangUp
+    | Complain
+    | Ask
+    | AskChannel
+    | Introduce
+    | Renew
+    | Follow
+    | Unfollow
+    | AskStanding
+    | AskAttendance
+    | AskHistory
+)
+Intents: TypeAlias = tuple[Intent, ...]
+
+
+# Answers that the core has no word for
+
+
+@attrs.frozen(kw_only=True)
+class Introduced:
+    """Who this connection is. ``expires_in_s`` is None where nothing runs out."""
+
+    person: Person
+    connection: str
+    expires_in_s: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Stands:
+    """Where the person stands, and how far it had heard its conversations before."""
+
+    standing: Standing
+    heard: dict[ConversationId, Position]
+
+
+@attrs.frozen(kw_only=True)
+class Attendance:
+    """Who follows: person id, card and number of connections."""
+
+    conversation: Conversation
+    people: dict[PersonId, tuple[Card, int]]
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """Events of a conversation, in the order asked for."""
+
+    conversation: Conversation
+    events: tuple[Logged, ...]
+
+
+Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | ChatError
+
+
+class Dialect(Protocol):
+    """One product's protocol. Pure: no I/O, no clock, nothing shared but its own session."""
+
+    name: str
+    message_bytes_max: int
+    pings_itself: bool  # the server's pings are frames of the dialect, not of WebSocket
+    first_command_s: float | None  # who has not been introduced by then is turned away (3502)
+
+    @property
+    def encoder(self) -> Encoder[bytes]: ...
+
+    def session(self) -> Any:
+        """What the dialect remembers about one connection."""
+
+    def opened(self, session: Any, introduced: Introduced | None) -> Intents:
+        """The connection is there; ``introduced`` says whose, where the URL told."""
+
+    def received(self, session: Any, text: str) -> Intents:
+        """One text message came."""
+
+    def answered(self, session: Any, ref: Any, answer: Answer, *, now: float) -> Intents:
+        """The answer to an intent that had this ``ref``."""
+
+    def heard(self, session: Any, event: Personal, *, now: float) -> Intents:
+        """Something that concerns the person happened."""
+
+    def lost(self, session: Any, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        """A conversation is no longer followed, unasked; with ``may_follow`` only its log had a hole."""
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        """Whether to hear a conversation that a lobby made for the person."""
+
+    def ping(self) -> bytes:
+        """The server's ping, where ``pings_itself``."""

@@ -1,0 +1,144 @@
+"""Pages: the landing page, the chat, privacy, and the page of an error; and their static files.
+
+Templates and static files stand beside this package in a wheel, and one folder
+up in a checkout. Static files are served under a digest of all of them, so that
+they may be kept for ever; relative imports between modules keep the digest.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from chat_core import VERSION
+from chat_web.errors import ERROR_PAGE
+from chat_web.security import SETTINGS
+
+_HERE: Final = Path(__file__).resolve().parent
+_DIGEST_LENGTH: Final = 12
+_YEAR_S: Final = 31_536_000
+_THEMES: Final = frozenset({"light", "dark"})
+
+
+def _folder(name: str) -> Path:
+    beside = _HERE / name
+    return beside if beside.is_dir() else _HERE.parent / name
+
+
+TEMPLATES: Final = _folder("templates")
+STATIC: Final = _folder("static")
+
+
+class StaticFiles:
+    """What may be fetched below ``/static``: read once, at the start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {
+            path.relative_to(folder).as_posix(): path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.suffix in _TYPES
+        }
+        digest = hashlib.sha256()
+        for name, path in self.files.items():
+            digest.update(name.encode() + b"\0" + path.read_bytes())
+        self.digest = digest.hexdigest()[:_DIGEST_LENGTH]
+
+    def url(self, name: str) -> str:
+        """Where the page finds the file. Raises ``KeyError`` for one that is not there."""
+        if name not in self.files:
+            raise KeyError(name)
+        return f"/static/{self.digest}/{name}"
+
+
+_TYPES: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+
+STATIC_FILES: Final = web.AppKey("static_files", StaticFiles)
+
+
+def install(app: web.Application) -> None:
+    """Templates, static files, and the page of an error."""
+    files = app[STATIC_FILES] = StaticFiles(STATIC)
+    environment = aiohttp_jinja2.setup(
+        app,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals["static"] = files.url
+    environment.globals["version"] = VERSION
+    app[ERROR_PAGE] = error_page
+
+
+async def landing(request: web.Request) -> web.Response:
+    """``/``"""
+    return _page(request, "landing.html", title="Parley")
+
+
+async def chat(request: web.Request) -> web.Response:
+    """``/chat``, ``/chat/pair``, ``/chat/r/{room_id}``: one page, which asks the server where it stands."""
+    return _page(request, "chat.html", title="Parley", room_id=request.match_info.get("room_id"))
+
+
+async def privacy(request: web.Request) -> web.Response:
+    """``/privacy``: what is kept, said from the running configuration."""
+    return _page(request, "privacy.html", title="Privacy")
+
+
+async def static(request: web.Request) -> web.StreamResponse:
+    """``/static/{digest}/{path}``: immutable under the current digest, fresh under any other."""
+    files = request.app[STATIC_FILES]
+    name = request.match_info["path"]
+    path = files.files.get(name)
+    if path is None:
+        raise web.HTTPNotFound
+    response = web.FileResponse(path)
+    is_current = request.match_info["digest"] == files.digest
+    response.headers["Cache-Control"] = f"public, max-age={_YEAR_S}, immutable" if is_current else "no-cache"
+    response.content_type = _TYPES[path.suffix]
+    return response
+
+
+def error_page(request: web.Request, status: int, title: str, message: str, request_id: str) -> web.Response:
+    """The page that says what failed, and the way back."""
+    return _page(
+        request,
+        "error.html",
+        status_code=status,
+        title=title,
+        status=status,
+        message=message,
+        request_id=request_id,
+    )
+
+
+def kept_sentence(minutes: float) -> str:
+    """What is kept of conversations: one source for every page that says so."""
+    timed = f"{minutes:g} minutes"
+    return (
+        "Talks with strangers are never stored: they are gone when you leave. "
+        f"Timed rooms ({timed}) are stored, so that you can keep them."
+    )
+
+
+def _page(request: web.Request, template: str, *, status_code: int = 200, **context: Any) -> web.Response:
+    settings = request.app[SETTINGS]
+    theme = request.cookies.get("theme")
+    context |= {
+        "theme": theme if theme in _THEMES else None,
+        "kept_sentence": kept_sentence(settings.countdown_s / 60),
+        "countdown_s": settings.countdown_s,
+        "notification_s": settings.notification_s,
+        "resume_s": settings.resume_s,
+    }
+    response = aiohttp_jinja2.render_template(template, request, context, status=status_code)
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,144 @@
+"""The doors: every WebSocket route. Who it is, and whether there is room, is settled before the upgrade.
+
+Kept out: what is spoken behind them (``dialects``), and the upgrade itself.
+"""
+
+import asyncio
+import re
+from typing import Final
+
+import attrs
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from chat_core import Chat
+from chat_web.cookies import guest_cookie, guest_token_of
+from chat_web.dialects.anonymous import AnonymousPair
+from chat_web.dialects.centrifuge import Centrifuge
+from chat_web.errors import Rejected
+from chat_web.intents import Dialect
+from chat_web.people import Identity, Introductions
+from chat_web.security import SETTINGS, cookies_count, headers_for, origin_allowed
+from chat_web.settings import Settings
+from chat_web.sockets.handover import upgrade
+from chat_web.sockets.pump import PING_S, Pump, PumpLimits
+from chat_web.sources import SOURCES
+
+CHAT: Final = web.AppKey("chat", Chat)
+INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)
+
+ANONYMOUS_PAIR: Final = AnonymousPair()
+CENTRIFUGE: Final = Centrifuge()
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
+_LABELS_TAKEN: Final = frozenset({"chat", "docs", "notifications"})
+
+
+@attrs.define
+class Pumps:
+    """Every open connection of this node, for draining."""
+
+    limits: PumpLimits
+    open: dict[Pump, None] = attrs.field(factory=dict)
+    is_draining: bool = False
+    _emptied: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def add(self, pump: Pump) -> None:
+        self.open[pump] = None
+        self._emptied.clear()
+
+    def remove(self, pump: Pump) -> None:
+        self.open.pop(pump, None)
+        if not self.open:
+            self._emptied.set()
+
+    async def empty(self) -> None:
+        """Wait until the last one has closed."""
+        if self.open:
+            await self._emptied.wait()
+
+
+PUMPS: Final = web.AppKey("pumps", Pumps)
+
+
+def limits_of(settings: Settings) -> PumpLimits:
+    """What one connection may do by these settings."""
+    if settings.rate_limits:
+        return PumpLimits(token_grace_s=settings.token_grace_s)
+    return PumpLimits(token_grace_s=settings.token_grace_s, frames=None)
+
+
+async def anonymous_pair(request: web.Request) -> web.StreamResponse:
+    """P0 ``/ws/{user_id}``: the label in the URL is nobody's identity."""
+    label = request.match_info["user_id"]
+    if label in _LABELS_TAKEN:
+        raise Rejected("unknown_route", "There is nothing at this address.")
+    if not _LABEL.fullmatch(label):
+        raise Rejected("bad_label", "The name in the address has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
+    introductions = request.app[INTRODUCTIONS]
+    headers: CIMultiDict[str] = CIMultiDict()
+    token = request.query.get("token", "")
+    if token:
+        identity = introductions.introduced(token)
+    else:
+        kept = _returning_guest(request, introductions)
+        if kept is None:
+            person = introductions.new_guest("")
+            identity = Identity(person=person, may_return=False)
+            access, _ = introductions.token_of(person)
+            headers[hdrs.SET_COOKIE] = guest_cookie(request, access)
+        else:
+            identity = kept
+    return await _open(request, ANONYMOUS_PAIR, identity, headers)
+
+
+async def centrifuge(request: web.Request) -> web.StreamResponse:
+    """P5 ``/connection/websocket``: who it is comes with the first command."""
+    return await _open(request, CENTRIFUGE, None, CIMultiDict())
+
+
+def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
+    token = guest_token_of(request)
+    if not token or not cookies_count(request, request.app[SETTINGS]):
+        return None
+    try:
+        return introductions.introduced(token)
+    except Exception:  # a cookie from before a change of keys is no reason to turn anybody away
+        return None
+
+
+async def _open(
+    request: web.Request, dialect: Dialect, identity: Identity | None, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    app = request.app
+    settings, chat, pumps, sources = app[SETTINGS], app[CHAT], app[PUMPS], app[SOURCES]
+    if pumps.is_draining:
+        raise Rejected("unavailable", "The server is about to restart. Try again in a moment.")
+    if not origin_allowed(request, settings):
+        raise Rejected("forbidden", "Pages of this origin may not connect.")
+    now = chat.clock.now()
+    leave = sources.connect(sources.of(request, now), now)
+
+    def left(pump: Pump) -> None:
+        pumps.remove(pump)
+        leave()
+
+    pump = Pump(chat, dialect, app[INTRODUCTIONS], identity=identity, limits=pumps.limits, left=left)
+    for name, value in headers_for(request, settings).items():
+        headers.setdefault(name, value)
+    try:
+        answer = await upgrade(
+            request,
+            pump,
+            message_bytes_max=dialect.message_bytes_max,
+            ping_s=None if dialect.pings_itself else PING_S,
+            headers=headers,
+        )
+    except BaseException:
+        leave()
+        raise
+    if pump.is_open:
+        pumps.add(pump)
+    else:
+        leave()
+    return answer

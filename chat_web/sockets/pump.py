@@ -1,0 +1,378 @@
+"""The pump: one connection. What comes in goes through the dialect to the core, and back.
+
+Commands of one connection are carried out in their order: posts may overtake
+nothing, and everything else waits until what was begun is answered. Nothing
+here awaits the socket; there is no task for a connection.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import attrs
+import structlog
+
+from chat_core import (
+    Bucket,
+    Chat,
+    ChatError,
+    Connection,
+    ConversationId,
+    Disconnected,
+    Person,
+    Personal,
+    Post,
+    Rate,
+    Refused,
+    Unavailable,
+)
+from chat_web.intents import (
+    Address,
+    Answer,
+    Ask,
+    AskAttendance,
+    AskChannel,
+    AskHistory,
+    AskStanding,
+    Attendance,
+    Complain,
+    Dialect,
+    Follow,
+    HangUp,
+    Intent,
+    Intents,
+    Introduce,
+    Introduced,
+    Page,
+    Renew,
+    Say,
+    Stands,
+    Unfollow,
+)
+from chat_web.people import Identity, Introductions
+from chat_web.sockets.websocket import WebSocket
+
+BAD_FRAMES_MAX: Final = 10
+BAD_FRAMES_WITHIN_S: Final = 60.0
+FRAMES: Final = Rate(per_second=20.0, burst=40.0)
+INBOX_MAX: Final = 64  # intents that wait; above it the socket is not read
+PING_S: Final = 25.0
+PONG_S: Final = 10.0
+LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadline again
+
+Question: TypeAlias = AskChannel | Follow | AskStanding | AskAttendance | AskHistory
+
+_log = structlog.get_logger("parley.sockets")
+
+
+@attrs.frozen(kw_only=True)
+class PumpLimits:
+    """What one connection may do, and how long it may be silent. Times in seconds."""
+
+    frames: Rate | None = FRAMES
+    ping_s: float = PING_S
+    pong_s: float = PONG_S
+    token_grace_s: float = 25.0
+
+
+class Pump:
+    """Receiver of a ``WebSocket`` and sink of a core ``Connection``."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        dialect: Dialect,
+        introductions: Introductions,
+        *,
+        identity: Identity | None,
+        limits: PumpLimits,
+        left: Callable[["Pump"], None],
+    ) -> None:
+        self._chat = chat
+        self._dialect = dialect
+        self._session = dialect.session()
+        self._introductions = introductions
+        self._identity = identity
+        self._limits = limits
+        self._left = left
+        self._id = chat.new_id()
+        self._socket: WebSocket | None = None
+        self._connection: Connection[bytes] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._inbox: deque[Intent] = deque()
+        self._under_way = 0
+        self._only_posts = True
+        self._is_paused = False
+        self._unsent: list[bytes] = []
+        self._flush: asyncio.Handle | None = None
+        self._frames = None if limits.frames is None else Bucket(limits.frames)
+        self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES_MAX)
+        self._timer: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None
+
+    # The receiver of the socket
+
+    def opened(self, socket: WebSocket) -> None:
+        self._socket = socket
+        introduced = None if self._identity is None else self._introduced(self._identity)
+        if self._identity is not None and introduced is None:
+            return
+        if introduced is None and self._dialect.first_command_s is not None:
+            self._at(self._dialect.first_command_s, self._give_up_waiting)
+        self._do(self._dialect.opened(self._session, introduced))
+
+    def received(self, text: str) -> None:
+        now = self._loop.time()
+        if self._dialect.pings_itself and text in ("{}", "{}\n"):
+            self._ponged()
+            return
+        if self._frames is not None and (wait := self._frames.take(now)):
+            error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
+            self._do(self._dialect.answered(self._session, None, error, now=self._chat.clock.now()))
+            self._count_bad()
+            return
+        self._do(self._dialect.received(self._session, text))
+
+    def closed(self, code: int, reason: str) -> None:
+        self._socket = None
+        for timer in (self._timer, self._expiry, self._flush):
+            if timer is not None:
+                timer.cancel()
+        self._inbox.clear()
+        self._unsent.clear()
+        if self._connection is not None:
+            self._connection.close()
+        self._left(self)
+        _log.info("closed", connection=self._id, dialect=self._dialect.name, code=code)
+
+    # The sink of the connection
+
+    def deliver(self, frames: bytes) -> None:
+        if self._socket is None:
+            return
+        if self._unsent:
+            frames = b"".join((*self._unsent, frames))
+            self._unsent.clear()
+        self._socket.write(frames)
+
+    def tell(self, event: Personal) -> None:
+        self._do(self._dialect.heard(self._session, event, now=self._chat.clock.now()))
+
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+        self._do(self._dialect.lost(self._session, conversation, may_follow=may_follow))
+
+    def end(self, code: int, reason: str) -> None:
+        """Send what waits, then close with a code that says whether to come back."""
+        self._send()
+        if self._socket is not None:
+            self._socket.close(code, reason)
+
+    # Intents
+
+    def _do(self, intents: Intents) -> None:
+        for intent in intents:
+            match intent:
+                case Say(frame):
+                    self._say(frame)
+                case Complain(frame):
+                    if frame is not None:
+                        self._say(frame)
+                    self._count_bad()
+                case HangUp(code, reason):
+                    self.end(code, reason)
+                case Unfollow(conversation) if self._connection is not None:
+                    self._connection.unfollow(conversation)
+                case _:
+                    self._inbox.append(intent)
+        self._work()
+
+    def _work(self) -> None:
+        """Begin what may begin now; posts follow one another without waiting."""
+        while self._inbox and self._socket is not None:
+            intent = self._inbox[0]
+            is_post = isinstance(intent, Ask) and isinstance(intent.command, Post)
+            if self._under_way and not (is_post and self._only_posts):
+                break
+            self._inbox.popleft()
+            self._under_way += 1
+            self._only_posts = is_post
+            self._begin(intent)
+        if len(self._inbox) > INBOX_MAX and not self._is_paused and self._socket is not None:
+            self._is_paused = True
+            self._socket.pause()
+
+    def _finished(self, ref: Any, answer: Answer) -> None:
+        self._under_way -= 1
+        if self._socket is None:
+            return
+        intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
+        follow_ups = [intent for intent in intents if not isinstance(intent, Say | Complain | HangUp)]
+        self._do(tuple(intent for intent in intents if isinstance(intent, Say | Complain | HangUp)))
+        self._inbox.extendleft(reversed(follow_ups))
+        self._work()
+        if self._is_paused and len(self._inbox) <= INBOX_MAX // 2 and self._socket is not None:
+            self._is_paused = False
+            self._socket.resume()
+
+    def _begin(self, intent: Intent) -> None:
+        match intent:
+            case Introduce(token, ref):
+                self._finished(ref, self._introduce(token))
+            case Renew(token, ref):
+                self._finished(ref, self._renew(token))
+            case _ if self._connection is None:
+                self._under_way -= 1
+                self.end(3501, "bad request: introduce yourself first")
+            case Ask(command, ref):
+                self._connection.ask(command, lambda result: self._finished(ref, result))
+            case AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory():
+                self._chat.spawn(self._question(intent, self._connection))
+            case _:
+                raise TypeError(f"{type(intent).__name__} is carried out elsewhere")
+
+    async def _question(self, intent: Question, connection: Connection[bytes]) -> None:
+        try:
+            if isinstance(intent, AskChannel):
+                conversation = await self._resolved(Address(channel=intent.name))
+                connection.ask(intent.command(conversation), lambda r: self._finished(intent.ref, r))
+                return
+            if isinstance(intent, Follow):
+                conversation = await self._resolved(intent.address)
+                connection.follow(conversation, intent.since, lambda r: self._finished(intent.ref, r))
+                return
+            answer = await self._answer(intent, connection.person)
+        except ChatError as error:
+            answer = error
+        except Exception:
+            _log.exception("a question failed", connection=self._id)
+            answer = Unavailable("Something went wrong here. Try again.")
+        self._finished(intent.ref, answer)
+
+    async def _answer(self, intent: AskStanding | AskAttendance | AskHistory, person: Person) -> Answer:
+        if isinstance(intent, AskStanding):
+            heard = dict(self._chat.heard_before(person.id))
+            return Stands(standing=await self._chat.standing(person), heard=heard)
+        state = await self._chat.conversation(person, await self._resolved(intent.address))
+        if isinstance(intent, AskAttendance):
+            return Attendance(conversation=state, people=dict(self._chat.attendance(state)))
+        if not intent.is_newest_first:
+            events = await self._chat.history(person, state.id, after=intent.seq, limit=intent.limit)
+            return Page(conversation=state, events=tuple(events))
+        last = state.head if intent.seq <= 0 else min(state.head, intent.seq - 1)
+        first = max(0, last - intent.limit)
+        events = await self._chat.history(person, state.id, after=first, limit=last - first)
+        return Page(conversation=state, events=tuple(reversed(events)))
+
+    async def _resolved(self, address: Address) -> ConversationId:
+        if not address.channel:
+            return address.id
+        if self._connection is None:
+            raise Refused("unauthenticated", "Introduce yourself first.")
+        return (await self._chat.channel(self._connection.person, address.channel)).id
+
+    # Who this is
+
+    def _introduce(self, token: str) -> Answer:
+        try:
+            self._identity = self._introductions.introduced(token)
+        except ChatError as error:
+            return error
+        return self._introduced(self._identity) or Disconnected(3504, "too many connections")
+
+    def _introduced(self, identity: Identity) -> Introduced | None:
+        """Take the person's seat; None when the socket was closed because there is none."""
+        try:
+            self._connection = self._chat.attach(
+                identity.person,
+                self._dialect.encoder,
+                self,
+                may_return=identity.may_return,
+                autofollow=self._dialect.follows_unasked,
+            )
+        except Disconnected as full:
+            self.end(full.code, full.reason)
+            return None
+        self._expire_at(identity)
+        if self._dialect.pings_itself:
+            self._at(self._limits.ping_s, self._ping)
+        _log.info("introduced", connection=self._id, dialect=self._dialect.name, kind=identity.person.kind)
+        return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
+
+    def _renew(self, token: str) -> Answer:
+        try:
+            identity = self._introductions.introduced(token)
+        except ChatError as error:
+            return error
+        if self._identity is None or identity.person.id != self._identity.person.id:
+            return Refused("bad_token", "This token is another person's.")
+        self._identity = identity
+        self._expire_at(identity)
+        return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
+
+    def _expire_at(self, identity: Identity) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if identity.expires_in_s is not None:
+            wait = identity.expires_in_s + self._limits.token_grace_s
+            self._expiry = self._loop.call_later(wait, self.end, 3005, "token expired: fetch a new one")
+
+    # Sending
+
+    def _say(self, frame: bytes) -> None:
+        if self._socket is None:
+            return
+        self._unsent.append(self._dialect.encoder.join((frame,)))
+        if self._flush is None:
+            self._flush = self._loop.call_soon(self._send_soon)
+
+    def _send_soon(self) -> None:
+        self._flush = None
+        self._send()
+
+    def _send(self) -> None:
+        if self._unsent and self._socket is not None:
+            self._socket.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    def _count_bad(self) -> None:
+        now = self._loop.time()
+        self._bad_frames.append(now)
+        if len(self._bad_frames) == BAD_FRAMES_MAX and now - self._bad_frames[0] <= BAD_FRAMES_WITHIN_S:
+            self.end(3509, "too many errors")
+
+    # Timers: one at a time, waiting for an introduction, then pinging
+
+    def _at(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        when = self._loop.time() + seconds
+
+        def ring() -> None:
+            if self._loop.time() - when > LOOP_STALL_S:
+                self._at(seconds, then)  # the server was stalled, not the peer silent
+            else:
+                then()
+
+        self._timer = self._loop.call_at(when, ring)
+
+    def _give_up_waiting(self) -> None:
+        if self._connection is None:
+            self.end(3502, "no connect command in time")
+
+    def _ping(self) -> None:
+        if self._socket is not None:
+            self._socket.write(self._dialect.encoder.join((self._dialect.ping(),)))
+            self._at(self._limits.pong_s, self._give_up_pong)
+
+    def _ponged(self) -> None:
+        if self._connection is not None:
+            self._at(self._limits.ping_s, self._ping)
+
+    def _give_up_pong(self) -> None:
+        self.end(3012, "no pong")

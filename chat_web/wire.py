@@ -1,0 +1,92 @@
+"""How values look in JSON, the same in every dialect and route: CONTRACTS, sections 4 and 5."""
+
+import functools
+from datetime import UTC, datetime
+from typing import Any
+
+from chat_core import Card, Channel, Conversation, Message, Person, PersonId, Room
+
+
+@functools.lru_cache(maxsize=1024)
+def _stamp(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def stamp(at: float) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return _stamp(round(at * 1000))
+
+
+def stamp_or_none(at: float | None) -> str | None:
+    return None if at is None else stamp(at)
+
+
+def person(card: Card | Person) -> dict[str, Any]:
+    return {"id": card.id, "username": card.username, "display_name": card.display_name}
+
+
+def message(message: Message, conversation: Conversation | None = None) -> dict[str, Any]:
+    """C4.1. ``conversation`` adds the name of a channel."""
+    shown: dict[str, Any] = {
+        "id": message.id,
+        "seq": message.seq,
+        "conversation": message.conversation,
+        "author": person(message.author),
+        "content": message.content,
+        "reply_to": message.reply_to,
+        "attachments": list(message.attachments),
+        "reactions": {emoji: list(people) for emoji, people in message.reactions.items()},
+        "created_at": stamp(message.created_at),
+        "edited_at": stamp_or_none(message.edited_at),
+        "deleted": message.deleted,
+    }
+    name = getattr(conversation, "name", None)
+    if name is not None:
+        shown["channel"] = name
+    return shown
+
+
+def room(room: Room, *, now: float, me: PersonId | None = None) -> dict[str, Any]:
+    """Section 5. ``me`` adds the caller's own card, which in an anonymous room is a pseudonym."""
+    shown: dict[str, Any] = {
+        "id": room.id,
+        "members": [person(member.card) for member in room.members.values()],
+        "state": room.state,
+        "outcome": room.outcome,
+        "deadline": stamp_or_none(room.deadline),
+        "server_time": stamp(now),
+        "remaining": remaining(room.deadline, now),
+        "created_at": stamp(room.created_at),
+        "ended_at": stamp_or_none(room.ended_at),
+        "reason": room.reason,
+    }
+    if me is not None and (member := room.members.get(me)) is not None:
+        shown["me"] = {"id": member.card.id}
+        shown["lobby"] = room.lobby
+        shown["epoch"] = room.epoch
+        answer = room.answers.get(me)
+        if answer is not None:
+            shown["you"] = answer
+            shown["waiting_for"] = room.waiting_for()
+    return shown
+
+
+def channel(channel: Channel) -> dict[str, Any]:
+    """Section 4. The members' names in the order they came."""
+    owner = None if channel.owner is None else channel.members.get(channel.owner)
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "description": channel.description,
+        "owner": None if owner is None else person(owner.card),
+        "members": [member.card.username for member in channel.members.values()],
+        "member_count": len(channel.members),
+        "created_at": stamp(channel.created_at),
+        "private": channel.private,
+    }
+
+
+def remaining(deadline: float | None, now: float) -> float | None:
+    """Seconds to the deadline, one decimal, never below zero."""
+    return None if deadline is None else round(max(0.0, deadline - now), 1)
