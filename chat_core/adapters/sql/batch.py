@@ -31,9 +31,7 @@ from chat_core.words.ids import PersonId
 Step: TypeAlias = tuple[str, Row]
 
 # These change nothing of a conversation but its head.
-_ABOUT_MESSAGES: Final = frozenset(
-    {MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved}
-)
+_ABOUT_MESSAGES: Final = frozenset({MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved})
 
 
 @attrs.define
@@ -44,7 +42,7 @@ class Batch:
     ``messages`` could be written: then none of the batch may stay.
     """
 
-    openings: list[Row] = attrs.field(factory=list)
+    openings: list[tuple[Row, Row]] = attrs.field(factory=list)  # of conversations, of heads
     heads: list[Row] = attrs.field(factory=list)  # id, expected, head
     states: list[Row] = attrs.field(factory=list)
     events: list[Row] = attrs.field(factory=list)
@@ -77,18 +75,18 @@ def _add(written: Batch, change: Change) -> None:
         seq += 1
         if event.seq != seq or event.conversation != after.id:
             raise InvariantBroken(f"seq {event.seq} of {event.conversation} as {seq} of {after.id}")
+        if isinstance(event, MessagePosted):
+            written.messages.append(_post_row(event))
+            continue
         written.events.append(event_row(event))
-        kind = type(event)
-        if kind is MessagePosted:
-            written.messages.append(message_row(event.message))  # type: ignore[attr-defined]
-        elif kind in _ABOUT_MESSAGES:
+        if type(event) in _ABOUT_MESSAGES:
             written.steps.extend(_about_message(event))
         else:
             more_than_messages = True
     if seq != after.head:
         raise InvariantBroken(f"{after.id} is at {after.head} after event {seq}")
     if change.expected is None:
-        written.openings.append(opening_row(after))
+        written.openings.append((opening_row(after), (after.id, after.head)))
         written.steps.extend(_first_members(after))
         return
     written.heads.append((after.id, change.expected, after.head))
@@ -96,6 +94,14 @@ def _add(written: Batch, change: Change) -> None:
         written.states.append(state_row(after))
         for event in events:
             written.steps.extend(_about_members(after, event))
+
+
+def _post_row(event: MessagePosted) -> Row:
+    """A message's row, which is its event too: so it has to tell the same."""
+    message = event.message
+    if (message.seq, message.created_at, message.by) != (event.seq, event.at, event.by):
+        raise InvariantBroken(f"a post of {event.conversation} whose message differs from its event")
+    return message_row(message)
 
 
 def _about_message(event: Logged) -> Sequence[Step]:

@@ -1,6 +1,7 @@
 """Events <-> rows. ``KINDS`` gives each kind of event the name that it is stored under, for ever.
 
-A message's text is in no event's row: ``event`` is given the message as it is now.
+``MessagePosted`` is not among them: a message's row is its event. The text of an
+edited message is in no event's row either: ``event`` is given the one of now.
 """
 
 import json
@@ -23,7 +24,6 @@ from chat_core.words.events import (
     MemberLeft,
     MessageDeleted,
     MessageEdited,
-    MessagePosted,
     OwnerChanged,
     ReactionAdded,
     ReactionRemoved,
@@ -32,13 +32,11 @@ from chat_core.words.events import (
     RoomKept,
 )
 from chat_core.words.ids import ConversationId
-from chat_core.words.message import Message
 from chat_core.words.person import Card
 
 Row: TypeAlias = tuple[Any, ...]
 
 KINDS: Final[Mapping[str, type[Logged]]] = {
-    "message_posted": MessagePosted,
     "message_edited": MessageEdited,
     "message_deleted": MessageDeleted,
     "reaction_added": ReactionAdded,
@@ -56,11 +54,8 @@ KINDS: Final[Mapping[str, type[Logged]]] = {
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 
-# Beside the body: what every event has, and what stands in a column or in the message.
-_OUTSIDE: Final = frozenset(
-    {"at", "by", "conversation", "seq", "message_id"}
-    | {field.name for kind in (MessagePosted, MessageEdited) for field in attrs.fields(kind)}
-)
+# Beside the body: what stands in a column, and the text.
+_OUTSIDE: Final = frozenset({"at", "by", "conversation", "seq", "message_id", "content"})
 _FIELDS: Final = {
     kind: tuple(field.name for field in attrs.fields(kind) if field.name not in _OUTSIDE)
     for kind in KINDS.values()
@@ -85,9 +80,6 @@ def to_json(value: object) -> str:
 
 def event_row(event: Logged) -> Row:
     """The event as a row of ``events``: conversation, seq, at, person, kind, message, body."""
-    if type(event) is MessagePosted:
-        message = event.message.id
-        return event.conversation, event.seq, event.at, event.by, "message_posted", message, None
     kind = type(event)
     if kind not in _NAMES:
         raise InvariantBroken(f"{kind.__name__} has no name to be stored under")
@@ -97,19 +89,15 @@ def event_row(event: Logged) -> Row:
     return event.conversation, event.seq, event.at, event.by, _NAMES[kind], about, body
 
 
-def event(conversation: ConversationId, row: Row, message: Message | None) -> Logged:
-    """The event of a row (seq, at, person, kind, message, body), with its message as it is now."""
-    seq, at, by, kind, about, body = row
+def event(conversation: ConversationId, row: Row) -> Logged:
+    """The event of a row: seq, at, person, kind, message, body, and the message's text of now."""
+    seq, at, by, kind, about, body, content = row
     cls = KINDS.get(kind)
     common: dict[str, Any] = {"conversation": conversation, "seq": seq, "at": at, "by": by}
     if cls is None:
         raise InvariantBroken(f"an event of kind {kind} in {conversation}")
-    if cls is MessagePosted:
-        if message is None:
-            raise InvariantBroken(f"{conversation} has lost the message of {seq}")
-        return MessagePosted(message=message, **common)
     if cls is MessageEdited:
-        return MessageEdited(message_id=about, content="" if message is None else message.content, **common)
+        return MessageEdited(message_id=about, content=content or "", **common)
     values: dict[str, Any] = {
         name: _value(cls, name, value) for name, value in json.loads(body or "{}").items()
     }

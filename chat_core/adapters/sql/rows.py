@@ -38,7 +38,7 @@ def opening_row(after: Conversation) -> Row:
     """A new conversation as a row of ``conversations``."""
     state, name, live, deadline = _searched(after)
     kind = kind_of(after)
-    common = (after.id, kind, after.epoch, after.retention.value, after.created_at, after.head)
+    common = (after.id, kind, after.epoch, after.retention.value, after.created_at)
     return (*common, state, name, live, deadline)
 
 

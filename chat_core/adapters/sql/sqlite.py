@@ -19,13 +19,12 @@ from chat_core.adapters.sql.writer import Writer
 from chat_core.ports import Change, Session
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged
+from chat_core.words.events import Logged, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Message
 
 ROOMS_LISTED_MAX: Final = 200
 SEQ_MAX: Final = 2**63 - 1
-EVENT_COLUMNS: Final = 6  # of an event with its message; those of the message follow
 
 T = TypeVar("T")
 
@@ -195,15 +194,18 @@ def _first(found: Sequence[T]) -> T | None:
 
 
 def _events(db: sqlite3.Connection, conversation: ConversationId, seq: int, limit: int) -> Sequence[Logged]:
-    rows = run(db, sql.AFTER, (conversation, seq, limit)).fetchall()
-    posts = [row[EVENT_COLUMNS:] for row in rows if row[3] == "message_posted"]
-    posted = {one.id: one for one in _messages(db, conversation, posts)}
-    return [event(conversation, row[:EVENT_COLUMNS], posted.get(row[4]) or _text(row)) for row in rows]
+    values = (conversation, seq, limit)
+    events: list[Logged] = [event(conversation, row) for row in run(db, sql.EVENTS_AFTER, values)]
+    events.extend(_posted(one) for one in _page(db, sql.MESSAGES_AFTER, values))
+    events.sort(key=lambda one: one.seq)
+    return events[:limit]
 
 
-def _text(row: Row) -> Message | None:
-    """The message of an event that only tells its text: it may be one of long ago."""
-    return None if row[EVENT_COLUMNS] is None else message(row[EVENT_COLUMNS:], {})
+def _posted(message: Message) -> MessagePosted:
+    where = message.conversation
+    return MessagePosted(
+        conversation=where, seq=message.seq, at=message.created_at, by=message.by, message=message
+    )
 
 
 def _page(db: sqlite3.Connection, statement: str, values: Row) -> Sequence[Message]:

@@ -12,12 +12,13 @@ from typing import Final
 # Appending. The compare-and-set of a head is what makes a write the first.
 
 OPEN: Final = """
-insert into conversations (id, kind, epoch, retention, created_at, head, state, name, live, deadline)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
+insert into conversations (id, kind, epoch, retention, created_at, state, name, live, deadline)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing"""
+OPEN_HEAD: Final = "insert into heads (conversation, head) values ($1, $2)"
 
 MOVE_HEADS: Final = """
-update conversations set head = moved.column3 from (values {rows}) as moved
-where conversations.id = moved.column1 and conversations.head = moved.column2"""  # conversations' key
+update heads set head = moved.column3 from (values {rows}) as moved
+where heads.conversation = moved.column1 and heads.head = moved.column2"""  # heads' key
 MOVE_HEADS_ROW: Final = "(cast($1 as text), cast($2 as bigint), cast($3 as bigint))"
 
 SET_STATE: Final = """
@@ -61,18 +62,20 @@ DROP_MEMBER: Final = "delete from members where conversation = $1 and person = $
 DROP_MEMBERS: Final = "delete from members where conversation = $1"
 DEMOTE_OWNERS: Final = "update members set role = 'member' where conversation = $1 and role = 'owner'"
 
-# Why an append was not possible. By the keys of conversations, conversations_name, messages_client_id.
+# Why an append was not possible. By heads' key, conversations_name, messages_client_id.
 
-HEAD: Final = "select head from conversations where id = $1"
+HEAD: Final = "select head from heads where conversation = $1"
 NAMED: Final = "select id from conversations where name = $1"
 CLIENT_ID: Final = "select id from messages where conversation = $1 and person = $2 and client_id = $3"
 
 # Conversations with their members: a row for each member, or one row without.
 
-_STATE: Final = "c.id, c.kind, c.epoch, c.retention, c.created_at, c.head, c.state"
+_STATE: Final = "c.id, c.kind, c.epoch, c.retention, c.created_at, h.head, c.state"
 _MEMBER: Final = "m.person, m.card_id, m.username, m.display_name, m.role, m.joined_at, m.has_left"
 _WITH_MEMBERS: Final = f"""
-select {_STATE}, {_MEMBER} from {{source}} c left join members m on m.conversation = c.id"""  # members' key
+select {_STATE}, {_MEMBER} from {{source}} c
+join heads h on h.conversation = c.id
+left join members m on m.conversation = c.id"""  # heads' key, members' key
 
 LOAD: Final = (
     _WITH_MEMBERS.format(source="conversations") + " where c.id = $1 order by m.place"  # conversations' key
@@ -127,12 +130,13 @@ select r.message, r.emoji, r.person from messages m join reactions r on r.messag
 where m.conversation = $1 and m.seq between $2 and $3
 order by r.message, r.place, r.seq"""  # messages' key, then reactions' key
 
-# Events. The text of a message is joined from the one place where it stands: events' key, messages_id.
+# Events, and the posts among them (MESSAGES_AFTER): by the keys of events and messages. The text of
+# an edited message is joined from the one place where it stands: messages_id.
 
-AFTER: Final = f"""
-select e.seq, e.at, e.person, e.kind, e.message, e.body, {_MESSAGE}
+EVENTS_AFTER: Final = """
+select e.seq, e.at, e.person, e.kind, e.message, e.body, m.content
 from events e
-left join messages m on m.id = e.message and e.kind in ('message_posted', 'message_edited')
+left join messages m on m.id = e.message and e.kind = 'message_edited'
 where e.conversation = $1 and e.seq > $2
 order by e.seq limit $3"""
 

@@ -227,9 +227,10 @@ def _is_there(db: sqlite3.Connection, statement: str, *values: str) -> bool:
 
 
 def _write(db: sqlite3.Connection, rows: Batch) -> None:
-    for row in rows.openings:
+    for row, head in rows.openings:
         if run(db, sql.OPEN, row).rowcount != 1:
             raise _InTheWay
+        run(db, sql.OPEN_HEAD, head)
     if _many(db, sql.MOVE_HEADS, sql.MOVE_HEADS_ROW, rows.heads) != len(rows.heads):
         raise _InTheWay
     for row in rows.states:

@@ -10,11 +10,17 @@ create table conversations (
     epoch text not null,
     retention text not null,
     created_at double precision not null,
-    head bigint not null,
     state text not null,
     name text unique,
     live boolean not null,
     deadline double precision
+) /*sqlite: without rowid */;
+
+-- What every append compares and sets. By itself, since a commit is as dear as the pages that
+-- it changes: a hundred heads fit into one, ten states do.
+create table heads (
+    conversation text primary key references conversations (id) on delete cascade,
+    head bigint not null
 ) /*sqlite: without rowid */;
 
 create index conversations_live on conversations (id) where live;
@@ -36,7 +42,7 @@ create table members (
 
 create index members_person on members (person, kind);
 
--- No text of a message stands here: it is read from `messages`, as it is now.
+-- What happened but for the posting of messages: that stands in `messages`, as it is now.
 create table events (
     conversation text not null references conversations (id) on delete cascade,
     seq bigint not null,
@@ -48,7 +54,8 @@ create table events (
     primary key (conversation, seq)
 ) /*sqlite: without rowid */;
 
--- `person` is the author's real id, the card is what others see.
+-- `person` is the author's real id, the card is what others see. The rows stand in the order of
+-- writing: so the messages of many conversations, written at once, fill the same few pages.
 create table messages (
     conversation text not null references conversations (id) on delete cascade,
     seq bigint not null,
@@ -66,7 +73,7 @@ create table messages (
     client_id text,
     digest text,
     primary key (conversation, seq)
-) /*sqlite: without rowid */;
+);
 
 create unique index messages_client_id on messages (conversation, person, client_id)
     where client_id is not null;
