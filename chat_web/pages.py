@@ -16,6 +16,7 @@ from aiohttp import web
 from chat_core import VERSION
 from chat_web.errors import ERROR_PAGE
 from chat_web.security import SETTINGS
+from chat_web.settings import Settings
 
 _HERE: Final = Path(__file__).resolve().parent
 _DIGEST_LENGTH: Final = 12
@@ -90,7 +91,8 @@ async def chat(request: web.Request) -> web.Response:
 
 async def privacy(request: web.Request) -> web.Response:
     """``/privacy``: what is kept, said from the running configuration."""
-    return _page(request, "privacy.html", title="Privacy")
+    rows = _kept_rows(request.app[SETTINGS])
+    return _page(request, "privacy.html", title="What is kept: Parley", retention=rows, report_contact=None)
 
 
 async def static(request: web.Request) -> web.StreamResponse:
@@ -127,6 +129,31 @@ def kept_sentence(minutes: float) -> str:
         "Talks with strangers are never stored: they are gone when you leave. "
         f"Timed rooms ({timed}) are stored, so that you can keep them."
     )
+
+
+def _kept_rows(settings: Settings) -> list[dict[str, str]]:
+    """The table of the privacy page: a row for each kind of conversation."""
+    stored = "for good" if not settings.retention_s else f"{settings.retention_s / 86_400:g} days"
+    return [
+        {
+            "kind": "A talk with a stranger",
+            "stored": "No text. Only that two people met, and when",
+            "how_long": "Text: never. That you met: 30 days",
+            "readers": "You two, while it lasts",
+        },
+        {
+            "kind": "A timed room",
+            "stored": "Messages and what became of the room",
+            "how_long": "30 days after it ended; a kept room until it is left",
+            "readers": "Its two members",
+        },
+        {
+            "kind": "A channel",
+            "stored": "Messages and members",
+            "how_long": stored.capitalize(),
+            "readers": "Everybody, unless the channel is private",
+        },
+    ]
 
 
 def _page(request: web.Request, template: str, *, status_code: int = 200, **context: Any) -> web.Response:
