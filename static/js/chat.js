@@ -8,7 +8,7 @@ import { Banner } from './banner.js';
 import { ServerClock, minutesSeconds, parseTime } from './clock.js';
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
-import { Decision, KeepRequest } from './decision.js';
+import { Decision, KeepRequest, Result } from './decision.js';
 import { Messages } from './messages.js';
 import { Outbox } from './outbox.js';
 import { RoomView, rememberedRoom } from './room.js';
@@ -17,6 +17,7 @@ import { Skip, onEscape } from './skip.js';
 
 const SEARCH_AGAIN_WITHIN_MS = 60_000;
 const PEOPLE_SHOWN_FROM = 3;
+const BAD_TOKEN = 3500;
 
 /** @param {string} name @returns {any} */
 const at = (name) => document.querySelector(`[data-test="${name}"]`);
@@ -26,9 +27,7 @@ const by = (id) => document.getElementById(id);
 const page = {
   room: by('room'), partner: by('partner'), partnerName: by('partner-name'), presence: by('presence'),
   presenceWord: by('presence-word'), timer: by('timer'), chip: at('countdown'), timerNote: by('timer-note'),
-  keepEarly: at('keep-early'), kept: by('kept'), typing: at('typing'), result: at('result'),
-  partnerLeft: at('partner-left'), sentence: by('sentence'), detail: by('detail'), actions: by('result-actions'),
-  fresh: at('new'), save: at('save-log'), draft: by('unsent'), draftText: by('unsent-text'), draftCopy: at('copy-draft'),
+  keepEarly: at('keep-early'), typing: at('typing'),
 };
 const main = document.querySelector('main');
 
@@ -40,7 +39,7 @@ const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}
 const connection = new Connection({ url, token: (wish) => session.token(wish) });
 const outbox = new Outbox(connection);
 
-/** @type {{lobby: string, interests: string[], since: number, timer: number}|null} a search this page asked for */
+/** A search this page asked for. @type {{lobby: string, interests: string[], since: number, timer: number, renewed?: boolean}|null} */
 let search = null;
 let cancelled = false;
 let lostAt = 0;
@@ -72,8 +71,9 @@ const request = new KeepRequest(at('keep-request'), by('log'), (yes) => {
   if (yes) room.say('keep');
   else session.command(`/chat/like/${room.room?.id}`, { like: false }).catch(() => {});
 });
+const result = new Result(at('result'), { onNew: () => start(room.lobby), onSave: () => messages.save() });
 const room = new RoomView({
-  connection, outbox, clock, messages, composer, skip, decision, request, announcer, title, page,
+  connection, outbox, clock, messages, composer, skip, decision, request, result, announcer, title, page,
   personId: () => session.person?.id,
 });
 new Banner(at('banner'), connection, { onWord: (word) => announcer.say(word), onRenew: renew });
@@ -89,8 +89,7 @@ function show(view) {
 /** @returns {string[]} */
 function interests() {
   try {
-    const kept = JSON.parse(localStorage.getItem('parley.interests') ?? '[]');
-    return Array.isArray(kept) ? kept.filter((one) => typeof one === 'string') : [];
+    return [...JSON.parse(localStorage.getItem('parley.interests') ?? '[]')].map(String);
   } catch {
     return [];
   }
@@ -152,7 +151,6 @@ function pause(asked, text, seconds) {
   else ask();
 }
 
-/** @param {string} [why] */
 function stopSearch(why = '') {
   const had = by('searching').contains(document.activeElement);
   clearInterval(search?.timer);
@@ -190,15 +188,13 @@ function arrived(data) {
   lostAt = 0;
   const rooms = (Array.isArray(data.rooms) ? data.rooms : []).filter((one) => typeof one?.id === 'string');
   if (rooms.length) clock.reset();
-  const current = rooms.find(({ id }) => id === room.room?.id);
-  if (room.isLive) return current && room.apply(current);
+  if (room.isLive) return rooms.filter(({ id }) => id === room.room?.id).forEach((current) => room.apply(current));
   const wanted = /^\/chat\/r\/([^/]+)/.exec(location.pathname)?.[1];
   const live = rooms.find(({ id }) => id === wanted) ?? rooms.find(({ outcome }) => outcome !== 'kept');
   if (live && !room.ended) return enter(live, live.lobby ?? search?.lobby ?? lobbyOf(live));
   if (data.waiting && cancelled) connection.rpc('cancel_search', { lobby: data.waiting.lobby }).catch(() => {});
   else if (data.waiting && !search && !room.ended) {
-    const waited = Math.max(0, Date.now() - parseTime(data.waiting.since)) || 0;
-    beginSearch(String(data.waiting.lobby), performance.now() - waited);
+    beginSearch(String(data.waiting.lobby), performance.now() - (Math.max(0, Date.now() - parseTime(data.waiting.since)) || 0));
   } else if (search && !data.waiting) {
     if (away < SEARCH_AGAIN_WITHIN_MS) ask();
     else stopSearch('The search stopped while you were offline.');
@@ -239,6 +235,11 @@ function told(data) {
 connection.addEventListener('state', () => {
   if (connection.state !== 'connected') lostAt ||= Date.now();
   decision.connection(connection.state !== 'connected');
+  if (connection.ending?.code !== BAD_TOKEN || !search || search.renewed) return;
+  // Nothing is lost with a session that has no room: the press still counts.
+  search.renewed = true;
+  session.forget();
+  connection.open();
 });
 connection.addEventListener('connected', ({ detail }) => arrived(detail));
 connection.addEventListener('publication', ({ detail: { channel, data, offset } }) => {
@@ -261,12 +262,12 @@ outbox.addEventListener('limited', ({ detail: { seconds } }) => composer.limit(s
 outbox.addEventListener('answered', ({ detail: { answer, reply } }) => room.answered(answer, reply.room));
 outbox.addEventListener('refused', ({ detail: { answer } }) => room.answered(answer));
 
-async function renew() {
+/** The session is over: the next press starts another one. */
+function renew() {
   session.forget();
   connection.reset();
   if (room.room) room.close();
   stopSearch();
-  announcer.say('Choose how to start.');
 }
 
 // ---- presses and keys ----
@@ -274,27 +275,11 @@ async function renew() {
 at('talk').addEventListener('click', () => start('anonymous'));
 at('timed').addEventListener('click', () => start('timed'));
 at('cancel').addEventListener('click', cancel);
-page.fresh.addEventListener('click', () => start(room.lobby));
 page.keepEarly.addEventListener('click', () => room.answer === 'keep' || room.say('keep'));
-page.save.addEventListener('click', () => {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([messages.text], { type: 'text/plain' }));
-  link.download = 'parley.txt';
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-});
-page.draftCopy.addEventListener('click', () => {
-  navigator.clipboard?.writeText(page.draftText.textContent).then(() => { page.draftCopy.textContent = 'Copied'; }, () => {});
-});
 onEscape(() => {
   if (search) cancel();
   else if (room.ended) start(room.lobby);
   else if (room.isLive) skip.pressKey();
-});
-document.addEventListener('keydown', (event) => {
-  const plain = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
-  const idle = document.activeElement === document.body || document.activeElement === by('log') || document.activeElement === main;
-  if (plain && idle && room.isLive && event.key !== ' ') composer.focus();
 });
 
 // ---- the beginning ----

@@ -9,7 +9,7 @@ export function minutesSeconds(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
 
-const clockFace = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const clockFace = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
 /** @param {number} when ms since 1970 @returns {string} such as 14:02 */
 export const timeOfDay = (when) => clockFace.format(when);

@@ -48,6 +48,7 @@ export class Composer {
     });
     addEventListener('pagehide', () => this.#saveDraft());
     addEventListener('resize', () => this.#fit());
+    document.addEventListener('keydown', (event) => this.#strayKey(event));
   }
 
   get draft() {
@@ -103,6 +104,13 @@ export class Composer {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     this.#submit();
+  }
+
+  /** A letter typed outside any control was meant for the message. */
+  #strayKey(event) {
+    const letter = event.key.length === 1 && event.key !== ' ' && !event.ctrlKey && !event.metaKey && !event.altKey;
+    const control = document.activeElement?.closest('a, button, input, textarea, select, summary, [contenteditable]');
+    if (letter && !control && !event.defaultPrevented && this.#form.offsetParent !== null) this.#field.focus();
   }
 
   #submit() {

@@ -83,10 +83,12 @@ export class Connection extends EventTarget {
     if (this.state === 'waiting') this.#connect();
   }
 
-  /** Forgets every subscription: the next connection is another person's. */
+  /** After a terminal close: forgets every subscription, for the next connection is another person's. */
   reset() {
     this.#subscriptions.clear();
     this.#served.clear();
+    this.offlineSince = null;
+    this.#become('idle');
   }
 
   /**

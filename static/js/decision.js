@@ -1,9 +1,10 @@
 /**
- * @file The questions of a timed room: the decision at the end of the countdown, and a partner's
- * early wish to keep talking. Both stand above the composer, take no focus and stop no typing.
+ * @file The questions of a timed room and how they ended: the decision at the end of the countdown,
+ * a partner's early wish to keep talking, and the result. All stand above the composer's place;
+ * the questions take no focus and stop no typing.
  */
 
-/** @param {HTMLElement} root @param {string} name @returns {HTMLButtonElement} */
+/** @param {HTMLElement} root @param {string} name @returns {any} */
 const button = (root, name) => root.querySelector(`[data-test=${name}]`);
 
 /** @param {HTMLElement} panel @param {HTMLElement} next where the focus goes if it was inside */
@@ -115,5 +116,60 @@ export class KeepRequest {
 
   close() {
     put(this.#panel, true, this.#next);
+  }
+}
+
+/** How it ended: a line for a kept room, a card instead of the composer for one that is over. */
+export class Result {
+  #card;
+  #draft;
+
+  /** @param {HTMLElement} card @param {{onNew: () => void, onSave: () => void}} hooks */
+  constructor(card, { onNew, onSave }) {
+    this.#card = card;
+    this.#draft = card.querySelector('.unsent');
+    button(card, 'new').addEventListener('click', onNew);
+    button(card, 'save-log').addEventListener('click', onSave);
+    button(card, 'copy-draft').addEventListener('click', (event) => {
+      const copied = navigator.clipboard?.writeText(this.#draft.querySelector('p').textContent ?? '');
+      copied?.then(() => { event.target.textContent = 'Copied'; }, () => {});
+    });
+  }
+
+  hide() {
+    this.#card.hidden = true;
+  }
+
+  /**
+   * @param {'kept'|'ended'|'left'|'partner-left'|'over'} kind
+   * @param {string} sentence
+   * @param {string} [detail]
+   * @returns {boolean} it was not shown before
+   */
+  show(kind, sentence, detail = '') {
+    const shown = !this.#card.hidden && this.#card.dataset.outcome === kind;
+    this.#card.dataset.outcome = kind;
+    this.#card.hidden = false;
+    const left = button(this.#card, 'partner-left');
+    const other = button(this.#card, 'sentence');
+    for (const heading of [left, other]) heading.textContent = sentence;
+    left.hidden = kind !== 'partner-left';
+    other.hidden = kind === 'partner-left';
+    this.#card.querySelector('.detail').textContent = detail;
+    this.#card.querySelector('.result-actions').hidden = kind === 'kept';
+    if (kind === 'kept') this.#draft.hidden = true;
+    return !shown;
+  }
+
+  /** What there is to take along. @param {{draft: string, log: boolean}} things */
+  offer({ draft, log }) {
+    this.#draft.hidden = draft.trim() === '';
+    this.#draft.querySelector('p').textContent = draft;
+    button(this.#card, 'copy-draft').textContent = 'Copy';
+    button(this.#card, 'save-log').hidden = !log;
+  }
+
+  focus() {
+    button(this.#card, this.#draft.hidden ? 'new' : 'copy-draft').focus();
   }
 }

@@ -32,6 +32,7 @@ function draw() {
     item.querySelector('button').setAttribute('aria-label', `Remove ${interest}`);
     return item;
   }));
+  field.placeholder = interests.length ? 'Add another' : 'music, python';
   full.textContent = interests.length >= INTERESTS_MAX ? 'That is all ten. Remove one to add another.' : '';
   try {
     localStorage.setItem(KEY, JSON.stringify(interests));

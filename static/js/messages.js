@@ -10,13 +10,17 @@ const GROUP_MS = 5 * 60_000;
 const SENDING_WORD_MS = 3_000;
 const AT_BOTTOM_PX = 48;
 
-/** @typedef {{id?: string, seq?: number, author?: any, content?: string, created_at?: string, edited_at?: string|null, deleted?: boolean, client_id?: string}} Message */
+/**
+ * @typedef {{id?: string, seq?: number, author?: any, content?: string, created_at?: string,
+ *   edited_at?: string|null, deleted?: boolean, client_id?: string}} Message
+ */
 
 export class Messages {
   #scroller;
   #list;
   #pill;
   #template;
+  #actions;
   #unseen = 0;
   #atBottom = true;
   /** @type {Map<string, HTMLElement>} */ #byId = new Map();
@@ -31,6 +35,7 @@ export class Messages {
     this.#list = root.querySelector('ol');
     this.#pill = root.querySelector('.unseen');
     this.#template = document.getElementById('row');
+    this.#actions = document.getElementById('row-actions');
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#atBottom && this.#toBottom()).observe(this.#scroller);
     this.#pill.addEventListener('click', () => {
@@ -66,6 +71,7 @@ export class Messages {
     const stick = this.#atBottom || own;
     row.dataset.state = 'sent';
     if (message.id) this.#byId.set(message.id, row);
+    row.dataset.id = message.id ?? '';
     this.#label(row, { own, name, when: parseTime(message.created_at), status: own ? 'Sent' : '' });
     row.dataset.seq = String(Number(message.seq) || 0);
     if (message.edited_at) this.#label(row, { status: '(edited)' });
@@ -94,7 +100,7 @@ export class Messages {
     if (!row) return;
     row.dataset.state = 'failed';
     this.#label(row, { status: why ? `Not sent. ${why}` : 'Not sent' });
-    row.querySelector('.row-actions').hidden = false;
+    if (!row.querySelector('.row-actions')) row.append(this.#actions.content.cloneNode(true));
     this.#settle(row, this.#atBottom, true);
   }
 
@@ -126,10 +132,19 @@ export class Messages {
     if (stick) this.#toBottom();
   }
 
-  /** @returns {string} the conversation as plain text */
-  get text() {
+  get isEmpty() {
+    return this.#byId.size === 0;
+  }
+
+  /** Gives the reader the conversation as a text file. */
+  save() {
     const rows = [...this.#list.querySelectorAll('.row')];
-    return rows.map((row) => `${row.querySelector('.who').textContent} ${row.querySelector('.bubble').textContent}`).join('\n');
+    const lines = rows.map((row) => `${row.querySelector('.who').textContent} ${row.querySelector('.bubble').textContent}\n`);
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob(lines, { type: 'text/plain' }));
+    link.download = 'parley.txt';
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   #row(content, { own, name }) {
@@ -155,7 +170,7 @@ export class Messages {
 
   #waits(row) {
     row.dataset.state = 'sending';
-    row.querySelector('.row-actions').hidden = true;
+    row.querySelector('.row-actions')?.remove();
     setTimeout(() => row.dataset.state === 'sending' && this.#label(row, { status: 'Sending' }), SENDING_WORD_MS);
   }
 
@@ -184,7 +199,10 @@ export class Messages {
       this.#pill.textContent = `${this.#unseen} new`;
       this.#pill.hidden = false;
     }
-    if (stick && this.#list.childElementCount > ROWS_MAX) this.#list.firstElementChild.remove();
+    if (!stick || this.#list.childElementCount <= ROWS_MAX) return;
+    const oldest = this.#list.firstElementChild;
+    this.#byId.delete(oldest.dataset.id ?? '');
+    oldest.remove();
   }
 
   /** Rows of one author within five minutes stand close; only the last one shows its time. */

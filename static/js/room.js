@@ -10,7 +10,11 @@ const HISTORY_MAX = 100;
 const TYPING_SHOWN_MS = 6_000;
 const NOT_BOTH = 'This room has ended: you did not both choose to keep talking.';
 
-/** @typedef {{id: string, members?: any[], me?: {id: string}, state?: string, outcome?: string|null, deadline?: string|null, server_time?: string, created_at?: string, ended_at?: string|null, reason?: string|null, epoch?: string, you?: string}} Room */
+/**
+ * @typedef {{id: string, members?: any[], me?: {id: string}, state?: string, outcome?: string|null,
+ *   deadline?: string|null, server_time?: string, created_at?: string, ended_at?: string|null,
+ *   reason?: string|null, epoch?: string, you?: string}} Room
+ */
 
 /** @returns {{room: Room, lobby: string, answer: 'keep'|null}|null} the room that was open before a reload */
 export function rememberedRoom() {
@@ -31,10 +35,10 @@ export class RoomView {
   #countdown;
   #lastLeft = Infinity;
   #typingTimer = 0;
-  #left = false;
+  /** What this person said to end it. @type {'end'|'leave'|null} */ #parting = null;
   #gone = '';
 
-  /** @param {any} parts connection, outbox, clock, messages, composer, skip, decision, request, announcer, title, page */
+  /** @param {any} parts connection, outbox, clock, messages, composer, skip, decision, request, result, announcer, title, page */
   constructor(parts) {
     this.#parts = parts;
     this.#countdown = new Countdown(parts.clock, (left) => this.#ticked(left));
@@ -56,14 +60,13 @@ export class RoomView {
 
   /** @param {Room} room @param {string} lobby @param {'keep'|null} [answer] */
   open(room, lobby, answer = null) {
-    const { connection, outbox, messages, composer, page } = this.#parts;
+    const { connection, outbox, messages, composer, result, page } = this.#parts;
     if (this.room) connection.unsubscribe(`room:${this.room.id}`);
     Object.assign(this, { room: null, lobby, answer, ended: false });
-    this.#left = false;
+    this.#parting = null;
     this.#gone = '';
     messages.clear();
-    page.result.hidden = true;
-    page.kept.hidden = false;
+    result.hide();
     page.typing.textContent = '';
     outbox.keepOnly(room.id);
     composer.open(room.id);
@@ -88,7 +91,7 @@ export class RoomView {
 
   /** A state of the room, from wherever it comes; an older one changes nothing. @param {Room} room */
   apply(room) {
-    const { clock, skip, decision, request, page, announcer } = this.#parts;
+    const { clock, skip, decision, request, result, page, announcer } = this.#parts;
     if (this.room && (room.id !== this.room.id || this.ended)) return;
     clock.hear(room.server_time);
     if (this.room && parseTime(room.server_time) < parseTime(this.room.server_time)) return;
@@ -122,20 +125,19 @@ export class RoomView {
       request.close();
       this.#result('kept', 'You both chose to keep talking. This room stays open.');
     } else {
-      page.result.hidden = true;
+      result.hide();
     }
   }
 
   /** One event of the room. @param {any} data @param {number} offset @param {boolean} [past] from the history */
   event(data, offset, past = false) {
-    const { messages, page } = this.#parts;
+    const { messages } = this.#parts;
     if (data.type === 'message_posted' && data.message) this.#posted({ seq: offset, ...data.message }, past);
     else if (data.type === 'message_edited') messages.edit(data.message_id, String(data.content ?? ''), data.edited_at);
     else if (data.type === 'message_deleted') messages.delete(data.message_id);
     else if (data.type === 'room_state' && data.room?.id) this.apply(data.room);
     else if (data.type === 'typing' && !this.#isMe(data.person)) this.#typing(data.is_typing === true);
     else if (data.type === 'presence' && !this.#isMe(data.person)) this.#presence(String(data.status));
-    else if (data.type === 'member_left' && !this.#isMe(data.person)) page.typing.textContent = '';
   }
 
   /** The subscription stands. @param {{recovered: boolean, recovering: boolean}} how */
@@ -143,7 +145,7 @@ export class RoomView {
     const { connection, messages, outbox } = this.#parts;
     const { room } = this;
     if (!room) return;
-    const had = messages.text !== '';
+    const had = !messages.isEmpty;
     if (!recovered) {
       const past = await connection.history(`room:${room.id}`, HISTORY_MAX).catch(() => null);
       if (this.room?.id !== room.id) return;
@@ -169,7 +171,7 @@ export class RoomView {
   /** @param {'keep'|'end'|'leave'} method */
   say(method) {
     if (!this.isLive || !this.room) return;
-    if (method === 'leave') this.#left = true;
+    this.#parting = method === 'keep' ? null : method;
     this.answer = method === 'keep' ? 'keep' : null;
     this.#remember();
     this.#parts.decision.answer(this.answer);
@@ -239,7 +241,7 @@ export class RoomView {
   }
 
   #finish() {
-    const { connection, composer, skip, decision, request, page, messages } = this.#parts;
+    const { connection, composer, skip, decision, request, result, page, messages } = this.#parts;
     const { room } = this;
     const had = composer.hasFocus || page.room.contains(document.activeElement);
     this.ended = true;
@@ -249,15 +251,14 @@ export class RoomView {
     skip.disarm();
     page.timer.hidden = true;
     this.#typing(false);
-    const { draft } = composer;
+    result.offer({ draft: composer.draft, log: !messages.isEmpty });
     composer.close();
-    page.draft.hidden = draft.trim() === '';
-    page.draftText.textContent = draft;
-    page.save.hidden = messages.text === '';
-    page.partner.hidden = true;
-    this.#result(...this.#ending());
+    const ending = this.#ending();
+    page.presence.dataset.status = 'gone';
+    page.presenceWord.textContent = ending[0] === 'partner-left' ? 'left' : 'ended';
+    this.#result(...ending);
     this.#remember();
-    if (had) (page.draft.hidden ? page.fresh : page.draftCopy).focus();
+    if (had) result.focus();
   }
 
   /** @returns {[string, string, string]} kind, sentence, detail */
@@ -267,9 +268,10 @@ export class RoomView {
     const end = Number.isNaN(at) ? this.#parts.clock.now() : at;
     const start = parseTime(created_at);
     const when = Number.isNaN(start) ? timeOfDay(end) : `${timeOfDay(end)}, after ${duration(end - start)}`;
-    if (this.#left) return ['left', 'You left this chat', when];
+    if (this.#parting === 'leave') return ['left', 'You left this chat', when];
     if (reason === 'ended_by_member' || reason === 'no_response') {
-      return ['ended', NOT_BOTH, this.answer === 'keep' ? `You chose Keep talking. ${when}` : when];
+      const said = this.#parting ? 'You chose End chat. ' : this.answer ? 'You chose Keep talking. ' : '';
+      return ['ended', NOT_BOTH, said + when];
     }
     if (reason === 'moderated') return ['over', 'A moderator ended this chat', when];
     if (this.#gone === 'over' || reason === 'blocked') return ['over', 'This chat has ended', when];
@@ -277,18 +279,9 @@ export class RoomView {
     return ['partner-left', `${this.name} left`, when];
   }
 
-  #result(kind, sentence, detail = '') {
-    const { page, announcer, title } = this.#parts;
-    const shown = !page.result.hidden && page.result.dataset.outcome === kind;
-    page.result.dataset.outcome = kind;
-    page.result.hidden = false;
-    page.partnerLeft.hidden = kind !== 'partner-left';
-    page.sentence.hidden = kind === 'partner-left';
-    page.partnerLeft.textContent = page.sentence.textContent = sentence;
-    page.detail.textContent = detail;
-    page.actions.hidden = kind === 'kept';
-    if (kind === 'kept') page.draft.hidden = true;
-    if (shown) return;
+  #result(kind, sentence, detail) {
+    const { result, announcer, title } = this.#parts;
+    if (!result.show(kind, sentence, detail)) return;
     announcer.say(sentence);
     title.note(sentence);
   }

@@ -13,6 +13,7 @@ export class Skip {
   #timer = 0;
   #words = 'Skip';
   #kept = false;
+  #leaving = false;
   armed = false;
 
   /**
@@ -32,10 +33,12 @@ export class Skip {
     this.#kept = kept;
     this.#words = kept ? 'Leave room' : 'Skip';
     this.#badge.hidden = kept;
+    this.#leaving = false;
     this.disarm();
   }
 
   press() {
+    if (this.#leaving) return;
     if (!this.armed) {
       this.armed = true;
       this.#timer = setTimeout(() => this.disarm(), ARMED_MS);
@@ -43,6 +46,7 @@ export class Skip {
       this.#hooks.onArm(true);
       return;
     }
+    this.#leaving = true;
     this.disarm();
     this.#hooks.onLeave();
   }
@@ -60,7 +64,7 @@ export class Skip {
   }
 
   #draw() {
-    this.#label.textContent = this.armed ? 'Really?' : this.#words;
+    this.#label.textContent = this.armed ? 'Really?' : this.#leaving ? 'Leaving' : this.#words;
     this.#button.classList.toggle('armed', this.armed);
   }
 }
