@@ -21,6 +21,7 @@ BUSY_S: Final = 5.0  # how long a lock of another process is waited for
 RETRY_S: Final = 0.02
 STATEMENTS_KEPT: Final = 256  # compiled ones, for each connection
 CHECKPOINT_PAGES: Final = 4000  # of 4 KiB: the write-ahead log is copied back when it has grown to these
+CACHE_KIB: Final = 16 * 1024  # of pages, for each connection
 WAL_BYTES_KEPT: Final = 64 * 1024 * 1024  # a log that has grown beyond is cut at its next start
 
 _PRAGMAS: Final = (
@@ -29,6 +30,7 @@ _PRAGMAS: Final = (
     f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     f"journal_size_limit={WAL_BYTES_KEPT}",
     "temp_store=MEMORY",
+    f"cache_size=-{CACHE_KIB}",
 )
 
 

@@ -5,9 +5,11 @@ stands as JSON in ``conversations.state``.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
+
+import attrs
 
 from chat_core.adapters.sql.bodies import Row, to_json
 from chat_core.words.conversation import (
@@ -28,7 +30,14 @@ from chat_core.words.ids import MessageId, PersonId
 from chat_core.words.message import Message
 from chat_core.words.person import Card
 
-STATE_COLUMNS = 7  # of a conversation with its members; those of a member follow
+KINDS: Final[Mapping[str, type[Conversation]]] = {"room": Room, "channel": Channel}
+STATE_COLUMNS: Final = 7  # of a conversation with its members; those of a member follow
+
+_COMMON_FIELDS: Final = frozenset(field.name for field in attrs.fields(Conversation))
+_OWN_FIELDS: Final = {
+    kind: tuple(field.name for field in attrs.fields(kind) if field.name not in _COMMON_FIELDS)
+    for kind in KINDS.values()
+}
 
 
 # Conversations
@@ -49,13 +58,10 @@ def state_row(after: Conversation) -> Row:
 
 def kind_of(conversation: Conversation) -> str:
     """The name that the conversation's kind is stored under."""
-    match conversation:
-        case Room():
-            return "room"
-        case Channel():
-            return "channel"
-        case _:
-            raise InvariantBroken(f"{type(conversation).__name__} is neither a room nor a channel")
+    for name, kind in KINDS.items():
+        if type(conversation) is kind:
+            return name
+    raise InvariantBroken(f"{type(conversation).__name__} is neither a room nor a channel")
 
 
 def conversations(rows: Iterable[Row]) -> Iterator[Conversation]:
@@ -65,63 +71,49 @@ def conversations(rows: Iterable[Row]) -> Iterator[Conversation]:
 
 
 def _searched(after: Conversation) -> tuple[str, str | None, bool, float | None]:
-    match after:
-        case Room():
-            return to_json(_room_state(after)), None, after.is_live, after.deadline
-        case Channel():
-            state = {
-                "name": after.name,
-                "description": after.description,
-                "private": after.private,
-                "owner": after.owner,
-                "deleted": after.deleted,
-            }
-            return to_json(state), None if after.deleted else after.name, False, None
-        case _:
-            raise InvariantBroken(f"{type(after).__name__} is neither a room nor a channel")
+    state = to_json({name: _plain(getattr(after, name)) for name in _OWN_FIELDS[type(after)]})
+    if isinstance(after, Room):
+        return state, None, after.is_live, after.deadline
+    if isinstance(after, Channel):
+        return state, None if after.deleted else after.name, False, None
+    raise InvariantBroken(f"{type(after).__name__} is neither a room nor a channel")
 
 
-def _room_state(room: Room) -> dict[str, object]:
-    return {
-        "rules": [room.rules.countdown_s, room.rules.notification_s],
-        "lobby": room.lobby,
-        "state": room.state,
-        "outcome": room.outcome,
-        "deadline": room.deadline,
-        "reason": room.reason,
-        "ended_at": room.ended_at,
-        "answers": room.answers,
-    }
+def _plain(value: object) -> object:
+    return [value.countdown_s, value.notification_s] if isinstance(value, RoomRules) else value
 
 
 def _conversation(rows: Sequence[Row]) -> Conversation:
     id_, kind, epoch, retention, created_at, head, text = rows[0][:STATE_COLUMNS]
-    members = (row[STATE_COLUMNS:] for row in rows)
-    state: dict[str, Any] = json.loads(text)
-    common: dict[str, Any] = {
-        "id": id_,
-        "epoch": epoch,
-        "retention": Retention(retention),
-        "created_at": created_at,
-        "head": head,
-        "members": {row[0]: _member(row) for row in members if row[0] is not None},
-    }
-    if kind == "channel":
-        return Channel(**common, **state)
-    if kind != "room":
+    if kind not in KINDS:
         raise InvariantBroken(f"a conversation of kind {kind}: {id_}")
-    countdown_s, notification_s = state["rules"]
-    return Room(
-        **common,
-        rules=RoomRules(countdown_s=countdown_s, notification_s=notification_s),
-        lobby=state["lobby"],
-        state=RoomState(state["state"]),
-        outcome=None if state["outcome"] is None else RoomOutcome(state["outcome"]),
-        deadline=state["deadline"],
-        reason=None if state["reason"] is None else EndReason(state["reason"]),
-        ended_at=state["ended_at"],
-        answers={person: Answer(answer) for person, answer in state["answers"].items()},
+    members = (row[STATE_COLUMNS:] for row in rows)
+    state = json.loads(text).items()
+    return KINDS[kind](
+        id=id_,
+        epoch=epoch,
+        retention=Retention(retention),
+        created_at=created_at,
+        head=head,
+        members={row[0]: _member(row) for row in members if row[0] is not None},
+        **{
+            name: _READ[name](value) if name in _READ and value is not None else value
+            for name, value in state
+        },
     )
+
+
+def _answers(value: Mapping[PersonId, str]) -> Mapping[PersonId, Answer]:
+    return {person: Answer(answer) for person, answer in value.items()}
+
+
+_READ: Final[Mapping[str, Callable[[Any], object]]] = {
+    "rules": lambda value: RoomRules(countdown_s=value[0], notification_s=value[1]),
+    "state": RoomState,
+    "outcome": RoomOutcome,
+    "reason": EndReason,
+    "answers": _answers,
+}
 
 
 # Members
