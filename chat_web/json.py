@@ -30,9 +30,14 @@ def decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
 
 def is_too_deep(text: str | bytes) -> bool:
     """Whether brackets outside of strings nest deeper than ``DEPTH_MAX``. Cheap for what is flat."""
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if data.count(b"{") + data.count(b"[") <= DEPTH_MAX:
+    if len(text) <= DEPTH_MAX:
         return False
+    if isinstance(text, str):
+        if text.count("{") + text.count("[") <= DEPTH_MAX:
+            return False
+        data = text.encode("utf-8", "surrogatepass")
+    else:
+        data = text
     depth = 0
     in_string = False
     is_escaped = False

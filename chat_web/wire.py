@@ -8,14 +8,14 @@ from chat_core import Card, Channel, Conversation, Message, Person, PersonId, Ro
 
 
 @functools.lru_cache(maxsize=1024)
-def _stamp(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def stamp(at: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return _stamp(round(at * 1000))
+    seconds, milliseconds = divmod(round(at * 1000), 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
 
 
 def stamp_or_none(at: float | None) -> str | None:

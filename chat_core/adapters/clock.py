@@ -12,6 +12,7 @@ from chat_core.words.ids import CHANCE_BITS, uuid7
 
 SLEW_MAX: Final = 0.001  # seconds of correction for each second that passed
 SLEW_EVERY_S: Final = 1.0
+IDS_DRAWN: Final = 64
 
 
 @attrs.define
@@ -53,12 +54,21 @@ class SystemClock:
         return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), ring)
 
 
-@attrs.frozen
+@attrs.define
 class Ids:
-    """Fresh UUIDv7 texts: the time from a clock, the chance from ``chance`` (seeded in tests)."""
+    """Fresh UUIDv7 texts: the time from a clock, the chance from ``chance`` (seeded in tests).
+
+    Chance is drawn for many ids at once: asking the system each time costs more
+    than all the rest.
+    """
 
     now: Callable[[], float]
     chance: random.Random = attrs.field(factory=random.SystemRandom)
+    _drawn: list[int] = attrs.field(factory=list, init=False)
 
     def __call__(self) -> str:
-        return uuid7(at=self.now(), chance=self.chance.getrandbits(CHANCE_BITS))
+        if not self._drawn:
+            many = self.chance.getrandbits(CHANCE_BITS * IDS_DRAWN)
+            mask = (1 << CHANCE_BITS) - 1
+            self._drawn = [many >> CHANCE_BITS * n & mask for n in range(IDS_DRAWN)]
+        return uuid7(at=self.now(), chance=self._drawn.pop())

@@ -25,7 +25,6 @@ from chat_core.words.commands import (
     Edit,
     JoinChannel,
     LeaveChannel,
-    MessageCommand,
     Post,
     React,
     Unreact,
@@ -165,7 +164,7 @@ class Conversations:
         slot.asks.append(ask)
         if not slot.is_turning:
             slot.is_turning = True
-            self._tasks.spawn(self._turns(slot))
+            self._tasks.begin(self._turns(slot))
 
     def forget(self, conversation: ConversationId) -> None:
         """Drop what is known of it: its log is gone or no longer of interest."""
@@ -195,7 +194,7 @@ class Conversations:
         repeated: dict[tuple[PersonId, str], Message] = {}
         for _ in range(TURN_TRIES_MAX):
             before = slot.state if slot.state is not None else await self._refreshed(slot)
-            targets = await self._targets(slot, batch)
+            targets = await self._targets(slot, batch) if any(map(_target, batch)) else {}
             plan = self._plan(before, batch, targets, dict(repeated))
             if not plan.events:
                 break
@@ -252,7 +251,7 @@ class Conversations:
             new_id = self._new_id()
             if by is not None and command.client_id is not None:
                 earlier = repeated.get((by.id, command.client_id))
-        about = _target_of(command)
+        about = _target(ask)
         target = None if about is None else targets.get(about)
         events = log_rules.decide(
             plan.after, command, by=by, now=ask.at, new_id=new_id, target=target, repeated=earlier
@@ -288,7 +287,7 @@ class Conversations:
     async def _targets(self, slot: _Slot, batch: Sequence[_Ask]) -> dict[MessageId, Message]:
         targets: dict[MessageId, Message] = {}
         for ask in batch:
-            about = _target_of(ask.command)
+            about = _target(ask)
             if about is not None and about not in targets:
                 message = await slot.log.message(about)
                 if message is not None:
@@ -301,9 +300,10 @@ class Conversations:
         """From here on it is true: tell it, and draw the consequences."""
         slot.state = slot.known = after
         self._backplane.publish(after, events)
-        for person, member in before.members.items():
-            if not member.left and after.member(person) is None:
-                self._drop(after, person)
+        if after.members is not before.members:
+            for person in before.present():
+                if after.member(person) is None:
+                    self._drop(after, person)
         self._consequences(before, after, events)
 
     def _drop(self, conversation: Conversation, person: PersonId) -> None:
@@ -366,16 +366,14 @@ def unknown(command: ConversationCommand) -> Refused:
             return Refused("unknown_room", "There is no such room for you.")
 
 
-def _target_of(command: ConversationCommand | MessageCommand) -> MessageId | None:
-    match command:
-        case Edit(message=message) | Delete(message=message) | React(message=message):
-            return message
-        case Unreact(message=message):
-            return message
-        case Post(reply_to=message):
-            return message
-        case _:
-            return None
+def _target(ask: _Ask) -> MessageId | None:
+    """The message that a command points at."""
+    command = ask.command
+    if isinstance(command, Post):
+        return command.reply_to
+    if isinstance(command, Edit | Delete | React | Unreact):
+        return command.message
+    return None
 
 
 def _answer_refused(plan: _Plan) -> None:

@@ -126,8 +126,8 @@ class People:
 
     def take_message(self, person: Person) -> None:
         """Count one message; refuse it when the person is too fast."""
-        attendee = self.attendee(person)
         if self._messages is not None:
+            attendee = self.attendee(person)
             attendee.messages = attendee.messages or Bucket(self._messages)
             self._take(attendee.messages, "You are sending fast.")
 

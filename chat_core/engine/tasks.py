@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -20,6 +20,21 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._done)
 
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """As ``spawn``, but up to its first wait ``work`` runs at once, before this returns.
+
+        Work that need not wait (a turn on a log in memory) costs no task. Up to
+        there it must not ask which task it runs in.
+        """
+        try:
+            waits_for = work.send(None)
+        except StopIteration:
+            return
+        except Exception as error:
+            _log.error("a task of the core failed", exc_info=error)
+            return
+        self.spawn(_rest(_Begun(work, waits_for)))
+
     async def finished(self) -> None:
         """Wait until no task runs, those included that running ones start."""
         while self._running:
@@ -32,3 +47,28 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a task of the core failed", exc_info=error)
+
+
+class _Begun:
+    """A coroutine that waits already: goes on where it stands."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], waits_for: Any) -> None:
+        self._work = work
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        waits_for = self._waits_for
+        try:
+            while True:
+                try:
+                    sent = yield waits_for
+                except BaseException as error:
+                    waits_for = self._work.throw(error)
+                else:
+                    waits_for = self._work.send(sent)
+        except StopIteration:
+            return
+
+
+async def _rest(begun: _Begun) -> None:
+    await begun

@@ -13,7 +13,14 @@ import attrs
 from chat_core.words.commands import ChannelCommand, CreateChannel, DeleteChannel, JoinChannel, LeaveChannel
 from chat_core.words.conversation import Channel, Member, Role
 from chat_core.words.errors import InvariantBroken, Refused
-from chat_core.words.events import ChannelDeleted, Logged, MemberJoined, MemberLeft, OwnerChanged
+from chat_core.words.events import (
+    ChannelDeleted,
+    Logged,
+    MemberJoined,
+    MemberLeft,
+    MessagePosted,
+    OwnerChanged,
+)
 from chat_core.words.ids import PersonId
 from chat_core.words.limits import (
     CHANNEL_DESCRIPTION_LENGTH_MAX,
@@ -67,6 +74,8 @@ def evolve(channel: Channel, event: Logged) -> Channel:
     if event.seq != channel.head + 1:
         raise InvariantBroken(f"seq {event.seq} after {channel.head} in {channel.id}")
     match event:
+        case MessagePosted():
+            return channel.advanced(event.seq)
         case MemberJoined(member=person, person=card):
             role = Role.OWNER if channel.owner == person else Role.MEMBER
             member = Member(card=card, role=role, joined_at=event.at)
@@ -79,7 +88,7 @@ def evolve(channel: Channel, event: Logged) -> Channel:
         case ChannelDeleted():
             return attrs.evolve(channel, head=event.seq, deleted=True, members={})
         case _:
-            return attrs.evolve(channel, head=event.seq)
+            return channel.advanced(event.seq)
 
 
 def unknown() -> Refused:

@@ -48,6 +48,16 @@ def decide(
     what was due is then left to its alarm.
     """
     match command:
+        case Post() | Edit() | Delete() | React() | Unreact():  # first: it comes most often
+            if by is None:
+                raise InvariantBroken("a message without an author")
+            due: tuple[Logged, ...] = ()
+            if isinstance(conversation, Room) and conversation.deadline is not None:
+                due = rooms.decide(conversation, Tick(room=conversation.id), now=now)
+                conversation = fold(conversation, due)
+            return due + messages.decide(
+                conversation, command, by=by, now=now, new_id=new_id, target=target, repeated=repeated
+            )
         case Start() | Keep() | Decline() | End() | Leave() | Close() | Tick():
             if not isinstance(conversation, Room):
                 raise Refused("unknown_room", "There is no such room for you.")
@@ -56,16 +66,6 @@ def decide(
             if not isinstance(conversation, Channel) or by is None:
                 raise channels.unknown()
             return channels.decide(conversation, command, by=by, now=now)
-        case Post() | Edit() | Delete() | React() | Unreact():
-            if by is None:
-                raise InvariantBroken("a message without an author")
-            due: tuple[Logged, ...] = ()
-            if isinstance(conversation, Room):
-                due = rooms.decide(conversation, Tick(room=conversation.id), now=now)
-                conversation = fold(conversation, due)
-            return due + messages.decide(
-                conversation, command, by=by, now=now, new_id=new_id, target=target, repeated=repeated
-            )
         case _:
             assert_never(command)
 

@@ -89,7 +89,7 @@ def evolve(room: Room, event: Logged) -> Room:
         gone = attrs.evolve(room.members[event.member], left=True)
         return attrs.evolve(room, head=event.seq, members={**room.members, event.member: gone})
     if not isinstance(event, RoomEvent):
-        return attrs.evolve(room, head=event.seq)
+        return room.advanced(event.seq)
     if TRANSITIONS[room.state].get(type(event)) is not event.state:
         raise InvariantBroken(f"{type(event).__name__} in {room.state} of {room.id}")
     return attrs.evolve(

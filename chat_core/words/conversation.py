@@ -6,6 +6,7 @@ how they change stands in ``chat_core.rules``.
 
 import enum
 from collections.abc import Iterator, Mapping
+from typing import Self
 
 import attrs
 
@@ -71,7 +72,7 @@ class RoomRules:
     notification_s: float
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # no slots: see ``advanced``
 class Conversation:
     """What rooms and channels share.
 
@@ -92,6 +93,13 @@ class Conversation:
         member = self.members.get(person)
         return None if member is None or member.left else member
 
+    def advanced(self, seq: int) -> Self:
+        """The same with another head. ``attrs.evolve``, but cheap: it is done for each message."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.__dict__["head"] = seq
+        return copy
+
     def present(self) -> Iterator[PersonId]:
         """The ids of those who are members now, in the order they came."""
         return (person for person, member in self.members.items() if not member.left)
@@ -101,7 +109,7 @@ class Conversation:
         return next((p for p, member in self.members.items() if member.card.id == card_id), None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Room(Conversation):
     """A conversation with a lifecycle. ``lobby`` is empty for a room that was made by hand.
 
@@ -133,7 +141,7 @@ class Room(Conversation):
         return sum(self.answers.get(person) is not Answer.KEEP for person in self.present())
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Channel(Conversation):
     """A named, lasting conversation. ``owner`` is None for the default channels."""
 

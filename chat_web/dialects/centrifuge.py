@@ -125,6 +125,8 @@ class Centrifuge:
         return ()
 
     def received(self, session: Session, text: str) -> Intents:
+        if "\n" not in text:
+            return self._line(session, text)
         intents: list[Any] = []
         for line in text.split("\n"):
             if line:
@@ -134,6 +136,8 @@ class Centrifuge:
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         if not isinstance(ref, _Ref):
             return (Say(_reply(0, error=errors.of(answer))),) if isinstance(answer, ChatError) else ()
+        if isinstance(answer, Receipt) and isinstance(ref.command, Publish):  # first: it comes most often
+            return (Say(b'{"id":%d,"publish":{}}' % ref.id),)
         match ref.command:
             case Connect():
                 return self._connected(session, ref.id, answer, now)
@@ -145,8 +149,6 @@ class Centrifuge:
             is_rpc = isinstance(ref.command, rpc.Call)
             return (Say(_reply(ref.id, error=errors.of(answer, is_rpc=is_rpc))),)
         match ref.command, answer:
-            case Publish(), Receipt():
-                return (Say(b'{"id":%d,"publish":{}}' % ref.id),)
             case History(), Page():
                 return (Say(_history(ref.id, ref.command, answer, now)),)
             case Presence(is_stats=is_stats), Attendance():
@@ -209,21 +211,21 @@ class Centrifuge:
 
     def _command(self, session: Session, ref: _Ref) -> Intents:
         match ref.command:
+            case Publish():
+                return self._publish(session, ref)
             case Subscribe():
                 return self._subscribe(session, ref)
             case Unsubscribe(channel=name):
                 known = session.subscriptions.pop(name, None)
                 done = Say(_reply(ref.id, unsubscribe={}))
                 return (done,) if known is None else (Unfollow(known), done)
-            case Publish():
-                return self._publish(session, ref)
             case Presence(channel=name):
                 return (AskAttendance(_address(name), ref),)
             case History():
                 return self._history(ref)
             case Refresh(token=token):
                 return (Renew(token, ref),)
-            case msgspec.Raw():
+            case dict():
                 return (Say(_reply(ref.id, ping={})),)
             case _:
                 return self._rpc(session, ref)
@@ -241,12 +243,11 @@ class Centrifuge:
 
     def _publish(self, session: Session, ref: _Ref) -> Intents:
         asked: Publish = ref.command
-        try:
-            body = decoded(rpc.PUBLISHED, bytes(asked.data))
-        except NotUnderstood:
-            return (Complain(_reply(ref.id, error=errors.BAD_REQUEST)),)
+        body = asked.data
         known = session.subscriptions.get(asked.channel)
-        address = _address(asked.channel) if known is None else Address(id=known)
+        if known is not None:
+            return (Ask(Post(conversation=known, content=body.content, client_id=body.client_id), ref),)
+        address = _address(asked.channel)
 
         def post(conversation: ConversationId) -> Post:
             return Post(conversation=conversation, content=body.content, client_id=body.client_id)

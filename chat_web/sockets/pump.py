@@ -63,6 +63,8 @@ LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadl
 
 Question: TypeAlias = AskChannel | Follow | AskStanding | AskAttendance | AskHistory
 
+_AT_ONCE: Final = (Say, Complain, HangUp)
+
 _log = structlog.get_logger("parley.sockets")
 
 
@@ -177,6 +179,8 @@ class Pump:
     def _do(self, intents: Intents) -> None:
         for intent in intents:
             match intent:
+                case Ask() if not self._inbox and self._may_begin(intent):
+                    self._begin(intent)
                 case Say(frame):
                     self._say(frame)
                 case Complain(frame):
@@ -189,38 +193,47 @@ class Pump:
                     self._connection.unfollow(conversation)
                 case _:
                     self._inbox.append(intent)
-        self._work()
+        if self._inbox:
+            self._work()
 
     def _work(self) -> None:
         """Begin what may begin now; posts follow one another without waiting."""
         while self._inbox and self._socket is not None:
-            intent = self._inbox[0]
-            is_post = isinstance(intent, Ask) and isinstance(intent.command, Post)
-            if self._under_way and not (is_post and self._only_posts):
+            if not self._may_begin(self._inbox[0]):
                 break
-            self._inbox.popleft()
-            self._under_way += 1
-            self._only_posts = is_post
-            self._begin(intent)
+            self._begin(self._inbox.popleft())
         if len(self._inbox) > INBOX_MAX and not self._is_paused and self._socket is not None:
             self._is_paused = True
             self._socket.pause()
+
+    def _may_begin(self, intent: Intent) -> bool:
+        if not self._under_way:
+            return True
+        return self._only_posts and isinstance(intent, Ask) and isinstance(intent.command, Post)
 
     def _finished(self, ref: Any, answer: Answer) -> None:
         self._under_way -= 1
         if self._socket is None:
             return
         intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
-        follow_ups = [intent for intent in intents if not isinstance(intent, Say | Complain | HangUp)]
-        self._do(tuple(intent for intent in intents if isinstance(intent, Say | Complain | HangUp)))
-        self._inbox.extendleft(reversed(follow_ups))
-        self._work()
+        follow_ups = [intent for intent in intents if not isinstance(intent, _AT_ONCE)]
+        if follow_ups:  # they go before what the client asked meanwhile
+            self._inbox.extendleft(reversed(follow_ups))
+            intents = tuple(intent for intent in intents if isinstance(intent, _AT_ONCE))
+        self._do(intents)
+        if self._inbox:
+            self._work()
         if self._is_paused and len(self._inbox) <= INBOX_MAX // 2 and self._socket is not None:
             self._is_paused = False
             self._socket.resume()
 
     def _begin(self, intent: Intent) -> None:
+        self._under_way += 1
+        self._only_posts = False
         match intent:
+            case Ask(command, ref) if self._connection is not None:
+                self._only_posts = isinstance(command, Post)
+                self._connection.ask(command, lambda result: self._finished(ref, result))
             case Introduce(token, ref):
                 self._finished(ref, self._introduce(token))
             case Renew(token, ref):
@@ -228,8 +241,6 @@ class Pump:
             case _ if self._connection is None:
                 self._under_way -= 1
                 self.end(3501, "bad request: introduce yourself first")
-            case Ask(command, ref):
-                self._connection.ask(command, lambda result: self._finished(ref, result))
             case AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory():
                 self._chat.spawn(self._question(intent, self._connection))
             case _:

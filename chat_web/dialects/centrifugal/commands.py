@@ -26,9 +26,16 @@ class Unsubscribe(msgspec.Struct):
     channel: Text
 
 
+class Published(msgspec.Struct):
+    """The data of ``publish`` on a conversation."""
+
+    content: str
+    client_id: str | None = None
+
+
 class Publish(msgspec.Struct):
     channel: Text
-    data: msgspec.Raw
+    data: Published
 
 
 class Presence(msgspec.Struct):
@@ -79,28 +86,11 @@ class Command(msgspec.Struct):
     rpc: Rpc | None = None
     refresh: Refresh | None = None
     send: Send | None = None
-    ping: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    ping: dict[str, None] | None = None
 
     def asked(self) -> Any:
         """The one command of the line; None when there is none, or more than one."""
-        given: list[Any] = [
-            part
-            for part in (
-                self.publish,
-                self.rpc,
-                self.subscribe,
-                self.connect,
-                self.unsubscribe,
-                self.presence,
-                self.presence_stats,
-                self.history,
-                self.refresh,
-                self.send,
-            )
-            if part is not None
-        ]
-        if self.ping is not msgspec.UNSET:
-            given.append(msgspec.Raw(b"{}"))
+        given = [part for part in msgspec.structs.astuple(self)[1:] if part is not None]
         if len(given) != 1:
             return None
         only = given[0]

@@ -42,16 +42,6 @@ Text = Annotated[str, msgspec.Meta(max_length=255)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
-class Published(msgspec.Struct):
-    """The data of ``publish`` on a conversation."""
-
-    content: str
-    client_id: str | None = None
-
-
-PUBLISHED: Final = msgspec.json.Decoder(Published)
-
-
 class _Lobby(msgspec.Struct):
     lobby: Text
     interests: tuple[str, ...] = ()
