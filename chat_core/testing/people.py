@@ -241,7 +241,7 @@ class Actor:
             self.room = event.room
         self._unread.append(event)
 
-    def lost(self, conversation: ConversationId) -> None:
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
         self.lost_track_of.append(conversation)
 
     def end(self, code: int, reason: str) -> None:

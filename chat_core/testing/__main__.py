@@ -1,0 +1,88 @@
+"""Run the simulator: ``python -m chat_core.testing --seeds 0:2000 --jobs 2``.
+
+Prints one line a thousand steps. A broken invariant prints its seed, the last
+events and how to replay, and the exit status is 1.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from multiprocessing import get_context
+from typing import TextIO
+
+import attrs
+
+from chat_core.testing.simulator import SimulationFailed, simulate
+
+LINE_STEPS = 1000
+
+
+@attrs.frozen(kw_only=True)
+class Ran:
+    """What one seed came to; ``failure`` is None where all held."""
+
+    seed: int
+    trace: str = ""
+    failure: str | None = None
+    last: tuple[str, ...] = ()
+
+
+def run_one(seed: int, *, steps: int, trace: bool) -> Ran:
+    try:
+        return Ran(seed=seed, trace=simulate(seed, steps=steps, trace=trace))
+    except SimulationFailed as failed:
+        return Ran(seed=seed, failure=str(failed), last=tuple(failed.last))
+
+
+def main(argv: list[str] | None = None, out: TextIO = sys.stdout) -> int:
+    """The exit status: 0 when all invariants held for all seeds."""
+    options = _options(argv)
+    began = time.perf_counter()
+    for done, ran in enumerate(_run_all(options), 1):
+        if ran.failure is not None:
+            print(f"BROKEN {ran.failure}", *ran.last, sep="\n", file=out)
+            print(
+                f"replay: python -m chat_core.testing --seeds {ran.seed} --steps {options.steps}",
+                file=out,
+                flush=True,
+            )
+            return 1
+        steps = done * options.steps
+        if options.trace:
+            print(f"seed {ran.seed}: trace {ran.trace}", file=out)
+        if steps // LINE_STEPS > (steps - options.steps) // LINE_STEPS:
+            pace = steps / (time.perf_counter() - began)
+            print(f"{steps} steps, to seed {ran.seed}: all held, {pace:.0f} steps/s", file=out, flush=True)
+    return 0
+
+
+def _run_all(options: argparse.Namespace) -> Iterator[Ran]:
+    run = partial(run_one, steps=options.steps, trace=options.trace)
+    seeds: Iterable[int] = options.seeds
+    if options.jobs == 1:
+        yield from map(run, seeds)
+        return
+    with get_context("spawn").Pool(options.jobs) as pool:
+        yield from pool.imap(run, seeds, chunksize=2)
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m chat_core.testing", description="Simulate Parley by seed."
+    )
+    parser.add_argument("--seeds", type=_seeds, default=range(100), help="first:end, or one seed")
+    parser.add_argument("--steps", type=int, default=500, help="steps a seed")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--trace", action="store_true", help="print a hash of everything that happened")
+    return parser.parse_args(argv)
+
+
+def _seeds(text: str) -> range:
+    first, colon, end = text.partition(":")
+    return range(int(first), int(end)) if colon else range(int(first), int(first) + 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

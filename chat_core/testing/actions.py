@@ -1,0 +1,305 @@
+"""What the people of a simulation do, and how often."""
+
+from collections.abc import Callable
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from chat_core.engine.receipts import Position
+from chat_core.testing.crowd import Device, Somebody, turned_away
+from chat_core.words import commands as c
+from chat_core.words.conversation import Room
+from chat_core.words.errors import Disconnected
+from chat_core.words.ids import ConversationId
+
+if TYPE_CHECKING:
+    from chat_core.testing.simulator import Node, Simulation
+
+NAMES: Final = ("tea", "jazz", "go")
+INTERESTS: Final = ((), (), ("tea",), ("jazz", "go"))
+
+
+def act(world: "Simulation") -> None:
+    """One step: somebody does something, or time passes, or a process dies."""
+    draw = world.chance.random()
+    if draw < 0.16:
+        _pass_time(world)
+        return
+    if draw < 0.163:
+        world.crash(int(world.chance.random() * len(world.nodes)))
+        return
+    people = world.people
+    # A few are busy, most come by now and then.
+    somebody = people[int(world.chance.random() ** 2 * len(people))]
+    if not somebody.devices and world.chance.random() < 0.9:
+        _come(world, somebody)
+        return
+    index = world.chance.random() * _WEIGHTS[-1]
+    for weight, (_, action) in zip(_WEIGHTS, ACTIONS, strict=True):
+        if index < weight:
+            action(world, somebody)
+            return
+
+
+def _pass_time(world: "Simulation") -> None:
+    chance = world.chance
+    draw = chance.random()
+    if draw < 0.15 and world.journal.deadlines:
+        # Somebody answers at the very instant of a deadline, before its alarm rings.
+        room, deadline = min(world.journal.deadlines.items(), key=lambda item: (item[1], item[0]))
+        if deadline >= world.clock.now():
+            world.pass_time(max(0.0, deadline - world.clock.now() - 1e-4))
+            if deadline >= world.clock.now():
+                world.clock.set(deadline)
+            _answer_in(world, room)
+        return
+    if draw < 0.2:
+        world.pass_time(chance.random() * 30)
+        return
+    world.pass_time(chance.random() * (0.2 if draw < 0.7 else 2.5))
+
+
+def _answer_in(world: "Simulation", room: ConversationId) -> None:
+    state = world.journal.books[room].state
+    for somebody in world.people:
+        if somebody.person.id in state.members and isinstance(state, Room):
+            world.ask(_node(world, somebody), somebody.person, c.Keep(room=room))
+
+
+def _node(world: "Simulation", somebody: Somebody) -> "Node":
+    return world.nodes[somebody.node]
+
+
+def _any_node(world: "Simulation", somebody: Somebody) -> "Node":
+    """Mostly the person's own; a request over HTTP may reach any."""
+    if len(world.nodes) > 1 and world.chance.random() < 0.3:
+        return world.nodes[int(world.chance.random() * len(world.nodes))]
+    return _node(world, somebody)
+
+
+def _room(world: "Simulation", somebody: Somebody) -> ConversationId:
+    if not somebody.rooms:
+        return "nowhere"
+    return somebody.rooms[-1] if world.chance.random() < 0.85 else world.chance.choice(somebody.rooms)
+
+
+def _channel(world: "Simulation", somebody: Somebody) -> ConversationId | None:
+    name = world.chance.choice(somebody.channels) if somebody.channels else NAMES[0]
+    return next(
+        (conversation for conversation in world.channel_ids(name) if world.chance.random() < 0.9), None
+    )
+
+
+def _conversation(world: "Simulation", somebody: Somebody) -> ConversationId:
+    if world.chance.random() < 0.25 and (channel := _channel(world, somebody)) is not None:
+        return channel
+    return _room(world, somebody)
+
+
+def _text(world: "Simulation") -> str:
+    world.texts += 1
+    return f"text {world.texts}"
+
+
+def _message(world: "Simulation", somebody: Somebody) -> str:
+    return world.chance.choice(somebody.messages) if somebody.messages else "no such message"
+
+
+# Coming and going
+
+
+def _come(world: "Simulation", somebody: Somebody) -> None:
+    node = _node(world, somebody)
+    may_return = world.chance.random() < 0.8
+    try:
+        device = Device(world, node, somebody, world.chance, may_return=may_return)
+    except Disconnected as error:
+        if not turned_away(error) or len(somebody.devices) < 10:
+            world.broke(f"a connection was turned away: {error}")
+        return
+    world.traced("come", somebody.person.id)
+    for conversation in (*somebody.rooms[-2:], *world.channels_of(somebody)):
+        if world.chance.random() < 0.8:
+            _follow(world, device, conversation)
+
+
+def _follow(world: "Simulation", device: Device, conversation: ConversationId) -> None:
+    since = device.owner.positions.get(conversation)
+    draw = world.chance.random()
+    if draw < 0.1:
+        since = None
+    elif draw < 0.15 and since is not None:
+        since = Position(epoch=since.epoch, seq=since.seq + 1000)
+    elif draw < 0.2 and since is not None:
+        since = Position(epoch="another", seq=since.seq)
+    world.traced("ask to follow", device.owner.person.id, conversation, since)
+    device.follow(conversation, since)
+
+
+def _follow_more(world: "Simulation", somebody: Somebody) -> None:
+    if somebody.devices:
+        _follow(world, world.chance.choice(somebody.devices), _conversation(world, somebody))
+
+
+def _unfollow(world: "Simulation", somebody: Somebody) -> None:
+    if somebody.devices:
+        device = world.chance.choice(somebody.devices)
+        if device.views:
+            conversation = world.chance.choice(list(device.views))
+            world.traced("unfollow", somebody.person.id, conversation)
+            device.unfollow(conversation)
+
+
+def _drop(world: "Simulation", somebody: Somebody) -> None:
+    if somebody.devices:
+        world.traced("drop", somebody.person.id)
+        world.chance.choice(somebody.devices).drop()
+
+
+def _drop_and_return(world: "Simulation", somebody: Somebody) -> None:
+    for device in tuple(somebody.devices):
+        device.drop()
+    world.traced("drop and return", somebody.person.id)
+    if world.chance.random() < 0.5:
+        world.pass_time(world.chance.random() * 10)
+    _come(world, somebody)
+
+
+# Lobbies and rooms
+
+
+def _search(world: "Simulation", somebody: Somebody) -> None:
+    if not somebody.devices:
+        return
+    chance = world.chance
+    lobby = "anonymous" if chance.random() < 0.5 else "timed"
+    command = c.Search(lobby=lobby, interests=chance.choice(INTERESTS), again=chance.random() < 0.5)
+    world.ask(_node(world, somebody), somebody.person, command)
+
+
+def _cancel(world: "Simulation", somebody: Somebody) -> None:
+    lobby = "anonymous" if world.chance.random() < 0.5 else "timed"
+    world.ask(_node(world, somebody), somebody.person, c.CancelSearch(lobby=lobby))
+
+
+def _skip(world: "Simulation", somebody: Somebody) -> None:
+    if somebody.devices:
+        world.ask(_node(world, somebody), somebody.person, c.Skip(room=_room(world, somebody)))
+
+
+def _step_in_room(world: "Simulation", somebody: Somebody) -> None:
+    room = _room(world, somebody)
+    command: c.Command = world.chance.choice(
+        (c.Keep(room=room), c.Keep(room=room), c.Keep(room=room), c.Decline(room=room), c.Start(room=room))
+    )
+    world.ask(_any_node(world, somebody), somebody.person, command)
+
+
+def _finish_room(world: "Simulation", somebody: Somebody) -> None:
+    room = _room(world, somebody)
+    command: c.Command = world.chance.choice((c.End(room=room), c.Leave(room=room)))
+    world.ask(_any_node(world, somebody), somebody.person, command)
+
+
+# Messages
+
+
+def _post(world: "Simulation", somebody: Somebody) -> None:
+    chance = world.chance
+    conversation = _conversation(world, somebody)
+    draw = chance.random()
+    if draw < 0.2 and somebody.sent:
+        conversation, client_id, text = chance.choice(somebody.sent)
+        if chance.random() < 0.2:
+            text = _text(world)  # another body: refused while the message is known
+        command = c.Post(conversation=conversation, content=text, client_id=client_id)
+        world.ask(_any_node(world, somebody), somebody.person, command)
+        return
+    text = _text(world)
+    reply_to = _message(world, somebody) if chance.random() < 0.05 else None
+    mark = f"c{world.texts}" if draw < 0.7 else None
+    if mark is not None and reply_to is None:
+        somebody.sent.append((conversation, mark, text))
+        del somebody.sent[:-4]
+    command = c.Post(conversation=conversation, content=text, client_id=mark, reply_to=reply_to)
+    fresh = "" if mark is not None else text
+    world.ask(_any_node(world, somebody), somebody.person, command, fresh=fresh)
+
+
+def _burst(world: "Simulation", somebody: Somebody) -> None:
+    for _ in range(int(world.chance.random() * 12)):
+        _post(world, somebody)
+
+
+def _change_message(world: "Simulation", somebody: Somebody) -> None:
+    message = _message(world, somebody)
+    command: c.Command = world.chance.choice(
+        (
+            c.Edit(message=message, content=_text(world)),
+            c.Delete(message=message),
+            c.React(message=message, emoji=world.chance.choice("👍🎉")),
+            c.Unreact(message=message, emoji="👍"),
+        )
+    )
+    world.ask(_any_node(world, somebody), somebody.person, command)
+
+
+def _mark_or_type(world: "Simulation", somebody: Somebody) -> None:
+    conversation = _conversation(world, somebody)
+    if world.chance.random() < 0.5:
+        command: c.Command = c.Type(conversation=conversation, is_typing=world.chance.random() < 0.5)
+    else:
+        command = c.MarkRead(conversation=conversation, seq=int(world.chance.random() * 8))
+    world.ask(_node(world, somebody), somebody.person, command)
+
+
+# People and channels
+
+
+def _block(world: "Simulation", somebody: Somebody) -> None:
+    if somebody.cards:
+        card = world.chance.choice(somebody.cards)
+        blocks = world.chance.random() < 0.7
+        world.block(_node(world, somebody), somebody, card, blocks=blocks)
+
+
+def _join(world: "Simulation", somebody: Somebody) -> None:
+    name = world.chance.choice(NAMES)
+    somebody.remember(somebody.channels, name)
+    if world.chance.random() < 0.3:
+        command: c.Command = c.CreateChannel(name=name, private=world.chance.random() < 0.2)
+    else:
+        command = c.JoinChannel(name=name)
+    world.ask(_any_node(world, somebody), somebody.person, command)
+
+
+def _leave_channel(world: "Simulation", somebody: Somebody) -> None:
+    name = world.chance.choice(NAMES)
+    heir = world.chance.choice(world.people).person.id if world.chance.random() < 0.5 else None
+    command: c.Command = (
+        c.DeleteChannel(name=name)
+        if world.chance.random() < 0.3
+        else c.LeaveChannel(name=name, new_owner=heir)
+    )
+    world.ask(_any_node(world, somebody), somebody.person, command)
+
+
+ACTIONS: Final[tuple[tuple[float, Callable[["Simulation", Somebody], None]], ...]] = (
+    (30, _post),
+    (2, _burst),
+    (16, _search),
+    (1, _cancel),
+    (4, _skip),
+    (9, _step_in_room),
+    (4, _finish_room),
+    (8, _change_message),
+    (4, _mark_or_type),
+    (5, _drop),
+    (3, _drop_and_return),
+    (3, _come),
+    (4, _follow_more),
+    (2, _unfollow),
+    (2, _block),
+    (4, _join),
+    (2, _leave_channel),
+)
+_WEIGHTS: Final = tuple(accumulate(weight for weight, _ in ACTIONS))

@@ -1,0 +1,411 @@
+"""The simulator: people who do everything at once, a store and a backplane that fail, crashes; one seed.
+
+    python -m chat_core.testing --seeds 0:2000
+
+After each step the invariants are checked (``invariants`` lists them). The same
+seed gives the same trace, whatever ``PYTHONHASHSEED`` is. Kept out: what people
+do (``actions``) and see (``crowd``), and what fails (``faults``).
+"""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any, Final, NoReturn
+
+import attrs
+
+from chat_core.adapters.clock import Ids
+from chat_core.adapters.memory import InProcessBackplane, MemoryStore
+from chat_core.compose import Config, lobbies
+from chat_core.engine.chat import Chat, Limits
+from chat_core.engine.receipts import Receipt, Result
+from chat_core.ports import Change
+from chat_core.rules.matching import MATCHERS
+from chat_core.testing.clock import FakeClock
+from chat_core.testing.crowd import Device, Somebody
+from chat_core.testing.faults import Faults, FaultyBackplane, FaultyStore
+from chat_core.testing.invariants import Journal, check_at_rest, check_deadlines, check_lines
+from chat_core.testing.loop import SeededLoop
+from chat_core.words.commands import Block, Command, Post, Unblock
+from chat_core.words.conversation import Channel, Retention, Room
+from chat_core.words.errors import ChatError, InvariantBroken, Refused, Unavailable
+from chat_core.words.ids import ConversationId, PersonId
+from chat_core.words.person import Person, PersonKind
+
+LAST_EVENTS: Final = 40  # that a failure shows
+CONFIG: Final = Config(countdown_s=20.0, notification_s=5.0, resume_s=10.0, rate_limits=False)
+PATIENCE_S: Final = 16.0  # of calm, after which every retry and every heal has had its turn
+
+
+@attrs.define(eq=False)
+class Node:
+    """One chat, and its own way to the store and the backplane."""
+
+    chat: Chat
+    store: FaultyStore
+    backplane: FaultyBackplane
+    alive: bool = True
+
+
+@attrs.define(eq=False)
+class Asked:
+    """A command under way, and where it was asked."""
+
+    node: Node
+    person: Person
+    command: Command
+    fresh: str = ""  # the text of a post that nobody ever sent before
+    answered: bool = False
+
+
+class SimulationFailed(InvariantBroken):
+    """An invariant was broken: ``seed`` and ``step`` replay it, ``last`` is what went before."""
+
+    def __init__(self, why: str, *, seed: int, step: int, last: list[str]) -> None:
+        super().__init__(f"seed {seed}, step {step}: {why}")
+        self.why = why
+        self.seed = seed
+        self.step = step
+        self.last = last
+
+
+class Simulation:
+    """One world from one seed. ``run(steps)`` raises ``SimulationFailed``, or returns the trace's hash."""
+
+    def __init__(self, seed: int, *, trace: bool = False) -> None:
+        self.seed = seed
+        self.at_step = 0
+        self.chance = self._chance("people")
+        self.clock = FakeClock()
+        self.loop = SeededLoop(self._chance("loop"), self.clock)
+        self.faults = Faults(clock=self.clock, chance=self._chance("faults"))
+        self.journal = Journal()
+        self.memory = MemoryStore()
+        self.shared = InProcessBackplane(self.clock)
+        self.people: list[Somebody] = []
+        self.nodes: list[Node] = []
+        self.asked: list[Asked] = []
+        self.refused_texts: list[str] = []
+        self.texts = 0
+        self._broken: str | None = None
+        self._trace = blake2b() if trace else None
+        self._last: deque[tuple[object, ...]] = deque(maxlen=LAST_EVENTS)
+        self._ids = Ids(self.clock.now, self._chance("ids"))
+        self._calm_since = self.clock.now()
+
+    def _chance(self, of: str) -> random.Random:
+        return random.Random(f"{self.seed}/{of}")  # noqa: S311 - chance that can be had again
+
+    # Running
+
+    def run(self, steps: int) -> str:
+        """So many steps, then quiet, then the end of everything."""
+        from chat_core.testing.actions import act
+
+        core = logging.getLogger("chat_core")
+        ears = _Ears(self)
+        core.addHandler(ears)
+        propagate, core.propagate = core.propagate, False
+        try:
+            with self.loop:
+                self._populate()
+                for self.at_step in range(1, steps + 1):
+                    act(self)
+                    self._run_a_little()
+                    self.check()
+                self._quiesce()
+                self._end()
+        except InvariantBroken as error:
+            why = self._broken or str(error)
+            raise SimulationFailed(
+                why, seed=self.seed, step=self.at_step, last=[_line(entry) for entry in self._last]
+            ) from error
+        finally:
+            core.removeHandler(ears)
+            core.propagate = propagate
+        return self._trace.hexdigest()[:16] if self._trace is not None else ""
+
+    def traced(self, *what: object) -> None:
+        """Write down what happened, for the trace and for who has to understand a failure."""
+        entry = (self.at_step, self.clock.now(), *what)
+        self._last.append(entry)
+        if self._trace is not None:
+            self._trace.update(repr(entry).encode())
+
+    def broke(self, why: str) -> NoReturn:
+        """Stop the simulation, wherever this is raised."""
+        self._broken = self._broken or why
+        raise InvariantBroken(why)
+
+    def check(self) -> None:
+        """What holds after each step."""
+        if self._broken is None and self.loop.errors:
+            self._broken = f"a callback raised {self.loop.errors[0]!r}"
+        if self._broken is not None:
+            raise InvariantBroken(self._broken)
+        for node in self.nodes:
+            check_lines(node.chat)
+
+    def rest(self) -> None:
+        """Run until nothing is ready, and check what holds then."""
+        self.loop.drain()
+        self.check()
+        now = self.clock.now()
+        calm_since = max(self._calm_since, self.faults.trouble_at)
+        check_deadlines(self.journal, now=now, calm_since=calm_since)
+        for node in self.nodes:
+            check_at_rest(node.chat, self.journal, now=now, calm_since=calm_since)
+
+    def pass_time(self, seconds: float) -> None:
+        """Move on, stopping at each alarm."""
+        until = self.clock.now() + seconds
+        self.rest()
+        while (when := self.clock.next_alarm()) is not None and when <= until:
+            self.clock.set(max(self.clock.now(), when))
+            self.clock.ring()
+            self.rest()
+        self.clock.set(until)
+
+    def _run_a_little(self) -> None:
+        chance = self.chance.random()
+        if chance < 0.5:
+            self.loop.drain()
+        else:
+            self.loop.run_some(int(chance * 16))
+
+    # Asking
+
+    def ask(self, node: Node, person: Person, command: Command, *, fresh: str = "") -> None:
+        """Ask, and check the answer against the truth when it comes."""
+        asked = Asked(node, person, command, fresh)
+        self.asked.append(asked)
+        self.traced("ask", person.id, command)
+        node.chat.ask(person, command, lambda result: self._answered(asked, result))
+
+    def _answered(self, asked: Asked, result: Result | ChatError) -> None:
+        if not asked.node.alive:
+            return
+        if asked.answered:
+            self.broke(f"answered twice: {asked.command}")
+        asked.answered = True
+        self.traced("answer", asked.person.id, result)
+        match result:
+            case Receipt():
+                self._acked(asked, result)
+            case Refused():
+                if asked.fresh:
+                    self.refused_texts.append(asked.fresh)
+            case Unavailable():
+                if not self.faults.ever and len(self.nodes) == 1:
+                    self.broke(f"unavailable although nothing failed: {asked.command}: {result}")
+            case ChatError():
+                self.broke(f"{asked.command} was answered {result!r}")
+
+    def _acked(self, asked: Asked, receipt: Receipt) -> None:
+        command = asked.command
+        try:
+            self.journal.acked(receipt)
+        except InvariantBroken as error:
+            self.broke(str(error))
+        if not isinstance(command, Post):
+            return
+        message = receipt.message
+        if message is None or message.by != asked.person.id or message.client_id != command.client_id:
+            self.broke(f"{command} was answered {message}")
+        if not message.deleted and message.edited_at is None and message.content != command.content:
+            self.broke(f"{command} was answered {message}")
+        book = self.journal.books.get(message.conversation)
+        if command.client_id is not None and book is not None:
+            posted = book.posted.get((message.by, command.client_id))
+            if posted != message.id:
+                self.broke(f"promise 4: {command} was answered {message.id}, stored was {posted}")
+
+    def block(self, node: Node, somebody: Somebody, card: PersonId, *, blocks: bool) -> None:
+        """Block or unblock whom a card shows; who that is the person need not know."""
+        other = next((real for real, shown in self.cards() if shown == card), card)
+        command = Block(user=card) if blocks else Unblock(user=other)
+        if not blocks:
+            self.journal.unblock(somebody.person.id, other)
+        asked = Asked(node, somebody.person, command)
+        self.asked.append(asked)
+        self.traced("ask", somebody.person.id, command)
+
+        def answered(result: Result | ChatError) -> None:
+            self._answered(asked, result)
+            if blocks and node.alive and not isinstance(result, ChatError):
+                self.journal.block(somebody.person.id, other, self.clock.now())
+
+        node.chat.ask(somebody.person, command, answered)
+
+    # What is true
+
+    def cards(self) -> Iterator[tuple[PersonId, PersonId]]:
+        """Who stands behind each card of each room."""
+        for book in self.journal.books.values():
+            for person, member in book.state.members.items():
+                yield person, member.card.id
+
+    def channel_ids(self, name: str) -> list[ConversationId]:
+        """The channels that have, or had, this name, newest first."""
+        return [
+            book.state.id
+            for book in reversed(self.journal.books.values())
+            if isinstance(book.state, Channel) and book.state.name == name
+        ]
+
+    def channels_of(self, somebody: Somebody) -> list[ConversationId]:
+        return [conversation for name in somebody.channels for conversation in self.channel_ids(name)[:1]]
+
+    # The world
+
+    def _populate(self) -> None:
+        chance = self.chance
+        for _ in range(2 if chance.random() < 0.15 else 1):
+            self.start_node()
+        if chance.random() < 0.6:
+            rate = chance.choice((0.02, 0.1, 0.3))
+            self.faults.before, self.faults.after, self.faults.slow = (
+                rate * chance.random() for _ in range(3)
+            )
+            self.faults.hints_lost, self.faults.hints_late, self.faults.hints_doubled = (
+                rate * chance.random() for _ in range(3)
+            )
+        for number in range(chance.choice((3, 6, 12, 40, 200))):
+            kind = PersonKind.GUEST if chance.random() < 0.3 else PersonKind.USER
+            person = Person(
+                id=self._ids(),
+                username=f"p{number}",
+                display_name=f"P{number}",
+                kind=kind,
+                partition="young" if chance.random() < 0.1 else "",
+            )
+            self.people.append(Somebody(person, chance.randrange(len(self.nodes))))
+
+    def start_node(self) -> Node:
+        """A new chat on what is there."""
+        working = attrs.evolve(self.faults, trouble_at=self.faults.trouble_at)
+        working.off()
+        store = FaultyStore(self.memory, working, self._committed)
+        backplane = FaultyBackplane(self.shared, working, self._committed)
+        chat = Chat(
+            clock=self.clock,
+            store=store,
+            backplane=backplane,
+            chance=self._chance(f"node{len(self.nodes)}"),
+            new_id=self._ids,
+            lobbies=lobbies(CONFIG),
+            matchers={"anonymous": MATCHERS["first_come"], "timed": MATCHERS["random"]},
+            limits=Limits(messages=None, searches=None),
+            resume_s=CONFIG.resume_s,
+            flush_s=CONFIG.flush_s,
+            guests_may_post=False,
+        )
+        self.loop.run_until_complete(chat.start())
+        store.use(self.faults)
+        backplane.use(self.faults)
+        node = Node(chat, store, backplane)
+        self.nodes.append(node)
+        self._calm_since = self.clock.now()
+        return node
+
+    def crash(self, index: int) -> None:
+        """The process of a node ends as if by ``kill -9``, and another one starts."""
+        node = self.nodes[index]
+        self.traced("crash", index)
+        node.alive = False
+        node.store.dead = True
+        node.backplane.unplug()
+        node.chat.alarms.stop()
+        for somebody in self.people:
+            for device in tuple(somebody.devices):
+                if device.node is node:
+                    device.drop()
+        if len(self.nodes) == 1:
+            self.shared = InProcessBackplane(self.clock)
+            for conversation, book in tuple(self.journal.books.items()):
+                if book.state.retention is Retention.NONE:
+                    self.journal.forget(conversation)
+        replacement = self.start_node()
+        self.nodes.pop()
+        self.nodes[index] = replacement
+
+    def _committed(self, change: Change) -> None:
+        try:
+            self.journal.committed(change)
+        except InvariantBroken as error:
+            self.broke(str(error))
+        self.traced("commit", change.after.id, *change.events)
+
+    # The end
+
+    def _quiesce(self) -> None:
+        """Everything works again: after a while every view equals the log, or was told that it lost track."""
+        self.faults.off()
+        self.pass_time(PATIENCE_S)
+        for asked in self.asked:
+            if asked.node.alive and not asked.answered:
+                self.broke(f"never answered: {asked}")
+        for text in self.refused_texts:
+            if text in self.journal.contents:
+                self.broke(f"I-5: refused, but stored: {text}")
+        for somebody in self.people:
+            for device in somebody.devices:
+                self._check_views(device)
+
+    def _check_views(self, device: Device) -> None:
+        for conversation, view in device.views.items():
+            head = self.journal.head(conversation)
+            if head is not None and view.seq != head:
+                self.broke(f"a view of {conversation} stands at {view.seq}, the log at {head}")
+
+    def _end(self) -> None:
+        """Everybody goes: after a while nothing is left but what is to last."""
+        for somebody in self.people:
+            for device in tuple(somebody.devices):
+                device.drop()
+        self.pass_time(200.0)
+        for node in self.nodes:
+            chat = node.chat
+            left: dict[str, Any] = {
+                "topics": chat.hub.topics(),
+                "people": [a.person.id for a in chat.people if a.connections or a.follows],
+                "places": [p for line in chat.lobbies.lines.values() for p in line.people()],
+                "deadlines": dict(self.journal.deadlines),
+                "alarms": len(chat.alarms) - 1,  # comparing heads goes on
+                "tasks": len(chat.tasks),
+            }
+            for name, what in left.items():
+                if what:
+                    self.broke(f"I-17: when everybody had gone there were left {name}: {what}")
+        still_open = [s.id for s in self.memory.sessions.values() if s.ended_at is None]
+        if still_open:
+            self.broke(f"sessions were never closed: {still_open}")
+        live = [
+            room.id for room in self.memory.states() if isinstance(room, Room) and room.is_live and room.lobby
+        ]
+        if live:
+            self.broke(f"rooms were never decided: {live}")
+
+
+class _Ears(logging.Handler):
+    """What the core reports as an error is a bug."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        super().__init__(level=logging.ERROR)
+        self._simulation = simulation
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._simulation._broken = self._simulation._broken or f"{record.getMessage()}: {error!r}"
+
+
+def _line(entry: tuple[object, ...]) -> str:
+    step, now, *what = entry
+    return f"{step:>5} {now:.3f} " + " ".join(str(part) for part in what)
+
+
+def simulate(seed: int, *, steps: int = 500, trace: bool = False) -> str:
+    """Run one seed. Raises ``SimulationFailed``; returns the hash of the trace where one is wanted."""
+    return Simulation(seed, trace=trace).run(steps)
