@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from chat_core.version import VERSION
+from chat_core import VERSION
 from chat_web import logs
 from chat_web.settings import Settings, SettingsError, load, shown
 

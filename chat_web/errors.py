@@ -19,7 +19,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from chat_core.words.errors import Refused, Unavailable
+from chat_core import Refused, Unavailable
 from chat_web.paths import is_api
 
 __all__ = [

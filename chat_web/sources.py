@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 import attrs
 from aiohttp import hdrs, web
 
-from chat_core.words.errors import Refused, Unavailable
+from chat_core import Refused, Unavailable
 from chat_web.settings import Settings
 from chat_web.values import Network
 
