@@ -85,6 +85,7 @@ class Chat:
             messages=limits.messages,
             searches=limits.searches,
             gone=self._gone,
+            back=self._back,
         )
         self.conversations = Conversations(
             clock=clock,
@@ -323,9 +324,10 @@ class Chat:
 
     def followed(self, attendee: Attendee, state: Conversation) -> None:
         """One more connection of the person follows it; others hear of the first."""
+        if attendee.heard.pop(state.id, None) is not None:
+            return  # within the grace: it takes the place of the one that dropped
         count = attendee.follows.get(state.id, 0)
         attendee.follows[state.id] = count + 1
-        attendee.heard.pop(state.id, None)
         if not count:
             self._tell_presence(attendee.person, state, PresenceStatus.ONLINE)
 
@@ -363,6 +365,12 @@ class Chat:
             if state is not None:
                 self._tell_presence(person, state, PresenceStatus.OFFLINE)
         attendee.follows.clear()
+
+    def _back(self, attendee: Attendee) -> None:
+        """The person came back within the grace, but did not follow these again."""
+        for conversation in tuple(attendee.heard):
+            del attendee.heard[conversation]
+            self.unfollowed(attendee, conversation)
 
     def _tell_presence(self, person: Person, state: Conversation, status: PresenceStatus) -> None:
         self.hub.pass_on(

@@ -52,7 +52,10 @@ class Attendee:
 
 
 class People:
-    """Everybody who is here. ``gone`` is called when somebody's grace is over."""
+    """Everybody who is here.
+
+    When a grace is over, ``gone`` is called for who did not come back, ``back`` for who did.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class People:
         messages: Rate | None,
         searches: Rate | None,
         gone: Callable[[Attendee], None],
+        back: Callable[[Attendee], None],
     ) -> None:
         self._clock = clock
         self._alarms = alarms
@@ -70,6 +74,7 @@ class People:
         self._messages = messages
         self._searches = searches
         self._gone = gone
+        self._back = back
         self._attendees: dict[PersonId, Attendee] = {}
 
     def __iter__(self) -> Iterator[Attendee]:
@@ -99,8 +104,7 @@ class People:
             raise Disconnected(3504, "too many connections: close another one first")
         attendee.connections[connection] = None
         attendee.presence = presence_rules.connected(attendee.presence, may_return=may_return)
-        self._alarms.cancel(("gone", person.id))
-        return attendee
+        return attendee  # the alarm of the grace stays: not everything may have been followed again by then
 
     def leave(self, attendee: Attendee, connection: PersonalListener) -> None:
         """One connection fewer. After the last one the grace begins, or the person is gone at once."""
@@ -149,6 +153,8 @@ class People:
 
     def _check_gone(self, attendee: Attendee) -> None:
         if not presence_rules.is_gone(attendee.presence, now=self._clock.now()):
+            if attendee.connections:
+                self._back(attendee)
             return
         if self._attendees.get(attendee.person.id) is attendee:
             del self._attendees[attendee.person.id]
