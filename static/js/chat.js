@@ -19,7 +19,7 @@ const SEARCH_AGAIN_WITHIN_MS = 60_000;
 const PEOPLE_SHOWN_FROM = 3;
 const BAD_TOKEN = 3500;
 
-/** @param {string} name @returns {any} */
+/** @type {(name: string) => any} */
 const at = (name) => document.querySelector(`[data-test="${name}"]`);
 /** @param {string} id @returns {any} */
 const by = (id) => document.getElementById(id);
@@ -39,7 +39,8 @@ const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}
 const connection = new Connection({ url, token: (wish) => session.token(wish) });
 const outbox = new Outbox(connection);
 
-/** A search this page asked for. @type {{lobby: string, interests: string[], since: number, timer: number, renewed?: boolean}|null} */
+/** @typedef {{lobby: string, interests: string[], since: number, timer: number, renewed?: boolean}} Search */
+/** What this page asked for. @type {Search|null} */
 let search = null;
 let cancelled = false;
 let lostAt = 0;
@@ -80,7 +81,10 @@ new Banner(at('banner'), connection, { onWord: (word) => announcer.say(word), on
 
 /** @param {'start'|'searching'|'room'|'loading'} view */
 function show(view) {
+  if (main.dataset.view === view) return;
   main.dataset.view = view;
+  // The banner moves nothing that is being read: above the composer, or over the page's empty top.
+  if (view === 'room') page.room.insertBefore(at('banner'), page.typing); else main.prepend(at('banner'));
   for (const section of main.querySelectorAll(':scope > section')) section.hidden = section.id !== view;
 }
 
@@ -97,8 +101,8 @@ function interests() {
 
 /** @param {string} lobby */
 async function start(lobby) {
-  cancelled = false;
   clearInterval(search?.timer);
+  cancelled = false;
   room.close();
   beginSearch(lobby, performance.now());
   if (location.pathname !== '/chat/pair') history.replaceState(null, '', '/chat/pair');
@@ -106,8 +110,7 @@ async function start(lobby) {
     await session.start();
     await session.claim();
   } catch (error) {
-    stopSearch(error.text);
-    return;
+    return stopSearch(error.text);
   }
   if (connection.state === 'connected') ask();
   else connection.open();
@@ -143,7 +146,6 @@ async function ask() {
   }
 }
 
-/** Asks again when the server's pause is over. */
 function pause(asked, text, seconds) {
   if (search !== asked) return;
   by('search-note').textContent = seconds > 0 ? `${text} ${seconds} s` : '';
@@ -182,14 +184,14 @@ function enter(found, lobby, answer = null) {
 
 // ---- what the server says ----
 
-/** The connection stands: this is the place the server has for this person. */
+/** The connection stands, and this is the server's place for this person. */
 function arrived(data) {
   const away = lostAt ? Date.now() - lostAt : 0;
   lostAt = 0;
   const rooms = (Array.isArray(data.rooms) ? data.rooms : []).filter((one) => typeof one?.id === 'string');
   if (rooms.length) clock.reset();
-  if (room.isLive) return rooms.filter(({ id }) => id === room.room?.id).forEach((current) => room.apply(current));
-  const wanted = /^\/chat\/r\/([^/]+)/.exec(location.pathname)?.[1];
+  if (room.isLive) return rooms.forEach((one) => room.apply(one));
+  const wanted = wantedRoom();
   const live = rooms.find(({ id }) => id === wanted) ?? rooms.find(({ outcome }) => outcome !== 'kept');
   if (live && !room.ended) return enter(live, live.lobby ?? search?.lobby ?? lobbyOf(live));
   if (data.waiting && cancelled) connection.rpc('cancel_search', { lobby: data.waiting.lobby }).catch(() => {});
@@ -205,6 +207,8 @@ function arrived(data) {
   }
 }
 
+/** The address may name a room. */
+const wantedRoom = () => /^\/chat\/r\/([^/]+)/.exec(location.pathname)?.[1];
 /** Only rooms of the timed lobby have a deadline or an outcome. */
 const lobbyOf = ({ deadline, outcome }) => (deadline || outcome ? 'timed' : 'anonymous');
 
@@ -283,17 +287,14 @@ onEscape(() => {
 });
 
 // ---- the beginning ----
-
 async function begin() {
   await session.claim();
   const intent = sessionStorage.getItem('parley.intent');
   sessionStorage.removeItem('parley.intent');
   const hint = session.exists ? rememberedRoom() : null;
-  const path = /^\/chat\/r\/([^/]+)/.exec(location.pathname)?.[1];
-  if (hint && (!path || path === hint.room.id)) enter(hint.room, hint.lobby, hint.answer);
+  if (hint && (wantedRoom() ?? hint.room.id) === hint.room.id) enter(hint.room, hint.lobby, hint.answer);
   else if (intent) return start(intent === 'timed' ? 'timed' : 'anonymous');
   else show(session.exists ? 'loading' : 'start');
   if (session.exists) connection.open();
 }
-
 begin().finally(() => performance.mark('composer-ready'));
