@@ -1,0 +1,29 @@
+"""Contracts: what each port promises, as tests for whatever adapter. They need no pytest.
+
+    class TestMyStore(StoreContract):
+        @asynccontextmanager
+        async def store(self):
+            store = await open_my_store()
+            yield store
+            await store.close()
+
+Every method named ``test_…`` is one sentence of the port's documentation; a
+promise that is broken raises ``BrokenContract``. A runner has to await those
+that are ``async`` (pytest-asyncio in its mode ``auto`` does).
+"""
+
+from chat_core.testing.backplane_contract import BackplaneContract
+from chat_core.testing.clock_contract import ClockContract
+from chat_core.testing.log_contract import LogContract
+from chat_core.testing.matcher_contract import MatcherContract
+from chat_core.testing.promises import BrokenContract
+from chat_core.testing.store_contract import StoreContract
+
+__all__ = [
+    "BackplaneContract",
+    "BrokenContract",
+    "ClockContract",
+    "LogContract",
+    "MatcherContract",
+    "StoreContract",
+]
