@@ -6,7 +6,6 @@ its signals and its exit status.
 
 import asyncio
 import contextlib
-import errno
 import random
 import signal
 import sys
@@ -16,13 +15,13 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from chat_core import VERSION, Chat, ChatError, Clock, Config, Tokens, open_chat, open_tokens
+from chat_core import VERSION, Chat, Clock, Config, Tokens, open_chat, open_tokens
 from chat_web import errors, pages, routes, security
 from chat_web.deadlines import DeadlineRunner
-from chat_web.keys import previous_keys, signing_secret
-from chat_web.logs import AccessLogger, configure
+from chat_web.keys import previous_keys, private_key, signing_secret
+from chat_web.logs import AccessLogger
 from chat_web.people import Introductions
-from chat_web.settings import Settings
+from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
 from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
 
@@ -81,16 +80,19 @@ def config_of(settings: Settings) -> Config:
 
 
 def tokens_of(settings: Settings, now: float) -> Tokens:
-    """The ring of keys, by the settings."""
+    """The ring of keys, by the settings. Raises ``SettingsError`` for a key that is none."""
     is_hs256 = settings.jwt_algorithm == "HS256"
-    pem = b"" if settings.jwt_private_key_file is None else settings.jwt_private_key_file.read_bytes()
-    return open_tokens(
-        secrets=[signing_secret(settings)] if is_hs256 else [],
-        pems=[] if is_hs256 else [pem],
-        previous=previous_keys(settings),
-        accepted_until=now + PREVIOUS_KEYS_S,
-        user_token_s=settings.access_token_s,
-    )
+    try:
+        return open_tokens(
+            secrets=[signing_secret(settings)] if is_hs256 else [],
+            pems=[] if is_hs256 else [private_key(settings)],
+            previous=previous_keys(settings),
+            accepted_until=now + PREVIOUS_KEYS_S,
+            user_token_s=settings.access_token_s,
+        )
+    except ValueError as error:
+        variable = "JWT_SECRET_KEY" if is_hs256 else "JWT_PRIVATE_KEY_FILE"
+        raise SettingsError(variable, f"or a key of before is {error}") from None
 
 
 async def close_sockets(pumps: Pumps, *, spread_s: float) -> None:
@@ -110,8 +112,11 @@ async def close_sockets(pumps: Pumps, *, spread_s: float) -> None:
 
 
 def serve(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; the exit status."""
-    configure(settings.log_level, settings.log_dir)
+    """Run until SIGTERM or SIGINT; the exit status.
+
+    Raises ``OSError`` when it cannot listen, ``SettingsError`` for a key that
+    is none, ``ChatError`` when the store does not open.
+    """
     try:
         import uvloop
     except ImportError:
@@ -127,15 +132,15 @@ async def _serve(settings: Settings) -> int:
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_address=True)
         await site.start()
-    except ChatError as error:
-        sys.stderr.write(f"parley: {error}\n")
-        return 1
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "is taken; set PORT to another one, or PORT=0" if taken else f"cannot be used: {error.strerror}"
-        sys.stderr.write(f"parley: {settings.host}:{settings.port} {why}\n")
+        await _run(app, runner, settings)
+    finally:
         await runner.cleanup()
-        return 1
+    _log.info("stopped")
+    return 0
+
+
+async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) -> None:
+    """Say where it listens, wait for a signal, drain; a second signal ends the drain."""
     _announce(runner, settings)
     stopped = asyncio.Event()
     hurried = asyncio.Event()
@@ -153,9 +158,6 @@ async def _serve(settings: Settings) -> int:
     await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
     for task in (drain, hurry):
         task.cancel()
-    await runner.cleanup()
-    _log.info("stopped")
-    return 0
 
 
 def spread_of(connections: int) -> float:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from chat_core import VERSION
+from chat_core import VERSION, ChatError
 from chat_web import logs
 from chat_web.settings import Settings, SettingsError, load, shown
 
@@ -76,6 +76,8 @@ def _serve(settings: Settings, serve: Serve | None) -> int:
         return serve(settings)
     except OSError as error:
         return _fail(_why_not(settings, error), FAILED)
+    except ChatError as error:
+        return _fail(f"cannot start: {error}", FAILED)
 
 
 def _why_not(settings: Settings, error: OSError) -> str:

@@ -33,6 +33,18 @@ def signing_secret(settings: Settings) -> bytes:
     return _kept(path.parent / KEY_FILE)
 
 
+def private_key(settings: Settings) -> bytes:
+    """The PEM of the Ed25519 key that signs."""
+    path = settings.jwt_private_key_file
+    if path is None:
+        raise SettingsError("JWT_PRIVATE_KEY_FILE", "is empty, but JWT_ALGORITHM is EdDSA")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        wrong = f"is {path}, which cannot be read: {error.strerror}"
+        raise SettingsError("JWT_PRIVATE_KEY_FILE", wrong) from None
+
+
 def previous_keys(settings: Settings) -> list[bytes]:
     """The keys that signed until now: secrets as they are, files as their content."""
     found = []

@@ -70,7 +70,7 @@ const decision = new Decision(at('decision'), by('log'), (answer) => room.say(an
 const request = new KeepRequest(at('keep-request'), by('log'), (yes) => {
   request.close();
   if (yes) room.say('keep');
-  else session.command(`/chat/like/${room.room?.id}`, { like: false }).catch(() => {});
+  else connection.rpc('decline', { room: room.room?.id }).catch(() => {});
 });
 const result = new Result(at('result'), { onNew: () => start(room.lobby), onSave: () => messages.save() });
 const room = new RoomView({

@@ -107,11 +107,6 @@ export class Session {
     return this.#kept?.access_token ?? '';
   }
 
-  /** @param {string} path @param {object} body an HTTP command as this person */
-  async command(path, body) {
-    return post(path, body, await this.token());
-  }
-
   forget() {
     this.#kept = null;
     storage()?.removeItem(KEY);

@@ -93,7 +93,8 @@ class Client:
         except ConnectionError:
             self._waiting.pop(self._asked, None)
             raise
-        return await answered
+        answer: dict[str, Any] = await answered
+        return answer
 
     async def rpc(self, method: str, **data: Any) -> dict[str, Any]:
         answer = await self.ask(rpc={"method": method, "data": data})

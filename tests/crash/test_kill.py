@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from tests.crash.processes import Client, Process, start
 
 KILLS = int(os.environ.get("PARLEY_KILLS", "3"))
