@@ -181,8 +181,12 @@ class Backplane(Log, Protocol):
     """What is live: fan-out between nodes, and the logs of retention ``none``.
 
     Its ``Log`` keeps the last 100 events of a conversation, until 2 minutes
-    after its room has ended, and never on a disk.
+    after its room has ended, and never on a disk. ``is_shared`` says whether
+    other nodes are on it too, so that the store may change behind one's back.
     """
+
+    @property
+    def is_shared(self) -> bool: ...
 
     def publish(self, after: Conversation, events: Sequence[Logged]) -> None:
         """Tell every listener, at most once, that these were stored. Never waits, never fails.

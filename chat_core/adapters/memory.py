@@ -243,6 +243,10 @@ class InProcessBackplane(MemoryLog):
         self._clock = clock
         self._hints: list[Hint] = []
 
+    @property
+    def is_shared(self) -> bool:
+        return len(self._hints) > 1
+
     async def append(self, change: Change) -> None:
         await super().append(change)
         room = change.after

@@ -93,10 +93,12 @@ class Chat:
             backplane=backplane,
             hub=self.hub,
             tasks=self.tasks,
+            alarms=self.alarms,
             new_id=new_id,
             guests_may_post=guests_may_post,
             consequences=self._consequences,
         )
+        self._sessions = Sessions(store, self.alarms, clock, self.tasks)
         self.lobbies = Lobbies(
             rules=lobbies,
             matchers=matchers,
@@ -107,11 +109,11 @@ class Chat:
             conversations=self.conversations,
             people=self.people,
             alarms=self.alarms,
+            sessions=self._sessions,
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
-        self._sessions = Sessions(store, self.alarms, clock, self.tasks)
-        self._end_listening = backplane.listen(self.hub.tell)
+        self._end_listening = backplane.listen(self.conversations.hear)
 
     # Life
 
@@ -182,7 +184,8 @@ class Chat:
     async def standing(self, person: Person) -> Standing:
         """Where the person stands: open rooms, channels, and the line it waits in."""
         attendee = self.people.get(person.id)
-        rooms = [room for room in await self.store.rooms_of(person.id) if room.state is not RoomState.ENDED]
+        listed = await self.store.rooms_of(person.id)
+        rooms = [room for room in listed if room.state is not RoomState.ENDED and room.member(person.id)]
         for room_id in attendee.passing_rooms if attendee is not None else ():
             room = await self.conversations.state(room_id)
             if isinstance(room, Room) and room.state is not RoomState.ENDED:
@@ -358,8 +361,7 @@ class Chat:
         person = attendee.person
         self.lobbies.gone(person.id)
         for room in tuple(attendee.passing_rooms):
-            leave = c.Leave(room=room, disconnected=True)
-            self.conversations.ask(room, leave, person, _ignore)
+            self.conversations.insist(room, c.Leave(room=room, disconnected=True), person)
         for conversation in tuple(attendee.follows):
             state = self.peek(conversation)
             if state is not None:
@@ -407,15 +409,23 @@ class Chat:
         if after.state is RoomState.ENDED and before.state is not RoomState.ENDED:
             self._sessions.close(after.id, after.ended_at or self.clock.now())
             when = self.clock.now() + EPHEMERAL_KEPT_S
-            self.alarms.set(("forget", after.id), when, lambda: self.conversations.forget(after.id))
+            self.alarms.set(("forget", after.id), when, lambda: self._forget(after.id))
         for person in after.members:
             attendee = self.people.get(person)
             if attendee is None:
                 continue
+            for other, member in after.members.items():
+                if other != person:
+                    attendee.meets(member.card.id, other)
             if after.state is RoomState.ENDED or after.member(person) is None:
                 attendee.passing_rooms.pop(after.id, None)
             else:
                 attendee.passing_rooms[after.id] = None
+
+    def _forget(self, room: ConversationId) -> None:
+        """The log of a room of retention none is gone: nothing more can come of it."""
+        self.conversations.forget(room)
+        self.hub.drop(room)
 
     def _set_alarm(self, room: Room) -> None:
         if room.deadline is None:
@@ -433,9 +443,12 @@ class Chat:
     def _compare_heads(self) -> None:
         """Heal the topics that missed a hint; again and again."""
         for topic in self.hub.topics():
-            state = self.peek(topic.conversation.id)
+            conversation = topic.conversation.id
+            state = self.peek(conversation)
             if state is not None:
                 self.hub.compare(state)
+            if self._backplane.is_shared:
+                self.spawn(self.conversations.compare(conversation))
         self.alarms.set(("heal", ""), self.clock.now() + HEAL_S, self._compare_heads)
 
     # Commands that are not one conversation's alone
@@ -520,31 +533,45 @@ class Chat:
                 raise Refused("invalid", "You cannot block yourself.")
             if isinstance(command, c.Unblock):
                 await self.store.unblock(person.id, other)
+                self._reread_blocks(person.id, other)
             else:
-                await self.store.block(person.id, other, self.clock.now())
-            for one in (person.id, other):
-                attendee = self.people.get(one)
-                if attendee is not None:
-                    attendee.blocked = await self.store.blocked_with(one)
-            if isinstance(command, c.Block):
+                await self._store_block(person.id, other)
                 await self._part(person, other)
         except ChatError as error:
             reply(error)
         else:
             reply(Done())
 
+    async def _store_block(self, person: PersonId, other: PersonId) -> None:
+        try:
+            await self.store.block(person, other, self.clock.now())
+        except ChatError:
+            self._reread_blocks(person, other)  # it may have been written
+            raise
+        for one, foe in ((person, other), (other, person)):
+            attendee = self.people.get(one)
+            if attendee is not None:
+                attendee.block(foe)
+        self.lobbies.block(person, other)
+
+    def _reread_blocks(self, *people: PersonId) -> None:
+        for one in people:
+            attendee = self.people.get(one)
+            if attendee is not None:
+                attendee.reread_blocks()
+
     async def _part(self, person: Person, other: PersonId) -> None:
         """End the common rooms of two of whom one blocked the other."""
-        self.lobbies.block(person.id, other)
         for room in (await self.standing(person)).rooms:
             if room.member(other) is not None:
-                close = c.Close(room=room.id, reason=EndReason.BLOCKED)
-                self.conversations.ask(room.id, close, None, _ignore)
+                self.conversations.insist(room.id, c.Close(room=room.id, reason=EndReason.BLOCKED), None)
 
     async def _behind(self, person: Person, card_id: PersonId) -> PersonId:
         """The person behind a card: in an anonymous room the card shows a pseudonym."""
         attendee = self.people.get(person.id)
         if attendee is not None:
+            if card_id in attendee.met:
+                return attendee.met[card_id]
             for room in (*attendee.passing_rooms, *attendee.follows):
                 state = self.peek(room)
                 if state is not None and person.id in state.members:
@@ -575,7 +602,3 @@ def card_in(conversation: Conversation, person: Person) -> Card:
     """How the person is seen there: as the member that it is, else as itself."""
     member = conversation.members.get(person.id)
     return person.card if member is None else member.card
-
-
-def _ignore(result: Result | ChatError) -> None:
-    """Parley asked for it itself: the facts speak."""

@@ -8,14 +8,15 @@ away without stopping one half way.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import attrs
 
+from chat_core.engine.alarms import Alarms
 from chat_core.engine.hub import Hub
-from chat_core.engine.receipts import Receipt, Reply
+from chat_core.engine.receipts import Receipt, Reply, Result
+from chat_core.engine.slots import Ask, Consequences, Slot, Slots
 from chat_core.engine.tasks import Tasks
-from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Log, Stale, Store
+from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Store
 from chat_core.rules import log as log_rules
 from chat_core.rules import messages as message_rules
 from chat_core.words.commands import (
@@ -33,40 +34,11 @@ from chat_core.words.conversation import Channel, Conversation, Retention
 from chat_core.words.errors import ChatError, Refused, Unavailable
 from chat_core.words.events import Logged, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.limits import ASKS_WAITING_MAX, CONVERSATIONS_LOADED_MAX, TURN_ASKS_MAX, TURN_TRIES_MAX
+from chat_core.words.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TURN_TRIES_MAX
 from chat_core.words.message import Message
 from chat_core.words.person import Person, PersonKind
 
 _log = logging.getLogger(__name__)
-
-_HISTORY_READ = 300  # events a read, when a slot catches up with its log
-
-
-class Consequences(Protocol):
-    """What follows from facts beside their being told: alarms, notices, places in lobbies."""
-
-    def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None: ...
-
-
-@attrs.define(eq=False)
-class _Ask:
-    command: ConversationCommand
-    by: Person | None
-    at: float
-    reply: Reply
-    seen: bool = False  # it found its way into a receipt
-
-
-@attrs.define(eq=False)
-class _Slot:
-    """One conversation in memory. ``state`` is None when it must be read again."""
-
-    id: ConversationId
-    log: Log
-    state: Conversation | None
-    known: Conversation | None  # the last state whose consequences were drawn
-    asks: list[_Ask] = attrs.field(factory=list)
-    is_turning: bool = False
 
 
 @attrs.define
@@ -75,7 +47,13 @@ class _Plan:
 
     after: Conversation
     events: list[Logged] = attrs.field(factory=list)
-    answers: list[tuple[_Ask, Receipt | Refused]] = attrs.field(factory=list)
+    answers: list[tuple[Ask, Receipt | Refused]] = attrs.field(factory=list)
+    refused: list[tuple[Ask, Refused]] = attrs.field(factory=list)  # whatever becomes of the rest
+
+    def client_ids(self) -> list[tuple[PersonId, str]]:
+        """The (author, client_id) pairs of what it posts."""
+        posted = [event.message for event in self.events if isinstance(event, MessagePosted)]
+        return [(message.by, message.client_id) for message in posted if message.client_id is not None]
 
 
 class Conversations:
@@ -89,29 +67,38 @@ class Conversations:
         backplane: Backplane,
         hub: Hub,
         tasks: Tasks,
+        alarms: Alarms,
         new_id: Callable[[], str],
         guests_may_post: bool,
         consequences: Consequences,
     ) -> None:
         self._clock = clock
         self._store = store
-        self._backplane = backplane
         self._hub = hub
         self._tasks = tasks
+        self._alarms = alarms
         self._new_id = new_id
         self._guests_may_post = guests_may_post
         self._consequences = consequences
-        self._slots: dict[ConversationId, _Slot] = {}
-
-    def log_of(self, conversation: Conversation) -> Log:
-        return self._store if conversation.retention is Retention.STORED else self._backplane
+        self._slots = Slots(
+            clock=clock,
+            store=store,
+            backplane=backplane,
+            hub=hub,
+            tasks=tasks,
+            alarms=alarms,
+            consequences=consequences,
+        )
+        self.log_of = self._slots.log_of
+        self.hear = self._slots.hear
+        self.compare = self._slots.compare
+        self.forget = self._slots.forget
 
     async def open(self, conversation: Conversation, events: Sequence[Logged]) -> Conversation:
         """Store a new conversation with its first facts. Raises as ``Log.append`` does."""
         after = log_rules.fold(conversation, events)
-        log = self.log_of(conversation)
-        await log.append(Change(after=after, expected=None, events=events))
-        self._keep(_Slot(after.id, log, after, after))
+        await self.log_of(conversation).append(Change(after=after, expected=None, events=events))
+        self._slots.adopt(after)
         return after
 
     def begin(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
@@ -120,35 +107,32 @@ class Conversations:
 
     def adopt(self, conversation: Conversation) -> None:
         """Take up a stored conversation that was read elsewhere (after a restart)."""
-        if conversation.id not in self._slots:
-            self._keep(_Slot(conversation.id, self.log_of(conversation), conversation, conversation))
+        self._slots.adopt(conversation)
 
     def peek(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as this node knows it, None when it is not loaded."""
         slot = self._slots.get(conversation)
-        return None if slot is None else slot.state
+        return None if slot is None else slot.known
 
     async def state(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as it is now, None where there is none. Raises ``Unavailable``."""
-        slot = await self._slot(conversation)
-        if slot is None:
-            return None
-        return slot.state if slot.state is not None else await self._refreshed(slot)
+        slot = await self._slots.find(conversation)
+        return None if slot is None else await self._slots.fresh(slot)
 
     def ask(
         self, conversation: ConversationId, command: ConversationCommand, by: Person | None, reply: Reply
     ) -> None:
         """Decide the command in this conversation's next turn; commands are taken in the order asked."""
-        ask = _Ask(command, by, self._clock.now(), reply)
+        ask = Ask(command, by, self._clock.now(), reply)
         slot = self._slots.get(conversation)
         if slot is None:
             self._tasks.spawn(self._ask_unloaded(conversation, ask))
         else:
             self._enqueue(slot, ask)
 
-    async def _ask_unloaded(self, conversation: ConversationId, ask: _Ask) -> None:
+    async def _ask_unloaded(self, conversation: ConversationId, ask: Ask) -> None:
         try:
-            slot = await self._slot(conversation)
+            slot = await self._slots.find(conversation)
         except ChatError as error:
             ask.reply(error)
             return
@@ -157,7 +141,7 @@ class Conversations:
         else:
             self._enqueue(slot, ask)
 
-    def _enqueue(self, slot: _Slot, ask: _Ask) -> None:
+    def _enqueue(self, slot: Slot, ask: Ask) -> None:
         if len(slot.asks) >= ASKS_WAITING_MAX:
             ask.reply(Unavailable("This conversation is very busy. Try again."))
             return
@@ -166,34 +150,39 @@ class Conversations:
             slot.is_turning = True
             self._tasks.begin(self._turns(slot))
 
-    def forget(self, conversation: ConversationId) -> None:
-        """Drop what is known of it: its log is gone or no longer of interest."""
-        slot = self._slots.get(conversation)
-        if slot is not None and not slot.is_turning:
-            del self._slots[conversation]
+    def insist(self, conversation: ConversationId, command: ConversationCommand, by: Person | None) -> None:
+        """Ask on Parley's own behalf, again and again until the log answers."""
+
+        def done(result: Result | ChatError) -> None:
+            if isinstance(result, Unavailable):
+                key = f"{type(command).__name__} {conversation} {'' if by is None else by.id}"
+                when = self._clock.now() + RETRY_S
+                self._alarms.set(("insist", key), when, lambda: self.insist(conversation, command, by))
+
+        self.ask(conversation, command, by, done)
 
     # Turns
 
-    async def _turns(self, slot: _Slot) -> None:
+    async def _turns(self, slot: Slot) -> None:
         try:
             while slot.asks:
                 batch, slot.asks = slot.asks[:TURN_ASKS_MAX], slot.asks[TURN_ASKS_MAX:]
                 try:
                     await self._turn(slot, batch)
                 except ChatError as error:
-                    slot.state = None  # the outcome is unknown: read again before the next turn
+                    self._slots.doubt(slot)  # the outcome is unknown: read again before the next turn
                     _answer_rest(batch, error)
                 except Exception:
                     _log.exception("a turn failed")
-                    slot.state = None
+                    self._slots.doubt(slot)
                     _answer_rest(batch, Unavailable("Something went wrong here. Try again."))
         finally:
             slot.is_turning = False
 
-    async def _turn(self, slot: _Slot, batch: Sequence[_Ask]) -> None:
+    async def _turn(self, slot: Slot, batch: Sequence[Ask]) -> None:
         repeated: dict[tuple[PersonId, str], Message] = {}
         for _ in range(TURN_TRIES_MAX):
-            before = slot.state if slot.state is not None else await self._refreshed(slot)
+            before = await self._slots.fresh(slot)
             targets = await self._targets(slot, batch) if any(map(_target, batch)) else {}
             plan = self._plan(before, batch, targets, dict(repeated))
             if not plan.events:
@@ -205,13 +194,14 @@ class Conversations:
             except Stale:
                 slot.state = None
                 continue
-            except ClientIdTaken as taken:
-                repeated.update(await slot.log.posted(slot.id, taken.pairs))
+            except ClientIdTaken:
+                repeated.update(await slot.log.posted(slot.id, plan.client_ids()))
                 continue
             except ChatError as error:
                 _answer_refused(plan)
                 raise error
-            self._become(slot, before, plan.after, plan.events)
+            if slot.known.head < plan.after.head:  # else a reading was faster, and has told it
+                self._slots.become(slot, before, plan.after, plan.events, ours=True)
             break
         else:
             raise Unavailable("This conversation is very busy. Try again.")
@@ -224,7 +214,7 @@ class Conversations:
     def _plan(
         self,
         state: Conversation,
-        batch: Sequence[_Ask],
+        batch: Sequence[Ask],
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
     ) -> _Plan:
@@ -234,12 +224,14 @@ class Conversations:
                 plan.answers.append((ask, self._decided(plan, ask, targets, repeated)))
             except Refused as refusal:
                 plan.answers.append((ask, refusal))
+                if not plan.events:
+                    plan.refused.append((ask, refusal))
         return plan
 
     def _decided(
         self,
         plan: _Plan,
-        ask: _Ask,
+        ask: Ask,
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
     ) -> Receipt:
@@ -284,7 +276,7 @@ class Conversations:
         ):
             raise Refused("guests_may_not", "Guests can read channels. Sign in to join and write.")
 
-    async def _targets(self, slot: _Slot, batch: Sequence[_Ask]) -> dict[MessageId, Message]:
+    async def _targets(self, slot: Slot, batch: Sequence[Ask]) -> dict[MessageId, Message]:
         targets: dict[MessageId, Message] = {}
         for ask in batch:
             about = _target(ask)
@@ -293,66 +285,6 @@ class Conversations:
                 if message is not None:
                     targets[about] = message
         return targets
-
-    def _become(
-        self, slot: _Slot, before: Conversation, after: Conversation, events: Sequence[Logged]
-    ) -> None:
-        """From here on it is true: tell it, and draw the consequences."""
-        slot.state = slot.known = after
-        self._backplane.publish(after, events)
-        if after.members is not before.members:
-            for person in before.present():
-                if after.member(person) is None:
-                    self._drop(after, person)
-        self._consequences(before, after, events)
-
-    def _drop(self, conversation: Conversation, person: PersonId) -> None:
-        """Who is no member any more hears no more (a public channel goes on being readable)."""
-        if isinstance(conversation, Channel) and not (conversation.private or conversation.deleted):
-            return
-        for listener in self._hub.listeners(conversation.id):
-            if listener.person.id == person:
-                self._hub.detach(listener, conversation.id)
-                listener.lost(conversation.id, may_follow=False)
-
-    # Slots
-
-    async def _slot(self, conversation: ConversationId) -> _Slot | None:
-        slot = self._slots.get(conversation)
-        if slot is not None:
-            return slot
-        for log in (self._backplane, self._store):
-            state = await log.load(conversation)
-            if state is not None:
-                return self._keep(_Slot(conversation, log, state, state))
-        return None
-
-    def _keep(self, slot: _Slot) -> _Slot:
-        """Keep the slot, or the one that came first; forget idle ones when there are too many."""
-        slot = self._slots.setdefault(slot.id, slot)
-        if len(self._slots) > CONVERSATIONS_LOADED_MAX:
-            for other in list(self._slots.values())[: CONVERSATIONS_LOADED_MAX // 10]:
-                if not other.is_turning and other is not slot and other.id not in self._hub:
-                    del self._slots[other.id]
-        return slot
-
-    async def _refreshed(self, slot: _Slot) -> Conversation:
-        """Read the conversation again, and draw the consequences of what was not known of it."""
-        state = await slot.log.load(slot.id)
-        if state is None:
-            self._slots.pop(slot.id, None)
-            raise Refused("unknown_room", "There is no such conversation any more.")
-        known = slot.known
-        if known is not None and known.head < state.head:
-            missed: list[Logged] = []
-            while events := await slot.log.after(slot.id, known.head + len(missed), _HISTORY_READ):
-                missed.extend(event for event in events if event.seq <= state.head)
-                if events[-1].seq >= state.head:
-                    break
-            self._become(slot, known, state, missed)
-            self._hub.flush_soon(slot.id)
-        slot.state = slot.known = state
-        return state
 
 
 def unknown(command: ConversationCommand) -> Refused:
@@ -366,7 +298,7 @@ def unknown(command: ConversationCommand) -> Refused:
             return Refused("unknown_room", "There is no such room for you.")
 
 
-def _target(ask: _Ask) -> MessageId | None:
+def _target(ask: Ask) -> MessageId | None:
     """The message that a command points at."""
     command = ask.command
     if isinstance(command, Post):
@@ -377,14 +309,13 @@ def _target(ask: _Ask) -> MessageId | None:
 
 
 def _answer_refused(plan: _Plan) -> None:
-    """The log failed: who was refused anyway is told why, the others hear of the failure."""
-    for ask, answer in plan.answers:
-        if isinstance(answer, Refused):
-            ask.seen = True
-            ask.reply(answer)
+    """The log failed: who was refused for what was true before hears why, the others of the failure."""
+    for ask, refusal in plan.refused:
+        ask.seen = True
+        ask.reply(refusal)
 
 
-def _answer_rest(batch: Sequence[_Ask], error: ChatError) -> None:
+def _answer_rest(batch: Sequence[Ask], error: ChatError) -> None:
     for ask in batch:
         if not ask.seen:
             ask.seen = True

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 import attrs
 
 from chat_core.words.conversation import Conversation
+from chat_core.words.errors import ChatError
 from chat_core.words.events import Event, Logged, Passing
 from chat_core.words.ids import ConversationId, PersonId
 from chat_core.words.limits import HOLD_EVENTS_MAX
@@ -244,6 +245,12 @@ class Hub:
         if topic is not None and topic.told < conversation.head:
             self._heal(topic)
 
+    def drop(self, conversation: ConversationId) -> None:
+        """Nothing more will come of it: deliver what was told, and let every listener go."""
+        topic = self._topics.pop(conversation, None)
+        if topic is not None:
+            self._let_go(topic, may_follow=False)
+
     @property
     def is_flushing(self) -> bool:
         """True while something that was told waits for its flush."""
@@ -303,26 +310,35 @@ class Hub:
 
     async def _healed(self, topic: Topic) -> None:
         """Read what is missing and tell it; admit what cannot be had."""
+        conversation = topic.conversation.id
         try:
-            while events := await self._read_after(topic.conversation.id, topic.told):
-                if events[0].seq != topic.told + 1:
-                    self._lose(topic, events[-1].seq)
+            while self._topics.get(conversation) is topic:
+                before = topic.told
+                events = await self._read_after(conversation, before)
+                if events and events[0].seq > topic.told + 1:
+                    topic.told = events[-1].seq
+                    del self._topics[conversation]
+                    self._let_go(topic, may_follow=True)
                     return
                 for event in events:
                     if event.seq == topic.told + 1:
                         topic.told = event.seq
                         self._gather(topic, event)
+                if topic.told == before or topic.told >= topic.conversation.head:
+                    return
+        except ChatError:
+            return  # the next comparison of heads tries again
         finally:
             topic.healing = False
-            if self._topics.get(topic.conversation.id) is topic:
+            if self._topics.get(conversation) is topic:
                 self._flush_soon(topic)
 
-    def _lose(self, topic: Topic, head: int) -> None:
-        listeners = self.listeners(topic.conversation.id)
-        del self._topics[topic.conversation.id]
-        topic.told = head
-        for listener in listeners:
-            listener.lost(topic.conversation.id, may_follow=True)
+    def _let_go(self, topic: Topic, *, may_follow: bool) -> None:
+        """The topic is over: its listeners get what was told, and then hear that there is no more."""
+        self._flush(topic)
+        live = [listener for group in topic.groups.values() for listener in group.listeners]
+        for listener in (*live, *topic.holds):
+            listener.lost(topic.conversation.id, may_follow=may_follow)
 
     def _drop_if_empty(self, topic: Topic) -> None:
         if not topic.listeners and self._topics.get(topic.conversation.id) is topic:

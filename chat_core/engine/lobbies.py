@@ -1,6 +1,7 @@
 """Lobbies: pairing in one atomic step. Reserve both, confirm both, store the room, commit.
 
-If the room cannot be stored, both return to the line with their old rank. The
+If the room cannot be stored, both return to the line with their old rank; while
+nobody knows whether it was, both stay reserved. The
 matcher looks at each arrival and once a second while two or more wait (what
 kept them apart may have passed). Nobody is queued who did not ask for it.
 """
@@ -8,12 +9,14 @@ kept them apart may have passed). Nobody is queued who did not ask for it.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.people import People
-from chat_core.engine.receipts import Done, Placed, Receipt, Reply, Result
+from chat_core.engine.receipts import Done, Placed, Reply, Result
+from chat_core.engine.sessions import Sessions
 from chat_core.engine.tasks import Tasks
 from chat_core.ports import Clock, Session, Store
 from chat_core.rules import room as room_rules
@@ -23,7 +26,7 @@ from chat_core.words.conversation import EndReason, Member, Retention, Room, Roo
 from chat_core.words.errors import ChatError, InvariantBroken, Refused
 from chat_core.words.events import Logged, Matched, MemberLeft, Notice, NoticeKind, Waiting
 from chat_core.words.ids import LobbyName, PersonId
-from chat_core.words.limits import MATCHER_CYCLE_S
+from chat_core.words.limits import MATCHER_CYCLE_S, RETRY_S
 from chat_core.words.person import Person, pseudonym
 
 _log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class Lobbies:
         conversations: Conversations,
         people: People,
         alarms: Alarms,
+        sessions: Sessions,
         tasks: Tasks,
     ) -> None:
         self._lines = {lobby.name: Line(lobby) for lobby in rules}
@@ -55,8 +59,10 @@ class Lobbies:
         self._conversations = conversations
         self._people = people
         self._alarms = alarms
+        self._sessions = sessions
         self._tasks = tasks
-        self._settling: dict[PersonId, asyncio.Future[None]] = {}
+        self._settling: dict[tuple[LobbyName, PersonId], asyncio.Future[None]] = {}
+        self._doubts: set[asyncio.Future[None]] = set()
         self._stopped = False
 
     @property
@@ -79,7 +85,10 @@ class Lobbies:
             if line.place(by.id) is None:
                 if self._stopped:
                     raise Refused("wrong_state", "The server is about to restart. Try again soon.")
+                was_here = self._people.is_here(by.id)
                 blocked = await self._blocked(by)
+                if was_here and not self._people.is_here(by.id):
+                    raise Refused("wrong_state", "You left before there was a place for you.")
                 if line.place(by.id) is None:
                     line.seek(
                         by,
@@ -90,7 +99,7 @@ class Lobbies:
                     )
                     self.look(line)
                     self._tell_waiting(line, by.id)
-            while (settling := self._settling.get(by.id)) is not None:
+            while (settling := self._settling.get((line.rules.name, by.id))) is not None:
                 await asyncio.wait([settling])
             reply(await self._where(line, by.id))
         except ChatError as error:
@@ -133,6 +142,8 @@ class Lobbies:
     def stop(self) -> None:
         """Pair nobody from now on."""
         self._stopped = True
+        for doubt in tuple(self._doubts):
+            _wake(doubt)
 
     # Pairing
 
@@ -151,7 +162,7 @@ class Lobbies:
         for pair in pairs:
             settled = asyncio.get_running_loop().create_future()
             for seeker in pair:
-                self._settling[seeker.person.id] = settled
+                self._settling[line.rules.name, seeker.person.id] = settled
             self._tasks.spawn(self._pair(line, pair, settled))
         if len(line) > 1:
             when = self._clock.now() + MATCHER_CYCLE_S
@@ -163,21 +174,23 @@ class Lobbies:
         stored = False
         try:
             if all(self._people.is_here(seeker.person.id) for seeker in pair):
-                await self._store_room(room, opening)
-                stored = True
-        except ChatError:
-            pass  # the store is unavailable: both keep their place, and the next look tries again
+                stored = await self._store_room(room, opening, lambda: self._settle(line, pair, settled))
         finally:
             now_pair = line.reserved(pair)
             if stored:
                 line.commit(now_pair, room.id)
             else:
                 self._release(line, pair)
-            for seeker in pair:
-                del self._settling[seeker.person.id]
-            settled.set_result(None)
+            self._settle(line, pair, settled)
         if stored:
             self._matched(line, now_pair, room, opening)
+
+    def _settle(self, line: Line, pair: Pair, settled: asyncio.Future[None]) -> None:
+        """Who waits for the pair's outcome waits no longer."""
+        if not settled.done():
+            for seeker in pair:
+                del self._settling[line.rules.name, seeker.person.id]
+            settled.set_result(None)
 
     def _room(self, rules: LobbyRules, pair: Pair) -> Room:
         now = self._clock.now()
@@ -191,14 +204,39 @@ class Lobbies:
             lobby=rules.name,
         )
 
-    async def _store_room(self, room: Room, opening: Sequence[Logged]) -> None:
-        """On return the room is there for good. Raises ``Unavailable`` when it is not."""
-        if room.retention is Retention.NONE:
-            a, b = room.members
-            await self._store.open_session(
-                Session(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
-            )
-        await self._conversations.open(room, opening)
+    async def _store_room(self, room: Room, opening: Sequence[Logged], in_doubt: Callable[[], None]) -> bool:
+        """True once the room is there for good, False when there is none and there will be none.
+
+        A store that fails may have written it all the same: both stay reserved
+        until that is known, or else each could be in two rooms.
+        """
+        passing = room.retention is Retention.NONE
+        try:
+            if passing:
+                a, b = room.members
+                await self._store.open_session(
+                    Session(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
+                )
+            await self._conversations.open(room, opening)
+            return True
+        except ChatError:
+            is_there = await self._is_there(room, in_doubt)
+        if passing and not is_there:
+            self._sessions.close(room.id, self._clock.now())
+        return is_there
+
+    async def _is_there(self, room: Room, in_doubt: Callable[[], None]) -> bool:
+        while not self._stopped:
+            try:
+                return await self._conversations.state(room.id) is not None
+            except ChatError:
+                in_doubt()
+            doubt = asyncio.get_running_loop().create_future()
+            self._doubts.add(doubt)
+            self._alarms.set(("doubt", room.id), self._clock.now() + RETRY_S, partial(_wake, doubt))
+            await doubt
+            self._doubts.discard(doubt)
+        return False
 
     def _member(self, rules: LobbyRules, seeker: Seeker, now: float) -> Member:
         """Where nothing is kept nobody is known: each gets a pseudonym for this room alone."""
@@ -229,12 +267,10 @@ class Lobbies:
         self._conversations.begin(room, after, opening)
         a, b = pair
         if b.person.id in a.blocked or a.person.id in b.blocked:
-            close = Close(room=room.id, reason=EndReason.BLOCKED)
-            self._conversations.ask(room.id, close, None, _ignore)
+            self._conversations.insist(room.id, Close(room=room.id, reason=EndReason.BLOCKED), None)
         for seeker in pair:
             if not self._people.is_here(seeker.person.id):
-                leave = Leave(room=room.id, disconnected=True)
-                self._conversations.ask(room.id, leave, seeker.person, _ignore)
+                self._conversations.insist(room.id, Leave(room=room.id, disconnected=True), seeker.person)
 
     # What rooms mean for places
 
@@ -254,7 +290,8 @@ class Lobbies:
         members = tuple(before.present())
         ended_by = events[-1].by if events else None
         for person in members:
-            left_behind = person not in leavers and person != ended_by and after.state is RoomState.ENDED
+            stays = person not in leavers and person != ended_by and after.state is RoomState.ENDED
+            left_behind = stays and self._people.is_here(person)  # else nobody would ever ask for the rank
             line.leave_room(person, after.id, left_behind=left_behind)
         if after.state is RoomState.ENDED and len(members) == 2:
             line.part(members[0], members[1], now=self._clock.now())
@@ -290,8 +327,11 @@ class Lobbies:
 
     async def _blocked(self, by: Person) -> frozenset[PersonId]:
         attendee = self._people.attendee(by)
-        if attendee.blocked is None:
-            attendee.blocked = await self._store.blocked_with(by.id)
+        while attendee.blocked is None:
+            changes = attendee.block_changes
+            blocked = await self._store.blocked_with(by.id)
+            if attendee.block_changes == changes:  # else it may have been read too early
+                attendee.blocked = blocked
         return attendee.blocked
 
     def _line(self, lobby: LobbyName) -> Line:
@@ -301,5 +341,6 @@ class Lobbies:
         return line
 
 
-def _ignore(result: Receipt | Placed | Done | ChatError) -> None:
-    """Nobody asked who would want to know: the facts speak for themselves."""
+def _wake(doubt: asyncio.Future[None]) -> None:
+    if not doubt.done():
+        doubt.set_result(None)

@@ -18,7 +18,7 @@ from chat_core.rules.rate import Bucket, Rate
 from chat_core.words.errors import Disconnected, Refused
 from chat_core.words.events import Personal
 from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import CONNECTIONS_PER_PERSON_MAX, VISITORS_MAX
+from chat_core.words.limits import CONNECTIONS_PER_PERSON_MAX, MET_MAX, VISITORS_MAX
 from chat_core.words.person import Person
 
 
@@ -47,8 +47,27 @@ class Attendee:
     heard: dict[ConversationId, Position] = attrs.field(factory=dict)
     passing_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
     blocked: frozenset[PersonId] | None = None  # None: not read yet
+    block_changes: int = 0  # since the person came
+    met: dict[PersonId, PersonId] = attrs.field(factory=dict)  # who is behind a pseudonym, the latest last
     messages: Bucket | None = None
     searches: Bucket | None = None
+
+    def meets(self, card_id: PersonId, person: PersonId) -> None:
+        """Remember who is behind a pseudonym: a block must find the person when the room is long over."""
+        self.met[card_id] = person
+        while len(self.met) > MET_MAX:
+            del self.met[next(iter(self.met))]
+
+    def block(self, person: PersonId) -> None:
+        """The two are never to be paired from now on."""
+        self.block_changes += 1
+        if self.blocked is not None:
+            self.blocked |= {person}
+
+    def reread_blocks(self) -> None:
+        """Whom the person blocks, or who blocks the person, is read again before it matters."""
+        self.block_changes += 1
+        self.blocked = None
 
 
 class People:

@@ -228,6 +228,10 @@ class FaultyBackplane(FaultyLog):
         self._inner = inner
         self._end: Callable[[], None] | None = None
 
+    @property
+    def is_shared(self) -> bool:
+        return self._inner.is_shared
+
     def publish(self, after: Conversation, events: Sequence[Logged]) -> None:
         if not self.dead:
             self._inner.publish(after, events)

@@ -262,7 +262,7 @@ class Simulation:
 
     def _populate(self) -> None:
         chance = self.chance
-        for _ in range(2 if chance.random() < 0.15 else 1):
+        for _ in range(2 if chance.random() < 0.35 else 1):
             self.start_node()
         if chance.random() < 0.6:
             rate = chance.choice((0.02, 0.1, 0.3))

@@ -35,6 +35,7 @@ CONNECTIONS_PER_PERSON_MAX: Final = 10
 VISITORS_MAX: Final = 100_000  # people who asked without a connection, before idle ones are forgotten
 TOPICS_PER_CONNECTION_MAX: Final = 200
 OUTBOX_BYTES_MAX: Final = 256 * 1024
+MET_MAX: Final = 100  # pseudonyms that a person who is here can still block
 BLOCKS_PER_PERSON_MAX: Final = 10_000
 MEMBERS_PER_CHANNEL_MAX: Final = 10_000
 HOLD_EVENTS_MAX: Final = 1000  # events kept for a connection whose history is being read
