@@ -249,6 +249,18 @@ def test_the_old_rank_is_for_who_asks_for_it_and_once() -> None:
     assert names(line) == ["cat", "bob"]
 
 
+def test_who_was_left_behind_once_and_then_leaves_has_no_old_rank_any_more() -> None:
+    line = in_room(new_line(ann, bob))
+    line.leave_room("bob", "r1", left_behind=True)
+    line.seek(bob, again=True, now=1.0)
+    line.seek(cat, now=1.0)
+    line = in_room(line)
+    line.seek(eve, now=2.0)
+    line.leave_room("bob", "r1")
+    line.seek(bob, again=True, now=3.0)
+    assert names(line) == ["eve", "bob"]
+
+
 @pytest.mark.parametrize("how", ["cancel", "forget"])
 def test_the_old_rank_is_forgotten_with_the_person(how: str) -> None:
     line = in_room(new_line(ann, bob))

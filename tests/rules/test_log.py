@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,3 +136,12 @@ def test_a_channel_is_the_fold_of_its_events_too(steps: list[tuple[Person, Conve
     assert (channel.head, channel.id, log.fold(first, facts)) == (len(facts), C, channel)
     assert isinstance(channel, Channel)
     assert channel.deleted or channel.owner in channel.members
+
+
+@pytest.mark.parametrize("conversation", [new_room(), new_channel(ann, owner=ann)], ids=["room", "channel"])
+def test_a_conversation_advances_to_a_copy_that_differs_in_its_head_alone(conversation: Conversation) -> None:
+    before = attrs.evolve(conversation)
+    after = conversation.advanced(7)
+    assert type(after) is type(conversation)
+    assert after == attrs.evolve(before, head=7)
+    assert conversation == before
