@@ -187,10 +187,11 @@ class Lobbies:
 
     def _settle(self, line: Line, pair: Pair, settled: asyncio.Future[None]) -> None:
         """Who waits for the pair's outcome waits no longer."""
-        if not settled.done():
-            for seeker in pair:
-                del self._settling[line.rules.name, seeker.person.id]
-            settled.set_result(None)
+        for seeker in pair:
+            key = (line.rules.name, seeker.person.id)
+            if self._settling.get(key) is settled:  # else another pair is being made of the person already
+                del self._settling[key]
+        _wake(settled)
 
     def _room(self, rules: LobbyRules, pair: Pair) -> Room:
         now = self._clock.now()
