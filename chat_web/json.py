@@ -1,10 +1,13 @@
 """JSON from outside: what RFC 8259 allows, no deeper than 32, and no numbers that nobody can hold.
 
-msgspec refuses NaN, Infinity, wrong shapes and surrogates that stand alone; the
-depth is looked at here, and whatever else a text can raise becomes one error.
+msgspec refuses NaN, Infinity, wrong shapes and surrogates that stand alone; depth
+and numbers are looked at here, also in fields that nobody asked for, and whatever
+else a text can raise becomes one error.
 """
 
-from typing import Final, TypeVar
+import math
+import re
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -13,9 +16,28 @@ INTEGER_MAX: Final = 2**53
 
 T = TypeVar("T")
 
+# A string, to its end or to that of the text; it is never read twice, so that the cost is linear.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_TOO_DEEP: Final = b"[" * (DEPTH_MAX + 1)
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+# What may be a number above the limits, or only looks like one.
+_LONG_NUMBER: Final = re.compile(r"[0-9]{16}|[0-9][eE]\+?[0-9]{3}")
+_LONG_NUMBER_BYTES: Final = re.compile(_LONG_NUMBER.pattern.encode())
+
 
 class NotUnderstood(Exception):
-    """The text is no JSON, too deep, or of the wrong shape. ``str()`` says where."""
+    """The text is no JSON, too deep, or of the wrong shape. ``str()`` says where.
+
+    ``is_json``: it is JSON that is not what was asked for; ``field`` names the
+    place, empty where that is the whole.
+    """
+
+    def __init__(self, message: str, *, is_json: bool = False) -> None:
+        self.reason, _, place = message.rpartition(" - at `$") if " - at `$" in message else (message, "", "")
+        self.is_json = is_json
+        self.field = place.rstrip("`").lstrip(".")
+        super().__init__(message)
 
 
 def decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
@@ -23,9 +45,13 @@ def decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
     if is_too_deep(text):
         raise NotUnderstood(f"nested deeper than {DEPTH_MAX}")
     try:
-        return decoder.decode(text)
+        value = decoder.decode(text)
+        long_number = _LONG_NUMBER if isinstance(text, str) else _LONG_NUMBER_BYTES
+        if long_number.search(text):  # type: ignore[arg-type]  # the pattern is of the text's own kind
+            _check_numbers(msgspec.json.decode(text))
+        return value
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
-        raise NotUnderstood(str(error)) from None
+        raise NotUnderstood(str(error), is_json=isinstance(error, msgspec.ValidationError)) from None
 
 
 def is_too_deep(text: str | bytes) -> bool:
@@ -38,23 +64,24 @@ def is_too_deep(text: str | bytes) -> bool:
         data = text.encode("utf-8", "surrogatepass")
     else:
         data = text
-    depth = 0
-    in_string = False
-    is_escaped = False
-    for byte in data:
-        if in_string:
-            if is_escaped:
-                is_escaped = False
-            elif byte == 0x5C:
-                is_escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"{[":
-            depth += 1
-            if depth > DEPTH_MAX:
-                return True
-        elif byte in b"}]":
-            depth -= 1
-    return False
+    rest = _STRING.sub(b"", data).translate(_BRACKETS, _NO_BRACKETS)
+    for _ in range(DEPTH_MAX):  # each time the innermost pairs go
+        if not rest or _TOO_DEEP in rest:
+            break
+        rest = rest.replace(b"[]", b"")
+    return bool(rest)
+
+
+def _check_numbers(value: Any) -> None:
+    """Raise ``ValueError`` for a number that cannot be held, wherever it stands."""
+    match value:
+        case dict():
+            for inner in value.values():
+                _check_numbers(inner)
+        case list():
+            for inner in value:
+                _check_numbers(inner)
+        case int() if abs(value) > INTEGER_MAX:
+            raise ValueError("a number is out of range")
+        case float() if not math.isfinite(value):
+            raise ValueError("a number is out of range")
