@@ -21,6 +21,7 @@ from chat_core import (
     PersonId,
     Position,
     Recovery,
+    Refused,
     Result,
     Standing,
 )
@@ -106,6 +107,18 @@ class Unfollow:
 
 
 @attrs.frozen
+class Turn:
+    """Nothing but to wait for everything that was asked before. Answered with ``Done``."""
+
+    ref: Any = None
+
+
+@attrs.frozen
+class Ponged:
+    """The peer answered a ping."""
+
+
+@attrs.frozen
 class AskStanding:
     """Where the person stands. Answered with ``Stands``."""
 
@@ -141,6 +154,8 @@ Intent: TypeAlias = (
     | Renew
     | Follow
     | Unfollow
+    | Turn
+    | Ponged
     | AskStanding
     | AskAttendance
     | AskHistory
@@ -193,7 +208,6 @@ class Dialect(Protocol):
     name: str
     message_bytes_max: int
     pings_itself: bool  # the server's pings are frames of the dialect, not of WebSocket
-    first_command_s: float | None  # who has not been introduced by then is turned away (3502)
 
     @property
     def encoder(self) -> Encoder[bytes]: ...
@@ -206,6 +220,9 @@ class Dialect(Protocol):
 
     def received(self, session: Any, text: str) -> Intents:
         """One text message came."""
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        """A text message came that is not to be looked into, for this reason."""
 
     def answered(self, session: Any, ref: Any, answer: Answer, *, now: float) -> Intents:
         """The answer to an intent that had this ``ref``."""

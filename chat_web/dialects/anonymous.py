@@ -5,6 +5,7 @@ comes, when its partner is gone, and when it skips. Quirks of the old client:
 bare text is a message, and nothing has an id.
 """
 
+import enum
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ from chat_web.intents import (
     Introduced,
     Say,
     Stands,
+    Turn,
+    Unfollow,
 )
 from chat_web.json import NotUnderstood, decoded
 from chat_web.sockets.frames import text_frame
@@ -71,7 +74,17 @@ class Session:
 
     person: Person | None = None
     room: ConversationId | None = None
+    is_settled: bool = False  # it is known whether there is a room from before
     has_waited: bool = False  # ``waiting`` was said since the last partner
+    is_skipping: bool = False
+
+
+class _Ref(enum.Enum):
+    """What an answer belongs to, where that makes a difference."""
+
+    RETURN = enum.auto()  # follow the room that the person has
+    HOLE = enum.auto()  # follow it again, where its log had a hole
+    SKIP = enum.auto()
 
 
 class _Encoder:
@@ -92,7 +105,6 @@ class AnonymousPair:
     name = "anonymous"
     message_bytes_max = 16 * 1024
     pings_itself = False
-    first_command_s: float | None = None
     encoder: Encoder[bytes] = _Encoder()
 
     def session(self) -> Session:
@@ -105,6 +117,8 @@ class AnonymousPair:
         return _say("connected", user_id=introduced.person.id), AskStanding()
 
     def received(self, session: Session, text: str) -> Intents:
+        if not session.is_settled:  # it may be for a partner from before
+            return (Turn(text),)
         content = text
         if text.lstrip(" \t\r\n").startswith("{"):
             try:
@@ -112,7 +126,7 @@ class AnonymousPair:
             except NotUnderstood:
                 return (Complain(_error("bad_request", "This frame was not understood.")),)
             if frame.type == "skip":
-                return () if session.room is None else (Ask(Skip(room=session.room)),)
+                return self._skip(session)
             if frame.type != "message":
                 return (Complain(_error("bad_request", "Send a message or skip.")),)
             content = frame.message
@@ -120,17 +134,33 @@ class AnonymousPair:
             return (_say_error("wrong_state", "You have no partner yet."),)
         return (Ask(Post(conversation=session.room, content=content)),)
 
+    def refused(self, text: str, error: Refused) -> Intents:
+        return (_say_error(error.code, error.message),)
+
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        if isinstance(ref, str):
+            session.is_settled = True
+            return self.received(session, ref)
+        if ref is _Ref.SKIP:
+            session.is_skipping = False
         match answer:
             case Stands():
+                session.is_settled = True
                 return self._standing(session, answer)
             case Recovery(events=events):
                 missed = [event for event in events if isinstance(event, MessagePosted)]
                 theirs = [event for event in missed if event.by != _id(session)]
-                return _say("paired"), *(Say(_message(event)) for event in theirs)
+                told = () if ref is _Ref.HOLE else (_say("paired"),)
+                return *told, *(Say(_message(event)) for event in theirs)
             case Placed(room=None) if not session.has_waited:
                 session.has_waited = True
                 return (_say("waiting"),)
+            case Placed(room=Room(lobby="anonymous", id=room)) if session.room is None:
+                session.room = room  # paired before this connection could hear of it
+                return (Follow(Address(id=room), ref=_Ref.RETURN),)
+            case ChatError() if ref in (_Ref.RETURN, _Ref.HOLE):
+                session.room = None  # it ended meanwhile
+                return (Ask(Search(lobby=ANONYMOUS)),)
             case Refused(code=code, message=message):
                 return (_say_error(code, message),)
             case ChatError():
@@ -150,17 +180,21 @@ class AnonymousPair:
                 return *before, _say("paired")
             case PartnerLeft(room=room) if room == session.room:
                 session.room = None
-                return _say("partner_left"), Ask(Search(lobby=ANONYMOUS, again=True))
+                return Unfollow(room), _say("partner_left"), Ask(Search(lobby=ANONYMOUS, again=True))
             case Notice(kind=NoticeKind.ROOM_ENDED, room=room) if room.id == session.room:
                 session.room = None  # ended by the person itself, from another connection
-                return (Ask(Search(lobby=ANONYMOUS)),)
+                return Unfollow(room.id), Ask(Search(lobby=ANONYMOUS))
             case _:
                 return ()
 
     def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        if conversation == session.room:
-            session.room = None
-        return ()
+        if conversation != session.room:
+            return ()
+        if may_follow:
+            return (Follow(Address(id=conversation), ref=_Ref.HOLE),)
+        session.room = None
+        # Left from another connection, if not by a skip: here the person goes on searching.
+        return () if session.is_skipping else (Ask(Search(lobby=ANONYMOUS)),)
 
     def follows_unasked(self, conversation: Conversation) -> bool:
         return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
@@ -168,11 +202,21 @@ class AnonymousPair:
     def ping(self) -> bytes:
         raise TypeError("P0 leaves pings to WebSocket")
 
+    def _skip(self, session: Session) -> Intents:
+        if session.is_skipping or (session.room is None and session.has_waited):
+            return ()
+        if session.room is None:  # in no line: an earlier search was refused
+            return (Ask(Search(lobby=ANONYMOUS)),)
+        session.is_skipping = True
+        return (Ask(Skip(room=session.room), _Ref.SKIP),)
+
     def _standing(self, session: Session, stands: Stands) -> Intents:
+        if session.room is not None:
+            return ()  # paired while the question was under way
         for room in stands.standing.rooms:
             if room.lobby == ANONYMOUS:
                 session.room = room.id
-                return (Follow(Address(id=room.id), stands.heard.get(room.id)),)
+                return (Follow(Address(id=room.id), stands.heard.get(room.id), _Ref.RETURN),)
         return (Ask(Search(lobby=ANONYMOUS)),)
 
 

@@ -19,6 +19,7 @@ from chat_core import (
     ChatError,
     Conversation,
     ConversationId,
+    Done,
     Encoder,
     Event,
     Passing,
@@ -38,6 +39,7 @@ from chat_web.dialects.centrifugal.commands import (
     Command,
     Connect,
     History,
+    Numbered,
     Presence,
     Publish,
     Refresh,
@@ -60,16 +62,20 @@ from chat_web.intents import (
     Introduce,
     Introduced,
     Page,
+    Ponged,
     Renew,
     Say,
     Stands,
+    Turn,
     Unfollow,
 )
 from chat_web.json import NotUnderstood, decoded
 from chat_web.sockets.frames import text_frame
 
 PING_S: Final = 25
+COMMANDS_MAX: Final = 256  # in one frame; more than a connection may have subscriptions
 _DECODER: Final = msgspec.json.Decoder(Command)
+_NUMBERED: Final = msgspec.json.Decoder(Numbered)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -79,8 +85,8 @@ class Session:
 
     introduced: Introduced | None = None
     is_connecting: bool = False
+    early: list[Personal] = attrs.field(factory=list)  # heard while connecting
     subscriptions: dict[str, ConversationId] = attrs.field(factory=dict)
-    pending: dict[str, int] = attrs.field(factory=dict)  # subscribing, by name
 
 
 @attrs.frozen
@@ -115,7 +121,6 @@ class Centrifuge:
     name = "centrifuge"
     message_bytes_max = 64 * 1024
     pings_itself = True
-    first_command_s: float | None = 5.0
     encoder: Encoder[bytes] = _Encoder()
 
     def session(self) -> Session:
@@ -127,23 +132,35 @@ class Centrifuge:
     def received(self, session: Session, text: str) -> Intents:
         if "\n" not in text:
             return self._line(session, text)
-        intents: list[Any] = []
-        for line in text.split("\n"):
-            if line:
-                intents.extend(self._line(session, line))
-        return tuple(intents)
+        lines = [line for line in text.split("\n") if line]
+        if len(lines) > COMMANDS_MAX:
+            return (Complain(_reply(0, error=errors.BAD_REQUEST)),)
+        return tuple(intent for line in lines for intent in self._line(session, line))
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        shown = errors.of(error)
+        lines = text.split("\n", COMMANDS_MAX)[:COMMANDS_MAX]
+        return tuple(Say(_reply(id, error=shown)) for id in dict.fromkeys(map(_id_of, lines)))
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         if not isinstance(ref, _Ref):
-            return (Say(_reply(0, error=errors.of(answer))),) if isinstance(answer, ChatError) else ()
+            raise TypeError("every answer belongs to a command")
         if isinstance(answer, Receipt) and isinstance(ref.command, Publish):  # first: it comes most often
             return (Say(b'{"id":%d,"publish":{}}' % ref.id),)
         match ref.command:
             case Connect():
                 return self._connected(session, ref.id, answer, now)
+            case Subscribe() if isinstance(answer, Done):
+                return self._subscribe(session, ref)
             case Subscribe():
                 return self._subscribed(session, ref.id, ref.command, answer, now)
-            case Refresh() if isinstance(answer, BadToken) and not isinstance(answer, TokenExpired):
+            case Unsubscribe(channel=name):
+                known = session.subscriptions.pop(name, None)
+                done = Say(_reply(ref.id, unsubscribe={}))
+                return (done,) if known is None else (Unfollow(known), done)
+            case Refresh() if isinstance(answer, TokenExpired):
+                return (Say(_reply(ref.id, error=errors.TOKEN_EXPIRED)),)
+            case Refresh() if isinstance(answer, BadToken):
                 return (HangUp(3500, "invalid token"),)
         if isinstance(answer, ChatError):
             is_rpc = isinstance(ref.command, rpc.Call)
@@ -164,8 +181,11 @@ class Centrifuge:
                 return (Say(_reply(ref.id, error=errors.INTERNAL)),)
 
     def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        if session.is_connecting:
+            session.early.append(event)
+            return ()
         data = publications.personal(event, now=now)
-        if data is None or session.introduced is None or session.is_connecting:
+        if data is None or session.introduced is None:
             return ()
         return (Say(_push(_own_name(session), pub={"data": data})),)
 
@@ -189,10 +209,12 @@ class Centrifuge:
     # Commands
 
     def _line(self, session: Session, line: str) -> Intents:
+        if line.strip() == "{}":
+            return (Ponged(),)
         try:
             command = decoded(_DECODER, line)
         except NotUnderstood:
-            return (Complain(_reply(0, error=errors.BAD_REQUEST)),)
+            return (Complain(_reply(_id_of(line), error=errors.BAD_REQUEST)),)
         asked = command.asked()
         if asked is None:
             return (Complain(_reply(command.id, error=errors.BAD_REQUEST)),)
@@ -213,12 +235,8 @@ class Centrifuge:
         match ref.command:
             case Publish():
                 return self._publish(session, ref)
-            case Subscribe():
-                return self._subscribe(session, ref)
-            case Unsubscribe(channel=name):
-                known = session.subscriptions.pop(name, None)
-                done = Say(_reply(ref.id, unsubscribe={}))
-                return (done,) if known is None else (Unfollow(known), done)
+            case Subscribe() | Unsubscribe():  # they mean what stands once those before them are done
+                return (Turn(ref),)
             case Presence(channel=name):
                 return (AskAttendance(_address(name), ref),)
             case History():
@@ -233,12 +251,11 @@ class Centrifuge:
     def _subscribe(self, session: Session, ref: _Ref) -> Intents:
         asked: Subscribe = ref.command
         name = asked.channel
-        if name in session.subscriptions or name in session.pending or name == _own_name(session):
+        if name in session.subscriptions or name == _own_name(session):
             return (Say(_reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
         if asked.delta or asked.type:
             return (Say(_reply(ref.id, error=errors.NOT_AVAILABLE)),)
         since = Position(epoch=asked.epoch, seq=asked.offset) if asked.recover else None
-        session.pending[name] = ref.id
         return (Follow(_address(name), since, ref),)
 
     def _publish(self, session: Session, ref: _Ref) -> Intents:
@@ -296,18 +313,22 @@ class Centrifuge:
                     "data": data,
                     "subs": {_own_name(session): {}},
                 }
-                return (Say(_reply(id, connect=result)),)
+                early = [pushed for event in session.early for pushed in self.heard(session, event, now=now)]
+                session.early.clear()
+                return Say(_reply(id, connect=result)), *early
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
     def _subscribed(self, session: Session, id: int, asked: Subscribe, answer: Answer, now: float) -> Intents:
-        session.pending.pop(asked.channel, None)
         if not isinstance(answer, Recovery):
             error = errors.of(answer) if isinstance(answer, ChatError) else errors.INTERNAL
             return (Say(_reply(id, error=error)),)
         conversation = answer.conversation
         if publications.name_of(conversation) != asked.channel:
-            return Unfollow(conversation.id), Say(_reply(id, error=errors.UNKNOWN_CHANNEL))
+            refusal = Say(_reply(id, error=errors.UNKNOWN_CHANNEL))
+            if conversation.id in session.subscriptions.values():  # under its right name
+                return (refusal,)
+            return Unfollow(conversation.id), refusal
         session.subscriptions[asked.channel] = conversation.id
         result: dict[str, Any] = {
             "recoverable": True,
@@ -361,6 +382,14 @@ def _presence(id: int, attendance: Attendance, is_stats: bool) -> bytes:
             client = card.id if n == 0 else f"{card.id}.{n + 1}"
             clients[client] = {"client": client, "user": card.id, "conn_info": wire.person(card)}
     return _reply(id, presence={"presence": clients})
+
+
+def _id_of(line: str) -> int:
+    """The id of a command that is not to be carried out, 0 where it has none."""
+    try:
+        return decoded(_NUMBERED, line).id
+    except NotUnderstood:
+        return 0
 
 
 def _reply(id: int, **result: Any) -> bytes:

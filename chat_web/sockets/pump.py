@@ -14,13 +14,14 @@ import attrs
 import structlog
 
 from chat_core import (
+    BadToken,
     Bucket,
     Chat,
     ChatError,
     Connection,
     ConversationId,
     Disconnected,
-    Person,
+    Done,
     Personal,
     Post,
     Rate,
@@ -35,7 +36,6 @@ from chat_web.intents import (
     AskChannel,
     AskHistory,
     AskStanding,
-    Attendance,
     Complain,
     Dialect,
     Follow,
@@ -44,13 +44,14 @@ from chat_web.intents import (
     Intents,
     Introduce,
     Introduced,
-    Page,
+    Ponged,
     Renew,
     Say,
-    Stands,
+    Turn,
     Unfollow,
 )
 from chat_web.people import Identity, Introductions
+from chat_web.sockets.questions import Asked, Questions
 from chat_web.sockets.websocket import WebSocket
 
 BAD_FRAMES_MAX: Final = 10
@@ -59,9 +60,10 @@ FRAMES: Final = Rate(per_second=20.0, burst=40.0)
 INBOX_MAX: Final = 64  # intents that wait; above it the socket is not read
 PING_S: Final = 25.0
 PONG_S: Final = 10.0
+FIRST_COMMAND_S: Final = 5.0
 LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadline again
 
-Question: TypeAlias = AskChannel | Follow | AskStanding | AskAttendance | AskHistory
+Question: TypeAlias = AskChannel | Follow | Asked
 
 _AT_ONCE: Final = (Say, Complain, HangUp)
 
@@ -75,6 +77,7 @@ class PumpLimits:
     frames: Rate | None = FRAMES
     ping_s: float = PING_S
     pong_s: float = PONG_S
+    first_command_s: float = FIRST_COMMAND_S
     token_grace_s: float = 25.0
 
 
@@ -94,6 +97,7 @@ class Pump:
         self._chat = chat
         self._dialect = dialect
         self._session = dialect.session()
+        self._questions = Questions(chat)
         self._introductions = introductions
         self._identity = identity
         self._limits = limits
@@ -105,7 +109,10 @@ class Pump:
         self._inbox: deque[Intent] = deque()
         self._under_way = 0
         self._only_posts = True
+        self._is_working = False
         self._is_paused = False
+        self._has_ended = False
+        self._awaits_pong = False
         self._unsent: list[bytes] = []
         self._flush: asyncio.Handle | None = None
         self._frames = None if limits.frames is None else Bucket(limits.frames)
@@ -124,24 +131,25 @@ class Pump:
         introduced = None if self._identity is None else self._introduced(self._identity)
         if self._identity is not None and introduced is None:
             return
-        if introduced is None and self._dialect.first_command_s is not None:
-            self._at(self._dialect.first_command_s, self._give_up_waiting)
+        if introduced is None:
+            self._at(self._limits.first_command_s, self._give_up_waiting)
         self._do(self._dialect.opened(self._session, introduced))
 
     def received(self, text: str) -> None:
         now = self._loop.time()
-        if self._dialect.pings_itself and text in ("{}", "{}\n"):
+        if self._awaits_pong and text == "{}":  # one for each ping, beside the rate
             self._ponged()
             return
         if self._frames is not None and (wait := self._frames.take(now)):
             error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
-            self._do(self._dialect.answered(self._session, None, error, now=self._chat.clock.now()))
+            self._do(self._dialect.refused(text, error))
             self._count_bad()
             return
         self._do(self._dialect.received(self._session, text))
 
     def closed(self, code: int, reason: str) -> None:
         self._socket = None
+        self._has_ended = True
         for timer in (self._timer, self._expiry, self._flush):
             if timer is not None:
                 timer.cancel()
@@ -163,21 +171,35 @@ class Pump:
         self._socket.write(frames)
 
     def tell(self, event: Personal) -> None:
-        self._do(self._dialect.heard(self._session, event, now=self._chat.clock.now()))
+        try:
+            self._do(self._dialect.heard(self._session, event, now=self._chat.clock.now()))
+        except Exception:
+            self._fail()
 
     def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
-        self._do(self._dialect.lost(self._session, conversation, may_follow=may_follow))
+        try:
+            self._do(self._dialect.lost(self._session, conversation, may_follow=may_follow))
+        except Exception:
+            self._fail()
 
     def end(self, code: int, reason: str) -> None:
         """Send what waits, then close with a code that says whether to come back."""
         self._send()
+        self._has_ended = True
         if self._socket is not None:
             self._socket.close(code, reason)
+
+    def _fail(self) -> None:
+        """A bug of ours ends this connection and nothing else: others share the turn that told it."""
+        _log.exception("a dialect failed", connection=self._id, dialect=self._dialect.name)
+        self.end(3004, "server error")
 
     # Intents
 
     def _do(self, intents: Intents) -> None:
         for intent in intents:
+            if self._has_ended:
+                return
             match intent:
                 case Ask() if not self._inbox and self._may_begin(intent):
                     self._begin(intent)
@@ -189,8 +211,12 @@ class Pump:
                     self._count_bad()
                 case HangUp(code, reason):
                     self.end(code, reason)
-                case Unfollow(conversation) if self._connection is not None:
-                    self._connection.unfollow(conversation)
+                case Unfollow(conversation):
+                    if self._connection is not None:
+                        self._connection.unfollow(conversation)
+                case Ponged():
+                    if self._awaits_pong:
+                        self._ponged()
                 case _:
                     self._inbox.append(intent)
         if self._inbox:
@@ -198,10 +224,14 @@ class Pump:
 
     def _work(self) -> None:
         """Begin what may begin now; posts follow one another without waiting."""
-        while self._inbox and self._socket is not None:
-            if not self._may_begin(self._inbox[0]):
-                break
-            self._begin(self._inbox.popleft())
+        if self._is_working:  # an answer that came at once: the loop below goes on by itself
+            return
+        self._is_working = True
+        try:
+            while self._inbox and not self._has_ended and self._may_begin(self._inbox[0]):
+                self._begin(self._inbox.popleft())
+        finally:
+            self._is_working = False
         if len(self._inbox) > INBOX_MAX and not self._is_paused and self._socket is not None:
             self._is_paused = True
             self._socket.pause()
@@ -213,8 +243,14 @@ class Pump:
 
     def _finished(self, ref: Any, answer: Answer) -> None:
         self._under_way -= 1
-        if self._socket is None:
+        if self._has_ended:
             return
+        try:
+            self._answered(ref, answer)
+        except Exception:
+            self._fail()
+
+    def _answered(self, ref: Any, answer: Answer) -> None:
         intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
         follow_ups = [intent for intent in intents if not isinstance(intent, _AT_ONCE)]
         if follow_ups:  # they go before what the client asked meanwhile
@@ -238,53 +274,42 @@ class Pump:
                 self._finished(ref, self._introduce(token))
             case Renew(token, ref):
                 self._finished(ref, self._renew(token))
-            case _ if self._connection is None:
-                self._under_way -= 1
-                self.end(3501, "bad request: introduce yourself first")
-            case AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory():
+            case Turn(ref):
+                self._finished(ref, Done())
+            case (
+                Ask(ref=ref)
+                | AskChannel(ref=ref)
+                | Follow(ref=ref)
+                | AskStanding(ref=ref)
+                | AskAttendance(ref=ref)
+                | AskHistory(ref=ref)
+            ) if self._connection is None:
+                self._finished(ref, Refused("unauthenticated", "Introduce yourself first."))
+            case AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory() if self._connection:
                 self._chat.spawn(self._question(intent, self._connection))
             case _:
                 raise TypeError(f"{type(intent).__name__} is carried out elsewhere")
 
     async def _question(self, intent: Question, connection: Connection[bytes]) -> None:
+        person = connection.person
         try:
-            if isinstance(intent, AskChannel):
-                conversation = await self._resolved(Address(channel=intent.name))
-                connection.ask(intent.command(conversation), lambda r: self._finished(intent.ref, r))
-                return
-            if isinstance(intent, Follow):
-                conversation = await self._resolved(intent.address)
-                connection.follow(conversation, intent.since, lambda r: self._finished(intent.ref, r))
-                return
-            answer = await self._answer(intent, connection.person)
+            match intent:
+                case AskChannel(name=name, command=command):
+                    conversation = await self._questions.id_of(person, Address(channel=name))
+                    connection.ask(command(conversation), lambda result: self._finished(intent.ref, result))
+                    return
+                case Follow(address=address, since=since):
+                    conversation = await self._questions.id_of(person, address)
+                    connection.follow(conversation, since, lambda result: self._finished(intent.ref, result))
+                    return
+                case _:
+                    answer = await self._questions.answer(person, intent)
         except ChatError as error:
             answer = error
         except Exception:
             _log.exception("a question failed", connection=self._id)
             answer = Unavailable("Something went wrong here. Try again.")
         self._finished(intent.ref, answer)
-
-    async def _answer(self, intent: AskStanding | AskAttendance | AskHistory, person: Person) -> Answer:
-        if isinstance(intent, AskStanding):
-            heard = dict(self._chat.heard_before(person.id))
-            return Stands(standing=await self._chat.standing(person), heard=heard)
-        state = await self._chat.conversation(person, await self._resolved(intent.address))
-        if isinstance(intent, AskAttendance):
-            return Attendance(conversation=state, people=dict(self._chat.attendance(state)))
-        if not intent.is_newest_first:
-            events = await self._chat.history(person, state.id, after=intent.seq, limit=intent.limit)
-            return Page(conversation=state, events=tuple(events))
-        last = state.head if intent.seq <= 0 else min(state.head, intent.seq - 1)
-        first = max(0, last - intent.limit)
-        events = await self._chat.history(person, state.id, after=first, limit=last - first)
-        return Page(conversation=state, events=tuple(reversed(events)))
-
-    async def _resolved(self, address: Address) -> ConversationId:
-        if not address.channel:
-            return address.id
-        if self._connection is None:
-            raise Refused("unauthenticated", "Introduce yourself first.")
-        return (await self._chat.channel(self._connection.person, address.channel)).id
 
     # Who this is
 
@@ -320,7 +345,7 @@ class Pump:
         except ChatError as error:
             return error
         if self._identity is None or identity.person.id != self._identity.person.id:
-            return Refused("bad_token", "This token is another person's.")
+            return BadToken("This token is another person's.")
         self._identity = identity
         self._expire_at(identity)
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
@@ -379,11 +404,15 @@ class Pump:
     def _ping(self) -> None:
         if self._socket is not None:
             self._socket.write(self._dialect.encoder.join((self._dialect.ping(),)))
+            self._awaits_pong = True
             self._at(self._limits.pong_s, self._give_up_pong)
 
     def _ponged(self) -> None:
-        if self._connection is not None:
-            self._at(self._limits.ping_s, self._ping)
+        self._awaits_pong = False
+        self._at(self._limits.ping_s, self._ping)
 
     def _give_up_pong(self) -> None:
-        self.end(3012, "no pong")
+        if self._is_paused:  # it was us who did not listen
+            self._at(self._limits.pong_s, self._give_up_pong)
+        else:
+            self.end(3012, "no pong")

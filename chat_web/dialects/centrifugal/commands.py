@@ -72,6 +72,12 @@ class Send(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class Numbered(msgspec.Struct):
+    """What is read of a line whose command is not."""
+
+    id: Id = 0
+
+
 class Command(msgspec.Struct):
     """One line: an id and exactly one of the rest."""
 
