@@ -1,0 +1,1 @@
+"""Dialects, specified by recorded conversations."""
