@@ -218,9 +218,7 @@ class Centrifuge:
         asked = command.asked()
         if asked is None:
             return (Complain(_reply(command.id, error=errors.BAD_REQUEST)),)
-        if command.send is not None:
-            return () if session.introduced is not None else (HangUp(3501, "bad request: connect first"),)
-        if command.id == 0:
+        if command.id == 0 and command.send is None:
             return (Complain(_reply(0, error=errors.BAD_REQUEST)),)
         if isinstance(asked, Connect):
             if session.introduced is not None or session.is_connecting:
@@ -229,6 +227,8 @@ class Centrifuge:
             return (Introduce(asked.token, _Ref(command.id, asked)),)
         if session.introduced is None and not session.is_connecting:
             return (HangUp(3501, "bad request: connect first"),)
+        if command.send is not None:  # there is nobody here to whom it means anything
+            return ()
         return self._command(session, _Ref(command.id, asked))
 
     def _command(self, session: Session, ref: _Ref) -> Intents:

@@ -65,7 +65,7 @@ LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadl
 
 Question: TypeAlias = AskChannel | Follow | Asked
 
-_AT_ONCE: Final = (Say, Complain, HangUp)
+_AT_ONCE: Final = (Say, Complain, HangUp, Unfollow, Ponged)
 
 _log = structlog.get_logger("parley.sockets")
 

@@ -12,7 +12,7 @@
 
 ``"…"`` is any value, a bare ``…`` at the end of an object or list any rest. ``"$room"``
 stands for one value: the first time it is learnt, afterwards it must be the same.
-``$ann`` is the id of ann. What somebody sees and no line tells is a failure.
+``$ann`` is the id of ann, ``$token_ann`` a token of hers. What somebody sees and no line tells is a failure.
 """
 
 import json
@@ -94,6 +94,7 @@ def same(expected: Any, seen: Any, known: dict[str, Any]) -> bool:
             return bool(known.setdefault(expected, seen) == seen)
         case dict():
             rest = ANY in expected
+            expected = {filled(name, known): value for name, value in expected.items()}
             names = expected.keys() - {ANY}
             return (
                 isinstance(seen, dict)
@@ -168,7 +169,7 @@ class Stage:
     async def connect(self, name: str, dialect: str, *, may_return: bool) -> None:
         person = self.people.get(_person_of(name))
         if person is None:
-            person = self.people[_person_of(name)] = self.world.chat.guest(_person_of(name))
+            person = self.people[_person_of(name)] = self.world.chat.guest(f"Canary {_person_of(name)}")
             self.known[f"${_person_of(name)}"] = person.id
         identity = Identity(person=person, may_return=may_return)
         token, _ = self.introductions.token_of(person)
