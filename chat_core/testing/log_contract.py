@@ -76,6 +76,21 @@ class LogContract(abc.ABC):
             await _agree(log, story)
             equal(await log.message(late.events[0].message.id), None)  # type: ignore[attr-defined]
 
+    async def test_what_comes_second_is_stale_whatever_kinds_of_events_meet(self) -> None:
+        async with self.log() as log:
+            story = _room(self.retention)
+            ann, bob = story.people
+            await log.append(story.opening())
+            await log.append(story.post(ann, "first"))
+            about = story.newest().id
+            late = _copy(story).turn((bob, React(message=about, emoji="👍")))
+            later = _copy(story).post(bob, "second")
+            await log.append(story.post(ann, "third"))
+            await raises(Stale, log.append(late))
+            await log.append(story.turn((ann, React(message=about, emoji="x"))))
+            await raises(Stale, log.append(later))
+            await _agree(log, story)
+
     async def test_an_append_beyond_the_head_is_stale(self) -> None:
         async with self.log() as log:
             story = _room(self.retention)
@@ -329,7 +344,9 @@ async def _talk(log: Log, retention: Retention) -> Story:
     for n in range(8):
         await log.append(story.post(chance.choice((ann, bob)), f"text {n}"))
         if n % 3 == 0:
-            await log.append(story.turn((bob, React(message=story.newest().id, emoji="👍"))))
+            about = story.newest().id
+            for emoji in ("👍", "🎉", "x"):
+                await log.append(story.turn((bob, React(message=about, emoji=emoji))))
     return story
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from chat_core.ports import Change, Log, Session, Store
+from chat_core.rules.log import evolve
 from chat_core.testing.log_contract import LogContract
 from chat_core.testing.promises import equal, true
 from chat_core.testing.stories import STARTS_AT, Author, Story
@@ -21,6 +22,7 @@ from chat_core.words.commands import (
     LeaveChannel,
     Start,
 )
+from chat_core.words.events import OwnerChanged
 from chat_core.words.person import Person
 
 ROOMS_LISTED_MAX: Final = 200
@@ -114,6 +116,21 @@ class StoreContract(LogContract):
             await store.append(story.turn((ann, LeaveChannel(name="general", new_owner=bob.id))))
             equal(await store.load(story.id), story.state)
             equal(list(await store.channels_of(ann.id)), [])
+
+    async def test_who_hands_a_channel_over_and_stays_is_a_member_like_others(self) -> None:
+        async with self.store() as store:
+            author = _author()
+            ann, bob = author.person("ann"), author.person("bob")
+            story = author.channel("general", ann, bob)
+            await store.append(story.opening())
+            await store.append(_joins(story, bob))
+            head = story.state.head
+            handed_over = OwnerChanged(
+                conversation=story.id, seq=head + 1, at=story.now, by=ann.id, owner=bob.id, person=bob.card
+            )
+            after = evolve(story.state, handed_over)
+            await store.append(Change(after=after, expected=head, events=(handed_over,)))
+            equal(await store.load(story.id), after)
 
     async def test_a_channel_is_found_by_its_name_until_it_is_deleted(self) -> None:
         async with self.store() as store:
