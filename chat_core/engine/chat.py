@@ -12,30 +12,32 @@ from typing import Any, TypeVar, assert_never
 
 import attrs
 
+from chat_core.engine.aftermath import Aftermath
 from chat_core.engine.alarms import Alarms
+from chat_core.engine.attendance import Attendance
+from chat_core.engine.blocks import Blocks
 from chat_core.engine.channels import Channels
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Encoder, Hub
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.people import Attendee, People
-from chat_core.engine.receipts import Done, Position, Reply, Result, Standing
+from chat_core.engine.receipts import Position, Reply, Result, Standing
 from chat_core.engine.seat import Seat
 from chat_core.engine.sessions import Sessions
+from chat_core.engine.signs import Signs
 from chat_core.engine.tasks import Tasks
 from chat_core.ports import Backplane, Clock, Policy, Store
-from chat_core.rules import log as log_rules
 from chat_core.rules.lobby import LobbyRules, Matcher
-from chat_core.rules.notices import notices
 from chat_core.rules.rate import Rate
 from chat_core.words import commands as c
-from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Room, RoomState
+from chat_core.words.conversation import Channel, Conversation, Room, RoomState
 from chat_core.words.errors import ChatError, Refused, Unavailable
-from chat_core.words.events import Logged, PersonTyped, PresenceChanged, PresenceStatus, ReadMarked
+from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.limits import EPHEMERAL_KEPT_S, HEAL_S, HISTORY_PAGE_MAX, RECOVERY_EVENTS_MAX, RETRY_S
+from chat_core.words.limits import HEAL_S, HISTORY_PAGE_MAX, RECOVERY_EVENTS_MAX
 from chat_core.words.message import Message
-from chat_core.words.person import Card, Person, PersonKind
+from chat_core.words.person import Person, PersonKind
 
 F = TypeVar("F")
 
@@ -85,7 +87,7 @@ class Chat:
             messages=limits.messages,
             searches=limits.searches,
             gone=self._gone,
-            back=self._back,
+            back=lambda attendee: self.attendance.back(attendee),
         )
         self.conversations = Conversations(
             clock=clock,
@@ -96,7 +98,7 @@ class Chat:
             alarms=self.alarms,
             new_id=new_id,
             guests_may_post=guests_may_post,
-            consequences=self._consequences,
+            consequences=lambda before, after, events: self._aftermath(before, after, events),
         )
         self._sessions = Sessions(store, self.alarms, clock, self.tasks)
         self.lobbies = Lobbies(
@@ -113,6 +115,26 @@ class Chat:
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
+        self.attendance = Attendance(clock, self.hub, self.peek)
+        self._signs = Signs(clock, store, self.hub, self.conversations)
+        self._aftermath = Aftermath(
+            clock=clock,
+            alarms=self.alarms,
+            people=self.people,
+            hub=self.hub,
+            lobbies=self.lobbies,
+            channels=self.channels,
+            conversations=self.conversations,
+            sessions=self._sessions,
+        )
+        self._blocks = Blocks(
+            clock=clock,
+            store=store,
+            people=self.people,
+            lobbies=self.lobbies,
+            conversations=self.conversations,
+            standing=self.standing,
+        )
         self._end_listening = backplane.listen(self.conversations.hear)
 
     # Life
@@ -123,7 +145,7 @@ class Chat:
         for room in await self.store.live_rooms():
             self.conversations.adopt(room)
             self.lobbies.restored(room)
-            self._set_alarm(room)
+            self._aftermath.set_alarm(room)
         self._compare_heads()
 
     async def stop(self) -> None:
@@ -254,9 +276,9 @@ class Chat:
             case c.MarkRead():
                 self.spawn(self._mark_read(command, person, reply))
             case c.Type():
-                self._type(command, person, reply)
+                self._signs.typed(command, person, reply)
             case c.Block() | c.Unblock():
-                self.spawn(self._block(command, person, reply))
+                self.spawn(self._blocks.ask(command, person, reply))
             case c.Close() | c.Tick():
                 raise Refused("not_yours", "Only the server can do that.")
             case _:
@@ -315,46 +337,14 @@ class Chat:
         """The log after a seq, whoever asks."""
         return await self.conversations.log_of(state).after(state.id, seq, limit)
 
-    def attendance(self, conversation: Conversation) -> Mapping[PersonId, tuple[Card, int]]:
-        """Who follows the conversation now: the person's card, and how many connections."""
-        here: dict[PersonId, tuple[Card, int]] = {}
-        for listener in self.hub.listeners(conversation.id):
-            _, count = here.get(listener.person.id, (None, 0))
-            here[listener.person.id] = (card_in(conversation, listener.person), count + 1)
-        return here
-
-    # What connections report
-
-    def followed(self, attendee: Attendee, state: Conversation) -> None:
-        """One more connection of the person follows it; others hear of the first."""
-        if attendee.heard.pop(state.id, None) is not None:
-            return  # within the grace: it takes the place of the one that dropped
-        count = attendee.follows.get(state.id, 0)
-        attendee.follows[state.id] = count + 1
-        if not count:
-            self._tell_presence(attendee.person, state, PresenceStatus.ONLINE)
-
-    def unfollowed(self, attendee: Attendee, conversation: ConversationId) -> None:
-        """One connection fewer follows it; others hear of the last."""
-        count = attendee.follows.get(conversation, 0)
-        if count > 1:
-            attendee.follows[conversation] = count - 1
-        elif count:
-            del attendee.follows[conversation]
-            state = self.peek(conversation)
-            if state is not None:
-                self._tell_presence(attendee.person, state, PresenceStatus.OFFLINE)
+    # What connections and people report
 
     def left(
         self, attendee: Attendee, connection: Connection[Any], heard: Mapping[ConversationId, Position]
     ) -> None:
-        """A connection has closed. While another is open it is as if its follows had ended."""
+        """A connection has closed; ``heard`` is how far it had heard what it followed."""
         self.people.leave(attendee, connection)
-        if attendee.connections:
-            for conversation in heard:
-                self.unfollowed(attendee, conversation)
-        else:
-            attendee.heard.update(heard)
+        self.attendance.dropped(attendee, heard)
 
     def _gone(self, attendee: Attendee) -> None:
         """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
@@ -362,83 +352,7 @@ class Chat:
         self.lobbies.gone(person.id)
         for room in tuple(attendee.passing_rooms):
             self.conversations.insist(room, c.Leave(room=room, disconnected=True), person)
-        for conversation in tuple(attendee.follows):
-            state = self.peek(conversation)
-            if state is not None:
-                self._tell_presence(person, state, PresenceStatus.OFFLINE)
-        attendee.follows.clear()
-
-    def _back(self, attendee: Attendee) -> None:
-        """The person came back within the grace, but did not follow these again."""
-        for conversation in tuple(attendee.heard):
-            del attendee.heard[conversation]
-            self.unfollowed(attendee, conversation)
-
-    def _tell_presence(self, person: Person, state: Conversation, status: PresenceStatus) -> None:
-        self.hub.pass_on(
-            PresenceChanged(
-                at=self.clock.now(),
-                by=person.id,
-                conversation=state.id,
-                person=card_in(state, person),
-                status=status,
-            )
-        )
-
-    # What facts entail
-
-    def _consequences(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
-        if not isinstance(before, Room) or not isinstance(after, Room):
-            if isinstance(after, Channel) and after.deleted:
-                self.channels.forget(after)
-            return
-        if after.deadline != before.deadline:
-            self._set_alarm(after)
-        self.lobbies.room_changed(before, after, events)
-        if after.retention is Retention.NONE:
-            self._passing_room_changed(before, after)
-        state: Conversation = before
-        for event in events:
-            state = log_rules.evolve(state, event)
-            if isinstance(state, Room):
-                for notice in notices(state, event):
-                    self.people.tell(notice)
-
-    def _passing_room_changed(self, before: Room, after: Room) -> None:
-        """Keep book of the open rooms of retention none: nobody else does."""
-        if after.state is RoomState.ENDED and before.state is not RoomState.ENDED:
-            self._sessions.close(after.id, after.ended_at or self.clock.now())
-            when = self.clock.now() + EPHEMERAL_KEPT_S
-            self.alarms.set(("forget", after.id), when, lambda: self._forget(after.id))
-        for person in after.members:
-            attendee = self.people.get(person)
-            if attendee is None:
-                continue
-            for other, member in after.members.items():
-                if other != person:
-                    attendee.meets(member.card.id, other)
-            if after.state is RoomState.ENDED or after.member(person) is None:
-                attendee.passing_rooms.pop(after.id, None)
-            else:
-                attendee.passing_rooms[after.id] = None
-
-    def _forget(self, room: ConversationId) -> None:
-        """The log of a room of retention none is gone: nothing more can come of it."""
-        self.conversations.forget(room)
-        self.hub.drop(room)
-
-    def _set_alarm(self, room: Room) -> None:
-        if room.deadline is None:
-            self.alarms.cancel(("deadline", room.id))
-        else:
-            self.alarms.set(("deadline", room.id), room.deadline, lambda: self._tick(room.id))
-
-    def _tick(self, room: ConversationId) -> None:
-        def done(result: Result | ChatError) -> None:
-            if isinstance(result, Unavailable):
-                self.alarms.set(("deadline", room), self.clock.now() + RETRY_S, lambda: self._tick(room))
-
-        self.conversations.ask(room, c.Tick(room=room), None, done)
+        self.attendance.gone(attendee)
 
     def _compare_heads(self) -> None:
         """Heal the topics that missed a hint; again and again."""
@@ -451,7 +365,15 @@ class Chat:
                 self.spawn(self.conversations.compare(conversation))
         self.alarms.set(("heal", ""), self.clock.now() + HEAL_S, self._compare_heads)
 
-    # Commands that are not one conversation's alone
+    # Commands that name no conversation by its id
+
+    async def _mark_read(self, command: c.MarkRead, person: Person, reply: Reply) -> None:
+        try:
+            state = await self.conversation(person, command.conversation)
+        except ChatError as error:
+            reply(error)
+        else:
+            await self._signs.marked(command, state, person, reply)
 
     async def _skip(self, command: c.Skip, person: Person, reply: Reply) -> None:
         try:
@@ -485,101 +407,6 @@ class Chat:
                 return message.conversation
         raise Refused("unknown_message", "There is no such message.")
 
-    async def _mark_read(self, command: c.MarkRead, person: Person, reply: Reply) -> None:
-        try:
-            state = await self.conversation(person, command.conversation)
-            if not 0 <= command.seq <= state.head:
-                words = "There is no event of that number yet."
-                raise Refused("invalid", words, fields={"seq": words})
-            moved = True
-            if state.retention is Retention.STORED:
-                moved = await self.store.mark_read(state.id, person.id, command.seq)
-        except ChatError as error:
-            reply(error)
-            return
-        if moved:
-            self.hub.pass_on(
-                ReadMarked(
-                    at=self.clock.now(),
-                    by=person.id,
-                    conversation=state.id,
-                    person=card_in(state, person),
-                    seq=command.seq,
-                )
-            )
-        reply(Done())
-
-    def _type(self, command: c.Type, person: Person, reply: Reply) -> None:
-        state = self.peek(command.conversation)
-        member = None if state is None else state.member(person.id)
-        if member is None:
-            reply(Refused("unknown_room", "There is no such conversation for you."))
-            return
-        self.hub.pass_on(
-            PersonTyped(
-                at=self.clock.now(),
-                by=person.id,
-                conversation=command.conversation,
-                person=member.card,
-                is_typing=command.is_typing,
-            )
-        )
-        reply(Done())
-
-    async def _block(self, command: c.Block | c.Unblock, person: Person, reply: Reply) -> None:
-        try:
-            other = await self._behind(person, command.user)
-            if other == person.id:
-                raise Refused("invalid", "You cannot block yourself.")
-            if isinstance(command, c.Unblock):
-                await self.store.unblock(person.id, other)
-                self._reread_blocks(person.id, other)
-            else:
-                await self._store_block(person.id, other)
-                await self._part(person, other)
-        except ChatError as error:
-            reply(error)
-        else:
-            reply(Done())
-
-    async def _store_block(self, person: PersonId, other: PersonId) -> None:
-        try:
-            await self.store.block(person, other, self.clock.now())
-        except ChatError:
-            self._reread_blocks(person, other)  # it may have been written
-            raise
-        for one, foe in ((person, other), (other, person)):
-            attendee = self.people.get(one)
-            if attendee is not None:
-                attendee.block(foe)
-        self.lobbies.block(person, other)
-
-    def _reread_blocks(self, *people: PersonId) -> None:
-        for one in people:
-            attendee = self.people.get(one)
-            if attendee is not None:
-                attendee.reread_blocks()
-
-    async def _part(self, person: Person, other: PersonId) -> None:
-        """End the common rooms of two of whom one blocked the other."""
-        for room in (await self.standing(person)).rooms:
-            if room.member(other) is not None:
-                self.conversations.insist(room.id, c.Close(room=room.id, reason=EndReason.BLOCKED), None)
-
-    async def _behind(self, person: Person, card_id: PersonId) -> PersonId:
-        """The person behind a card: in an anonymous room the card shows a pseudonym."""
-        attendee = self.people.get(person.id)
-        if attendee is not None:
-            if card_id in attendee.met:
-                return attendee.met[card_id]
-            for room in (*attendee.passing_rooms, *attendee.follows):
-                state = self.peek(room)
-                if state is not None and person.id in state.members:
-                    behind = state.owner_of(card_id)
-                    if behind is not None:
-                        return behind
-        return card_id
-
     def _check_policy(self, person: Person, command: c.Command) -> None:
         if self._policy is None:
             return
@@ -596,9 +423,3 @@ class Chat:
         if state is None:
             return ()
         return await self.events_after(state, seq, RECOVERY_EVENTS_MAX)
-
-
-def card_in(conversation: Conversation, person: Person) -> Card:
-    """How the person is seen there: as the member that it is, else as itself."""
-    member = conversation.members.get(person.id)
-    return person.card if member is None else member.card

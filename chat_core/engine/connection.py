@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from chat_core.engine.hub import Encoder
 from chat_core.engine.receipts import Position, Recovery, Reply
 from chat_core.words.commands import Command
-from chat_core.words.conversation import Conversation
+from chat_core.words.conversation import Conversation, Room, RoomState
 from chat_core.words.errors import ChatError, Refused
 from chat_core.words.events import Matched, Personal
 from chat_core.words.ids import ConversationId
@@ -68,6 +68,7 @@ class Connection(Generic[F]):
         self._sink = sink
         self._autofollow = autofollow
         self._follows: dict[ConversationId, None] = {}
+        self._catching_up: dict[ConversationId, object] = {}  # the latest follow that is under way
         self._open = True
         self._attendee: Attendee = chat.people.enter(person, self, may_return=may_return)
 
@@ -147,8 +148,11 @@ class Connection(Generic[F]):
         except ChatError as error:
             ready(error)
             return
+        mine = self._catching_up[conversation] = object()
         ready(await self._recovery(state, offset, since))
-        self._chat.hub.release(self, conversation)
+        if self._catching_up.get(conversation) is mine:  # else it was unfollowed, and followed again
+            del self._catching_up[conversation]
+            self._chat.hub.release(self, conversation)
 
     async def _recovery(self, state: Conversation, offset: int, since: Position | None) -> Recovery:
         """Every event after ``since`` up to ``offset``, or none."""
@@ -172,14 +176,28 @@ class Connection(Generic[F]):
             if len(self._follows) >= TOPICS_PER_CONNECTION_MAX:
                 raise Refused("too_many", "This connection follows too many conversations.")
             self._follows[state.id] = None
-            self._chat.followed(self._attendee, state)
-        return self._chat.hub.attach(self, state, hold=hold)
+            self._chat.attendance.followed(self._attendee, state)
+        offset = self._chat.hub.attach(self, state, hold=hold)
+        if not self._open:  # what was waiting for it was too much
+            self._chat.hub.detach(self, state.id)
+            raise Refused("wrong_state", "This connection is closed.")
+        return offset
 
     def _begin_if_room(self, state: Conversation) -> None:
+        if len(self._follows) >= TOPICS_PER_CONNECTION_MAX:
+            self._unfollow_ended()
         if len(self._follows) < TOPICS_PER_CONNECTION_MAX:
             self._begin(state)
 
+    def _unfollow_ended(self) -> None:
+        """Make room among the topics: nothing more comes of a room that has ended."""
+        for conversation in tuple(self._follows):
+            state = self._chat.peek(conversation)
+            if state is None or (isinstance(state, Room) and state.state is RoomState.ENDED):
+                self.unfollow(conversation)
+
     def _forget(self, conversation: ConversationId) -> None:
+        self._catching_up.pop(conversation, None)
         if conversation in self._follows:
             del self._follows[conversation]
-            self._chat.unfollowed(self._attendee, conversation)
+            self._chat.attendance.unfollowed(self._attendee, conversation)

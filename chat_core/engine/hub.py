@@ -137,10 +137,10 @@ class Hub:
         With ``hold`` what comes is kept back until ``release``: the listener's
         history is still being read. Attaching twice keeps the first.
         """
+        self.flush(conversation.id)  # first: who is slow may go, and the topic with it
         topic = self._topics.get(conversation.id)
         if topic is None:
             topic = self._topics[conversation.id] = Topic(conversation, told=conversation.head)
-        self._flush(topic)
         group = topic.groups.get(listener.encoder)
         if group is None:
             group = topic.groups[listener.encoder] = _Group(listener.encoder)
@@ -155,24 +155,26 @@ class Hub:
     def release(self, listener: Listener, conversation: ConversationId) -> None:
         """Hand over what was held back, and go live. Nothing when the listener has gone meanwhile."""
         topic = self._topics.get(conversation)
-        held = None if topic is None else topic.holds.pop(listener, None)
-        if topic is None or held is None:
+        if topic is None or listener not in topic.holds:
             return
+        self._flush(topic)
+        held = topic.holds.pop(listener, None)
+        if held is None:
+            return  # what was just delivered was too much for it
         if len(held) > HOLD_EVENTS_MAX:
             topic.listeners -= 1
             self._drop_if_empty(topic)
             listener.lost(conversation, may_follow=True)
             return
-        self._flush(topic)
         frames = []
         for event, state in held:
             own, others = listener.encoder.encode(event, state)
             frame = own if event.by == listener.person.id else others
             if frame is not None:
                 frames.append(frame)
+        topic.groups[listener.encoder].listeners[listener] = None
         if frames:
             listener.deliver(listener.encoder.join(frames))
-        topic.groups[listener.encoder].listeners[listener] = None
 
     def detach(self, listener: Listener, conversation: ConversationId) -> Topic | None:
         """The listener hears no more of it. What was told before is delivered first.
@@ -299,8 +301,8 @@ class Hub:
         if topic.scheduled is not None:
             topic.scheduled.cancel()
             topic.scheduled = None
-        for group in tuple(topic.groups.values()):
-            if group.frames:
+        while waiting := [group for group in topic.groups.values() if group.frames]:
+            for group in waiting:  # delivering may end a connection, which tells others that it went
                 group.flush()
 
     def _heal(self, topic: Topic) -> None:

@@ -1,0 +1,101 @@
+"""The aftermath of facts, beside their being told: alarms, places in lobbies, notices, sessions."""
+
+from collections.abc import Sequence
+
+from chat_core.engine.alarms import Alarms
+from chat_core.engine.channels import Channels
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.hub import Hub
+from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.people import People
+from chat_core.engine.receipts import Result
+from chat_core.engine.sessions import Sessions
+from chat_core.ports import Clock
+from chat_core.rules import log as log_rules
+from chat_core.rules.notices import notices
+from chat_core.words.commands import Tick
+from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
+from chat_core.words.errors import ChatError, Unavailable
+from chat_core.words.events import Logged
+from chat_core.words.ids import ConversationId
+from chat_core.words.limits import EPHEMERAL_KEPT_S, RETRY_S
+
+
+class Aftermath:
+    """Called once for each turn that changed something, after it was told."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        alarms: Alarms,
+        people: People,
+        hub: Hub,
+        lobbies: Lobbies,
+        channels: Channels,
+        conversations: Conversations,
+        sessions: Sessions,
+    ) -> None:
+        self._clock = clock
+        self._alarms = alarms
+        self._people = people
+        self._hub = hub
+        self._lobbies = lobbies
+        self._channels = channels
+        self._conversations = conversations
+        self._sessions = sessions
+
+    def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
+        if not isinstance(before, Room) or not isinstance(after, Room):
+            if isinstance(after, Channel) and after.deleted:
+                self._channels.forget(after)
+            return
+        if after.deadline != before.deadline:
+            self.set_alarm(after)
+        self._lobbies.room_changed(before, after, events)
+        if after.retention is Retention.NONE:
+            self._passing_room_changed(before, after)
+        state: Conversation = before
+        for event in events:
+            state = log_rules.evolve(state, event)
+            if isinstance(state, Room):
+                for notice in notices(state, event):
+                    self._people.tell(notice)
+
+    def set_alarm(self, room: Room) -> None:
+        """Look at the room again when it asks to be looked at."""
+        if room.deadline is None:
+            self._alarms.cancel(("deadline", room.id))
+        else:
+            self._alarms.set(("deadline", room.id), room.deadline, lambda: self._tick(room.id))
+
+    def _tick(self, room: ConversationId) -> None:
+        def done(result: Result | ChatError) -> None:
+            if isinstance(result, Unavailable):
+                when = self._clock.now() + RETRY_S
+                self._alarms.set(("deadline", room), when, lambda: self._tick(room))
+
+        self._conversations.ask(room, Tick(room=room), None, done)
+
+    def _passing_room_changed(self, before: Room, after: Room) -> None:
+        """Keep book of the open rooms of retention none: nobody else does."""
+        if after.state is RoomState.ENDED and before.state is not RoomState.ENDED:
+            self._sessions.close(after.id, after.ended_at or self._clock.now())
+            when = self._clock.now() + EPHEMERAL_KEPT_S
+            self._alarms.set(("forget", after.id), when, lambda: self._forget(after.id))
+        for person in after.members:
+            attendee = self._people.get(person)
+            if attendee is None:
+                continue
+            for other, member in after.members.items():
+                if other != person:
+                    attendee.meets(member.card.id, other)
+            if after.state is RoomState.ENDED or after.member(person) is None:
+                attendee.passing_rooms.pop(after.id, None)
+            else:
+                attendee.passing_rooms[after.id] = None
+
+    def _forget(self, room: ConversationId) -> None:
+        """The log of a room of retention none is gone: nothing more can come of it."""
+        self._conversations.forget(room)
+        self._hub.drop(room)

@@ -1,0 +1,90 @@
+"""Blocks: by person, both ways, at once. A pending match is undone, a common room ends."""
+
+from collections.abc import Awaitable, Callable
+
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.people import People
+from chat_core.engine.receipts import Done, Reply, Standing
+from chat_core.ports import Clock, Store
+from chat_core.words.commands import Block, Close, Unblock
+from chat_core.words.conversation import EndReason
+from chat_core.words.errors import ChatError, Refused
+from chat_core.words.ids import PersonId
+from chat_core.words.person import Person
+
+
+class Blocks:
+    """Who may never be paired with whom. ``standing`` tells the rooms that a person is in."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        people: People,
+        lobbies: Lobbies,
+        conversations: Conversations,
+        standing: Callable[[Person], Awaitable[Standing]],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._people = people
+        self._lobbies = lobbies
+        self._conversations = conversations
+        self._standing = standing
+
+    async def ask(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
+        """Block or unblock; answered when it holds."""
+        try:
+            other = self._behind(person, command.user)
+            if other == person.id:
+                raise Refused("invalid", "You cannot block yourself.")
+            if isinstance(command, Unblock):
+                await self._store.unblock(person.id, other)
+                self._reread(person.id, other)
+            else:
+                await self._block(person.id, other)
+                await self._part(person, other)
+        except ChatError as error:
+            reply(error)
+        else:
+            reply(Done())
+
+    async def _block(self, person: PersonId, other: PersonId) -> None:
+        try:
+            await self._store.block(person, other, self._clock.now())
+        except ChatError:
+            self._reread(person, other)  # it may have been written
+            raise
+        for one, foe in ((person, other), (other, person)):
+            attendee = self._people.get(one)
+            if attendee is not None:
+                attendee.block(foe)
+        self._lobbies.block(person, other)
+
+    def _reread(self, *people: PersonId) -> None:
+        for one in people:
+            attendee = self._people.get(one)
+            if attendee is not None:
+                attendee.reread_blocks()
+
+    async def _part(self, person: Person, other: PersonId) -> None:
+        """End the common rooms of two of whom one blocked the other."""
+        for room in (await self._standing(person)).rooms:
+            if room.member(other) is not None:
+                self._conversations.insist(room.id, Close(room=room.id, reason=EndReason.BLOCKED), None)
+
+    def _behind(self, person: Person, card_id: PersonId) -> PersonId:
+        """The person behind a card: in an anonymous room the card shows a pseudonym."""
+        attendee = self._people.get(person.id)
+        if attendee is not None:
+            if card_id in attendee.met:
+                return attendee.met[card_id]
+            for conversation in (*attendee.passing_rooms, *attendee.follows):
+                state = self._conversations.peek(conversation)
+                if state is not None and person.id in state.members:
+                    behind = state.owner_of(card_id)
+                    if behind is not None:
+                        return behind
+        return card_id

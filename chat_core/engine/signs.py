@@ -1,0 +1,64 @@
+"""Signs: what members show one another without its being kept: typing, and how far they have read."""
+
+from chat_core.engine.attendance import card_in
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.hub import Hub
+from chat_core.engine.receipts import Done, Reply
+from chat_core.ports import Clock, Store
+from chat_core.words.commands import MarkRead, Type
+from chat_core.words.conversation import Conversation, Retention
+from chat_core.words.errors import ChatError, Refused
+from chat_core.words.events import PersonTyped, ReadMarked
+from chat_core.words.person import Person
+
+
+class Signs:
+    """Passes signs on to who follows; a read mark of a stored conversation is kept as well."""
+
+    def __init__(self, clock: Clock, store: Store, hub: Hub, conversations: Conversations) -> None:
+        self._clock = clock
+        self._store = store
+        self._hub = hub
+        self._conversations = conversations
+
+    def typed(self, command: Type, person: Person, reply: Reply) -> None:
+        """The person types, or has stopped. In a conversation that nobody has loaded nobody is told."""
+        state = self._conversations.peek(command.conversation)
+        member = None if state is None else state.member(person.id)
+        if member is None:
+            reply(Refused("unknown_room", "There is no such conversation for you."))
+            return
+        self._hub.pass_on(
+            PersonTyped(
+                at=self._clock.now(),
+                by=person.id,
+                conversation=command.conversation,
+                person=member.card,
+                is_typing=command.is_typing,
+            )
+        )
+        reply(Done())
+
+    async def marked(self, command: MarkRead, state: Conversation, person: Person, reply: Reply) -> None:
+        """The person has read up to a seq of ``state``. A mark never goes back."""
+        try:
+            if not 0 <= command.seq <= state.head:
+                words = "There is no event of that number yet."
+                raise Refused("invalid", words, fields={"seq": words})
+            moved = True
+            if state.retention is Retention.STORED:
+                moved = await self._store.mark_read(state.id, person.id, command.seq)
+        except ChatError as error:
+            reply(error)
+            return
+        if moved:
+            self._hub.pass_on(
+                ReadMarked(
+                    at=self._clock.now(),
+                    by=person.id,
+                    conversation=state.id,
+                    person=card_in(state, person),
+                    seq=command.seq,
+                )
+            )
+        reply(Done())
