@@ -22,7 +22,7 @@ from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Encoder, Hub
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.people import Attendee, People
-from chat_core.engine.receipts import Position, Reply, Result, Standing
+from chat_core.engine.receipts import Position, Reply, Result, Standing, resolving
 from chat_core.engine.seat import Seat
 from chat_core.engine.sessions import Sessions
 from chat_core.engine.signs import Signs
@@ -55,6 +55,9 @@ class Limits:
 class Chat:
     """One node of Parley. ``start`` before the first connection, ``stop`` after the last."""
 
+    attendance: Attendance
+    _aftermath: Aftermath
+
     def __init__(
         self,
         *,
@@ -79,7 +82,6 @@ class Chat:
         self.hub = Hub(flush_s=flush_s, spawn=self.tasks.spawn, read_after=self._read_after)
         self._backplane = backplane
         self._policy = policy
-        self._guests_may_post = guests_may_post
         self.people = People(
             clock=clock,
             alarms=self.alarms,
@@ -87,7 +89,7 @@ class Chat:
             messages=limits.messages,
             searches=limits.searches,
             gone=self._gone,
-            back=lambda attendee: self.attendance.back(attendee),
+            back=lambda attendee: self.attendance.back(attendee),  # noqa: PLW0108 - made below
         )
         self.conversations = Conversations(
             clock=clock,
@@ -98,7 +100,7 @@ class Chat:
             alarms=self.alarms,
             new_id=new_id,
             guests_may_post=guests_may_post,
-            consequences=lambda before, after, events: self._aftermath(before, after, events),
+            consequences=lambda *facts: self._aftermath(*facts),  # noqa: PLW0108 - made below
         )
         self._sessions = Sessions(store, self.alarms, clock, self.tasks)
         self.lobbies = Lobbies(
@@ -228,15 +230,7 @@ class Chat:
         Cancelling the wait does not stop the command.
         """
         answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-
-        def reply(result: Result | ChatError) -> None:
-            if answered.done():
-                return
-            if isinstance(result, ChatError):
-                answered.set_exception(result)
-            else:
-                answered.set_result(result)
-
+        reply = resolving(answered)
         self.ask(person, command, reply)
         return await answered
 

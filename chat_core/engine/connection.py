@@ -178,7 +178,7 @@ class Connection(Generic[F]):
             self._follows[state.id] = None
             self._chat.attendance.followed(self._attendee, state)
         offset = self._chat.hub.attach(self, state, hold=hold)
-        if not self._open:  # what was waiting for it was too much
+        if not self.is_open:  # what was waiting for it was too much
             self._chat.hub.detach(self, state.id)
             raise Refused("wrong_state", "This connection is closed.")
         return offset

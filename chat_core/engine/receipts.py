@@ -1,7 +1,8 @@
 """Receipts: what a command gives back to who asked."""
 
+import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -10,6 +11,8 @@ from chat_core.words.errors import ChatError
 from chat_core.words.events import Logged
 from chat_core.words.ids import LobbyName
 from chat_core.words.message import Message
+
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -77,3 +80,17 @@ class Standing:
 Result: TypeAlias = Receipt | Placed | Done
 Reply: TypeAlias = Callable[[Result | ChatError], None]
 """Called exactly once with the result or with what went wrong. It must not wait or raise."""
+
+
+def resolving(answered: asyncio.Future[T]) -> Callable[[T | ChatError], None]:
+    """A reply that settles a future; nobody hears it once the future's owner has gone."""
+
+    def reply(result: T | ChatError) -> None:
+        if answered.done():
+            return
+        if isinstance(result, ChatError):
+            answered.set_exception(result)
+        else:
+            answered.set_result(result)
+
+    return reply

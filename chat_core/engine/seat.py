@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from chat_core.engine.connection import Connection
-from chat_core.engine.receipts import Position, Recovery, Result
+from chat_core.engine.receipts import Position, Recovery, Result, resolving
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation
-from chat_core.words.errors import ChatError, Disconnected
+from chat_core.words.errors import Disconnected
 from chat_core.words.events import Event, MessageEdited, MessagePosted, Personal
 from chat_core.words.ids import ConversationId
 from chat_core.words.limits import EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
@@ -111,16 +111,7 @@ class Seat:
         if self._connection is None or self._ended is not None:
             raise self._ended or Disconnected(1000, "not open")
         answered: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
-
-        def ready(recovery: Recovery | ChatError) -> None:
-            if answered.done():
-                return
-            if isinstance(recovery, ChatError):
-                answered.set_exception(recovery)
-            else:
-                answered.set_result(recovery)
-
-        self._connection.follow(conversation, since, ready)
+        self._connection.follow(conversation, since, resolving(answered))
         return await answered
 
     # The sink of its connection
