@@ -1,0 +1,182 @@
+"""The official Centrifugal clients, unchanged, against a real server process."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from chat_core import Person, PersonKind
+from tests.web.servers import ROOT, Process, token_for
+
+FOLDER: Final = ROOT / "tests" / "js"
+STORY_S: Final = 30.0
+OPEN: Final = {"GUESTS_MAY_POST": "true", "RATE_LIMITS": "off", "RESUME_SECONDS": "0.2"}
+
+Act: TypeAlias = Callable[[str], Awaitable[None]]
+
+
+def node() -> str:
+    """Where node is. Without it, or without the clients, there is nothing to test with."""
+    found = shutil.which("node")
+    missing = (
+        "node" if found is None else "" if (FOLDER / "node_modules" / "centrifuge").is_dir() else "npm ci"
+    )
+    if not missing and found is not None:
+        return found
+    words = f"the official client for JavaScript needs {missing} (in tests/js)"
+    if os.environ.get("CI"):
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Process]:
+    async with Process(tmp_path, DATABASE_URL="memory://", **OPEN) as process:
+        yield process
+        assert await process.stop() == 0
+    assert "Traceback" not in process.log
+
+
+async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, Any]:
+    """What a story of ``clients.mjs`` found."""
+    process = await asyncio.create_subprocess_exec(
+        node(),
+        "clients.mjs",
+        story,
+        json.dumps(given),
+        cwd=FOLDER,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    last = ""
+    async with asyncio.timeout(STORY_S):
+        while line := (await process.stdout.readline()).decode():
+            if line.startswith('{"ready":') and act is not None:
+                await act(json.loads(line)["ready"])
+                process.stdin.write(b"done\n")
+            else:
+                last = line
+        errors = (await process.stderr.read()).decode()
+        status = await process.wait()
+    process.stdin.close()
+    assert status == 0, errors
+    found: dict[str, Any] = json.loads(last)
+    return found
+
+
+def somebody(name: str) -> Person:
+    return Person(
+        id=f"018bcfe5-6800-7000-8000-{name.encode().hex():0>12}",
+        username=name,
+        display_name=name,
+        kind=PersonKind.USER,
+    )
+
+
+async def test_it_connects_with_a_guest_token_and_without(server: Process) -> None:
+    found = await play("connects", url=server.url)
+    assert found["people"][:2] == [found["user"]] * 2
+    assert found["people"][2] not in ("", found["user"])
+    assert found["clients"] == 3
+    assert found["lines"] == [None, []]
+
+
+async def test_it_publishes_and_hears_each_publication_once_with_its_offset(server: Process) -> None:
+    found = await play("publishes", url=server.url)
+    assert found["recoverable"] is True
+    first = found["offset"] + 1
+    assert found["ann"] == found["bob"] == [[first, "hello"], [first + 1, "by rpc"]]
+    assert found["durable"] is False  # memory
+    unknown_room = "unknown_room There is no such room for you."
+    assert found["refusals"] == [103, 108, 1009, unknown_room, 102]
+
+
+async def test_it_recovers_everything_that_it_missed_once_and_in_order(server: Process) -> None:
+    found = await play("recovers", url=server.url, rounds=5, missed=7)
+    assert found["rounds"] == [[True, True]] * 5
+    offsets = found["offsets"]
+    assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+    expected = [[f"before {r}", *(f"missed {r}.{n}" for n in range(7)), f"after {r}"] for r in range(5)]
+    assert found["words"] == [text for words in expected for text in words]
+
+
+async def test_it_is_told_when_there_is_too_much_to_recover(server: Process) -> None:
+    found = await play("recovers", url=server.url, rounds=1, missed=301)
+    assert found["rounds"] == [[True, False]]
+    assert found["words"] == ["before 0", "after 0"]
+
+
+async def test_presence_history_rpc_and_a_timed_room(server: Process) -> None:
+    found = await play("asks", url=server.url)
+    assert found["join"] == found["leave"] == found["bob"]
+    assert found["bob"] in found["presence"]
+    assert found["stats"] == [2, 2, 1]
+    assert [text for _, text in found["history"]] == ["one", "two", "three"]
+    assert found["newest"] == [found["head"], found["head"] - 1]
+    assert found["after"] == 1
+    assert found["elsewhere"] == 112
+    assert found["search"] == ["waiting", "matched"]
+    assert found["room"] == [True]
+    assert found["kept"] == [["COUNTDOWN", None], ["IDLE", "kept"]]
+
+
+async def test_a_token_is_renewed_on_a_live_connection(server: Process) -> None:
+    now, ann = time.time(), somebody("ann")
+    first = token_for(ann, now, lasts_s=1.5)
+    later = [token_for(ann, now, lasts_s=3.0), token_for(ann, now, lasts_s=600.0)]
+    found = await play("refreshes", url=server.url, first=first, tokens=later)
+    assert found["person"] == ann.id
+    assert (found["asked"], found["state"], found["states"], found["works"]) == (
+        2,
+        "connected",
+        [],
+        "waiting",
+    )
+
+
+async def test_an_expired_token_makes_the_client_fetch_a_new_one(server: Process) -> None:
+    now, ann = time.time(), somebody("ann")
+    expired = token_for(ann, now - 100, lasts_s=10)
+    found = await play("expired", url=server.url, expired=expired, good=token_for(ann, now))
+    assert found == {"asked": 1, "person": ann.id}
+
+
+async def test_who_is_turned_away_for_good_does_not_come_back(server: Process) -> None:
+    found = await play("turnedAway", url=server.url)
+    assert found == {"code": 3500, "reason": "invalid token", "state": "disconnected", "attempts": 1}
+
+
+async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_path: Path) -> None:
+    server = Process(tmp_path, DATABASE_URL="sqlite:///./parley.db", **OPEN)
+    statuses: list[int] = []
+    took: list[float] = []
+
+    async def act(what: str) -> None:
+        if what == "stop":
+            before = time.monotonic()
+            statuses.append(await server.stop(signal.SIGTERM))
+            took.append(time.monotonic() - before)
+        else:
+            await server.start(PORT=server.port)
+
+    async with server:
+        token = token_for(somebody("ann"), time.time())
+        found = await play("drained", act, url=server.url, token=token)
+    assert statuses == [0]
+    assert took[0] < 5.0
+    assert (found["code"], found["recovered"]) == (3001, True)
+    assert "come back" in found["reason"]
+    assert found["stored"] == [[seq, f"acked {n}"] for n, (seq, _) in enumerate(found["acked"])]
+    assert all(durable for _, durable in found["acked"])
+    assert found["heard"] == 5
