@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pytest
+from centrifuge import (
+    Client,
+    PublicationContext,
+    ReplyError,
+    SubscribedContext,
+    SubscriptionEventHandler,
+)
 
 from chat_core import Person, PersonKind
 from tests.web.servers import ROOT, Process, token_for
@@ -180,3 +187,48 @@ async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_pa
     assert found["stored"] == [[seq, f"acked {n}"] for n, (seq, _) in enumerate(found["acked"])]
     assert all(durable for _, durable in found["acked"])
     assert found["heard"] == 5
+
+
+class Ears(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types
+    """What a subscription of the client for Python tells."""
+
+    def __init__(self) -> None:
+        self.subscribed: asyncio.Queue[SubscribedContext] = asyncio.Queue()
+        self.words: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+
+    async def on_subscribed(self, ctx: SubscribedContext) -> None:
+        self.subscribed.put_nowait(ctx)
+
+    async def on_publication(self, ctx: PublicationContext) -> None:
+        data = ctx.pub.data
+        if data["type"] == "message_posted":
+            self.words.put_nowait((ctx.pub.offset, data["message"]["content"]))
+
+
+async def test_the_client_for_python_talks_loses_the_connection_and_recovers(server: Process) -> None:
+    address = f"{server.url.replace('http', 'ws')}/connection/websocket"
+    ann = Client(address, token=token_for(somebody("ann"), time.time()), min_reconnect_delay=0.01)
+    bob = Client(address, min_reconnect_delay=0.01)
+    ears = Ears()
+    async with asyncio.timeout(STORY_S):
+        await ann.connect()
+        await bob.connect()
+        await ann.rpc("join_channel", {"name": "general"})
+        subscription = bob.new_subscription("channel:general", events=ears)
+        await subscription.subscribe()
+        assert (await ears.subscribed.get()).recovered is False
+        await ann.rpc("post", {"conversation": "channel:general", "content": "hello"})
+        first, text = await ears.words.get()
+        assert text == "hello"
+        bob_wire = bob._conn  # the library has no way to lose a connection
+        assert bob_wire is not None
+        bob_wire.transport.abort()
+        await ann.rpc("post", {"conversation": "channel:general", "content": "missed"})
+        assert (await ears.subscribed.get()).recovered is True
+        assert await ears.words.get() == (first + 1, "missed")
+        with pytest.raises(ReplyError) as refused:
+            await bob.rpc("post", {"conversation": "channel:general", "content": "x"})
+        assert refused.value.code == 1004  # not_member
+        assert (await subscription.presence_stats()).num_clients == 1
+        await bob.disconnect()
+        await ann.disconnect()
