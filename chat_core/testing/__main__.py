@@ -7,40 +7,20 @@ events and how to replay, and the exit status is 1.
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from functools import partial
-from multiprocessing import get_context
 from typing import TextIO
 
-import attrs
-
-from chat_core.testing.simulator import SimulationFailed, simulate
+from chat_core.testing.seeds import run_seeds
 
 LINE_STEPS = 1000
-
-
-@attrs.frozen(kw_only=True)
-class Ran:
-    """What one seed came to; ``failure`` is None where all held."""
-
-    seed: int
-    trace: str = ""
-    failure: str | None = None
-    last: tuple[str, ...] = ()
-
-
-def run_one(seed: int, *, steps: int, trace: bool) -> Ran:
-    try:
-        return Ran(seed=seed, trace=simulate(seed, steps=steps, trace=trace))
-    except SimulationFailed as failed:
-        return Ran(seed=seed, failure=str(failed), last=tuple(failed.last))
 
 
 def main(argv: list[str] | None = None, out: TextIO = sys.stdout) -> int:
     """The exit status: 0 when all invariants held for all seeds."""
     options = _options(argv)
     began = time.perf_counter()
-    for done, ran in enumerate(_run_all(options), 1):
+    for done, ran in enumerate(
+        run_seeds(options.seeds, steps=options.steps, jobs=options.jobs, trace=options.trace), 1
+    ):
         if ran.failure is not None:
             print(f"BROKEN {ran.failure}", *ran.last, sep="\n", file=out)
             print(
@@ -56,16 +36,6 @@ def main(argv: list[str] | None = None, out: TextIO = sys.stdout) -> int:
             pace = steps / (time.perf_counter() - began)
             print(f"{steps} steps, to seed {ran.seed}: all held, {pace:.0f} steps/s", file=out, flush=True)
     return 0
-
-
-def _run_all(options: argparse.Namespace) -> Iterator[Ran]:
-    run = partial(run_one, steps=options.steps, trace=options.trace)
-    seeds: Iterable[int] = options.seeds
-    if options.jobs == 1:
-        yield from map(run, seeds)
-        return
-    with get_context("spawn").Pool(options.jobs) as pool:
-        yield from pool.imap(run, seeds, chunksize=2)
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:

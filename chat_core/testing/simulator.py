@@ -225,6 +225,8 @@ class Simulation:
     def block(self, node: Node, somebody: Somebody, card: PersonId, *, blocks: bool) -> None:
         """Block or unblock whom a card shows; who that is the person need not know."""
         other = next((real for real, shown in self.cards() if shown == card), card)
+        attendee = node.chat.people.get(somebody.person.id)
+        knows = other == card or (attendee is not None and card in attendee.met)
         command = Block(user=card) if blocks else Unblock(user=other)
         if not blocks:
             self.journal.unblock(somebody.person.id, other)
@@ -234,7 +236,7 @@ class Simulation:
 
         def answered(result: Result | ChatError) -> None:
             self._answered(asked, result)
-            if blocks and node.alive and not isinstance(result, ChatError):
+            if blocks and knows and node.alive and not isinstance(result, ChatError):
                 self.journal.block(somebody.person.id, other, self.clock.now())
 
         node.chat.ask(somebody.person, command, answered)
