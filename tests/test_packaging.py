@@ -1,0 +1,32 @@
+"""What is installed is the whole of it: a wheel has every package, migration, template and static file."""
+
+import configparser
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def config() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def test_every_package_is_named() -> None:
+    named = set(config()["options"]["packages"].split())
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("chat_core", "chat_web")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+
+    assert found | {"chat_web.templates", "chat_web.static"} == named
+
+
+def test_every_file_of_the_pages_is_carried() -> None:
+    data = config()["options.package_data"]
+    for folder in ("templates", "static"):
+        patterns = [pattern.strip() for pattern in data[f"chat_web.{folder}"].split(",")]
+        carried = {path for pattern in patterns for path in (ROOT / folder).glob(pattern)}
+        there = {path for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert there <= carried, f"{folder}: not in setup.cfg's package_data"
