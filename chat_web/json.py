@@ -54,6 +54,14 @@ def decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
         raise NotUnderstood(str(error), is_json=isinstance(error, msgspec.ValidationError)) from None
 
 
+def glimpsed(decoder: msgspec.json.Decoder[T], text: str) -> T | None:
+    """What a text tells that is refused all the same; None where it tells nothing."""
+    try:
+        return decoder.decode(text)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        return None
+
+
 def is_too_deep(text: str | bytes) -> bool:
     """Whether brackets outside of strings nest deeper than ``DEPTH_MAX``. Cheap for what is flat."""
     if len(text) <= DEPTH_MAX:

@@ -69,7 +69,7 @@ from chat_web.intents import (
     Turn,
     Unfollow,
 )
-from chat_web.json import NotUnderstood, decoded
+from chat_web.json import NotUnderstood, decoded, glimpsed
 from chat_web.sockets.frames import text_frame
 
 PING_S: Final = 25
@@ -386,10 +386,8 @@ def _presence(id: int, attendance: Attendance, is_stats: bool) -> bytes:
 
 def _id_of(line: str) -> int:
     """The id of a command that is not to be carried out, 0 where it has none."""
-    try:
-        return decoded(_NUMBERED, line).id
-    except NotUnderstood:
-        return 0
+    numbered = glimpsed(_NUMBERED, line)
+    return 0 if numbered is None else numbered.id
 
 
 def _reply(id: int, **result: Any) -> bytes:
