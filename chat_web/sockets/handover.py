@@ -32,7 +32,8 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from chat_web.sockets.websocket import LIMITS, PING_S, Receiver, SocketLimits, WebSocket
+from chat_web.sockets.receiver import LIMITS, Receiver, SocketLimits
+from chat_web.sockets.websocket import PING_S, WebSocket
 
 __all__ = ["upgrade"]
 

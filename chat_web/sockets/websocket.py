@@ -23,9 +23,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol, cast
-
-import attrs
+from typing import Final, cast
 
 from chat_web.sockets.frames import (
     Binary,
@@ -39,8 +37,9 @@ from chat_web.sockets.frames import (
     ping_frame,
     pong_frame,
 )
+from chat_web.sockets.receiver import LIMITS, Receiver, SocketLimits
 
-__all__ = ["LIMITS", "LOST_CODE", "PING_S", "Receiver", "SocketLimits", "WebSocket"]
+__all__ = ["LOST_CODE", "PING_S", "WebSocket"]
 
 PING_S: Final = 25.0
 LOST_CODE: Final = 1006
@@ -54,40 +53,6 @@ _PROGRESS_CHECKS: Final = 3
 """Looks at a blocked connection within `progress_s`; it is found out at most one look too late."""
 
 _logger = logging.getLogger(__name__)
-
-
-@attrs.frozen(kw_only=True)
-class SocketLimits:
-    """What a connection may cost; one object serves them all."""
-
-    pong_s: float = 10.0
-    close_s: float = 2.0
-    progress_s: float = 10.0
-    """How long unsent bytes may stay without one of them leaving."""
-    loop_stall_s: float = 5.0
-    """A timer that is later than this blames the server: its deadline starts anew."""
-    outbox_bytes_max: int = 256 * 1024
-    pong_outbox_bytes_max: int = 16 * 1024
-    """With more than this unsent, pings are not answered: the peer does not read the answers."""
-
-
-LIMITS: Final = SocketLimits()
-
-
-class Receiver(Protocol):
-    """Who hears what comes in.  Called by the event loop, one call at a time; must not block."""
-
-    def opened(self, socket: WebSocket) -> None:
-        """The connection can be written to.  Comes first, once."""
-
-    def received(self, text: str) -> None:
-        """A text message came; none comes once the connection is closing."""
-
-    def closed(self, code: int, reason: str) -> None:
-        """The connection is gone.  Comes last, once.
-
-        `code` is the peer's, or ours if we closed first, or 1006 if it was lost.
-        """
 
 
 class _State(enum.Enum):
@@ -292,24 +257,11 @@ class WebSocket(asyncio.Protocol):
         pongs: list[bytes] = []
         self._is_delivering = True
         try:
-            for incoming in reader.feed(data):
-                match incoming:
-                    case Text(text) if self._state is _OPEN:
-                        receiver.received(text)
-                    case Ping(payload):
-                        self._collect_pong(pongs, payload)
-                    case Pong(payload):
-                        if payload == self._pinged_with:
-                            self._pinged_with = None
-                    case Close(code, reason):
-                        if pongs:
-                            self.write(b"".join(pongs))
-                            pongs.clear()
-                        self._answer_close(code, reason)
-                    case Text() | Binary():
-                        pass  # too late: the connection is closing
-                if self._is_paused:
-                    break
+            text = reader.lone_text(data)
+            if text is None:
+                self._deliver_all(reader, data, receiver, pongs)
+            elif self._state is _OPEN:
+                receiver.received(text)
         except ProtocolFault as fault:
             self._break_off(fault)
         except Exception as error:
@@ -318,6 +270,26 @@ class WebSocket(asyncio.Protocol):
             self._is_delivering = False
         if pongs:
             self.write(b"".join(pongs))
+
+    def _deliver_all(self, reader: FrameReader, data: bytes, receiver: Receiver, pongs: list[bytes]) -> None:
+        for incoming in reader.feed(data):
+            match incoming:
+                case Text(text) if self._state is _OPEN:
+                    receiver.received(text)
+                case Ping(payload):
+                    self._collect_pong(pongs, payload)
+                case Pong(payload):
+                    if payload == self._pinged_with:
+                        self._pinged_with = None
+                case Close(code, reason):
+                    if pongs:
+                        self.write(b"".join(pongs))
+                        pongs.clear()
+                    self._answer_close(code, reason)
+                case Text() | Binary():
+                    pass  # too late: the connection is closing
+            if self._is_paused:
+                break
 
     def _collect_pong(self, pongs: list[bytes], payload: bytes) -> None:
         # Counted in frames of the greatest size, so a flood of pings costs a bounded answer.

@@ -285,3 +285,35 @@ def test_a_code_that_cannot_be_sent_is_refused(code: int) -> None:
     assert not is_close_code(code)
     with pytest.raises(ValueError, match=str(code)):
         close_frame(code)
+
+
+@given(st.text(max_size=400), st.integers(1, 500), st.booleans())
+def test_a_lone_text_is_what_feed_makes_of_it(text: str, cut: int, is_final: bool) -> None:
+    whole = sent(1, text.encode(), fin=is_final)
+    seen = FrameReader(message_bytes_max=MESSAGE_BYTES_MAX).lone_text(whole)
+    if seen is not None:
+        assert read(whole) == [Text(seen)] == [Text(text)]
+    assert FrameReader(message_bytes_max=MESSAGE_BYTES_MAX).lone_text(whole[:-cut]) is None
+    assert FrameReader(message_bytes_max=MESSAGE_BYTES_MAX).lone_text(whole + whole) is None
+
+
+def test_all_but_a_lone_text_is_left_to_feed() -> None:
+    halves = sent(1, b"a", fin=False), sent(0, b"b")
+    texts = [sent(1, b"xx"), sent(1, b"x" * 125), sent(1, b"x" * 126), sent(1, b"x" * MESSAGE_BYTES_MAX)]
+    others = [b"", sent(2, b"x"), sent(9, b"x"), halves[0], sent(1, b"x" * (MESSAGE_BYTES_MAX + 1))]
+    others += [b"\x81\xff" + bytes(131), b"\x81\xfe\x00\x01" + bytes(5), b"\x81\x03" + bytes(7)]
+    for chunk in texts:
+        assert FrameReader(message_bytes_max=MESSAGE_BYTES_MAX).lone_text(chunk) is not None
+    for chunk in others:
+        assert FrameReader(message_bytes_max=MESSAGE_BYTES_MAX).lone_text(chunk) is None
+    reader = FrameReader(message_bytes_max=MESSAGE_BYTES_MAX)
+    assert list(reader.feed(halves[0])) == []
+    assert reader.lone_text(texts[0]) is None
+    assert list(reader.feed(halves[1])) == [Text("ab")]
+    assert list(reader.feed(texts[0][:3])) == []
+    assert reader.lone_text(texts[0]) is None
+
+
+def test_a_lone_text_that_is_no_utf_8_is_a_fault() -> None:
+    with pytest.raises(ProtocolFault):
+        FrameReader(message_bytes_max=MESSAGE_BYTES_MAX).lone_text(sent(1, b"\xff\xff"))

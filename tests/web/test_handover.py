@@ -28,7 +28,8 @@ from multidict import CIMultiDict
 from chat_web.sockets import handover
 from chat_web.sockets.frames import text_frame
 from chat_web.sockets.handover import upgrade
-from chat_web.sockets.websocket import LIMITS, WebSocket
+from chat_web.sockets.receiver import LIMITS
+from chat_web.sockets.websocket import WebSocket
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 try:

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chat_web.sockets.frames import close_frame, text_frame
-from chat_web.sockets.websocket import LIMITS, SocketLimits, WebSocket
+from chat_web.sockets.receiver import LIMITS, SocketLimits
+from chat_web.sockets.websocket import WebSocket
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 try:

@@ -1,0 +1,46 @@
+"""Who hears a connection, and what the connection may cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from chat_web.sockets.websocket import WebSocket
+
+__all__ = ["LIMITS", "Receiver", "SocketLimits"]
+
+
+@attrs.frozen(kw_only=True)
+class SocketLimits:
+    """What a connection may cost; one object serves them all."""
+
+    pong_s: float = 10.0
+    close_s: float = 2.0
+    progress_s: float = 10.0
+    """How long unsent bytes may stay without one of them leaving."""
+    loop_stall_s: float = 5.0
+    """A timer that is later than this blames the server: its deadline starts anew."""
+    outbox_bytes_max: int = 256 * 1024
+    pong_outbox_bytes_max: int = 16 * 1024
+    """With more than this unsent, pings are not answered: the peer does not read the answers."""
+
+
+LIMITS: Final = SocketLimits()
+
+
+class Receiver(Protocol):
+    """Who hears what comes in.  Called by the event loop, one call at a time; must not block."""
+
+    def opened(self, socket: WebSocket) -> None:
+        """The connection can be written to.  Comes first, once."""
+
+    def received(self, text: str) -> None:
+        """A text message came; none comes once the connection is closing."""
+
+    def closed(self, code: int, reason: str) -> None:
+        """The connection is gone.  Comes last, once.
+
+        `code` is the peer's, or ours if we closed first, or 1006 if it was lost.
+        """
