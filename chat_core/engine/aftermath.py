@@ -8,17 +8,15 @@ from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Hub
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.people import People
-from chat_core.engine.receipts import Result
 from chat_core.engine.sessions import Sessions
 from chat_core.ports import Clock
 from chat_core.rules import log as log_rules
 from chat_core.rules.notices import notices
 from chat_core.words.commands import Tick
 from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
-from chat_core.words.errors import ChatError, Unavailable
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId
-from chat_core.words.limits import EPHEMERAL_KEPT_S, RETRY_S
+from chat_core.words.limits import EPHEMERAL_KEPT_S
 
 
 class Aftermath:
@@ -70,12 +68,7 @@ class Aftermath:
             self._alarms.set(("deadline", room.id), room.deadline, lambda: self._tick(room.id))
 
     def _tick(self, room: ConversationId) -> None:
-        def done(result: Result | ChatError) -> None:
-            if isinstance(result, Unavailable):
-                when = self._clock.now() + RETRY_S
-                self._alarms.set(("deadline", room), when, lambda: self._tick(room))
-
-        self._conversations.ask(room, Tick(room=room), None, done)
+        self._conversations.insist(room, Tick(room=room), None)
 
     def _passing_room_changed(self, before: Room, after: Room) -> None:
         """Keep book of the open rooms of retention none: nobody else does."""
