@@ -210,7 +210,7 @@ class Chat:
         attendee = self.people.get(person.id)
         listed = await self.store.rooms_of(person.id)
         rooms = [room for room in listed if room.state is not RoomState.ENDED and room.member(person.id)]
-        for room_id in attendee.passing_rooms if attendee is not None else ():
+        for room_id in tuple(attendee.passing_rooms) if attendee is not None else ():
             room = await self.conversations.state(room_id)
             if isinstance(room, Room) and room.state is not RoomState.ENDED:
                 rooms.append(room)
@@ -355,7 +355,9 @@ class Chat:
             state = self.peek(conversation)
             if state is not None:
                 self.hub.compare(state)
-            if self._backplane.is_shared:
+        if self._backplane.is_shared:
+            followed = (topic.conversation.id for topic in self.hub.topics())
+            for conversation in dict.fromkeys((*followed, *self.lobbies.rooms())):
                 self.spawn(self.conversations.compare(conversation))
         self.alarms.set(("heal", ""), self.clock.now() + HEAL_S, self._compare_heads)
 

@@ -8,7 +8,7 @@ kept them apart may have passed). Nobody is queued who did not ask for it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -25,7 +25,7 @@ from chat_core.words.commands import Close, Leave, Search
 from chat_core.words.conversation import EndReason, Member, Retention, Room, RoomState
 from chat_core.words.errors import ChatError, InvariantBroken, Refused
 from chat_core.words.events import Logged, Matched, MemberLeft, Notice, NoticeKind, Waiting
-from chat_core.words.ids import LobbyName, PersonId
+from chat_core.words.ids import ConversationId, LobbyName, PersonId
 from chat_core.words.limits import MATCHER_CYCLE_S, RETRY_S
 from chat_core.words.person import Person, pseudonym
 
@@ -274,6 +274,14 @@ class Lobbies:
                 self._conversations.insist(room.id, Leave(room=room.id, disconnected=True), seeker.person)
 
     # What rooms mean for places
+
+    def rooms(self) -> Iterator[ConversationId]:
+        """The rooms in which somebody has a place."""
+        for line in self._lines.values():
+            for person, place in line.people():
+                room = line.room_of(person) if place is Place.IN_ROOM else None
+                if room is not None:
+                    yield room
 
     def restored(self, room: Room) -> None:
         """A room from before a restart takes its members' places."""
