@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from chat_core import VERSION, Chat, Clock, Config, Tokens, open_chat, open_tokens
-from chat_web import errors, pages, routes, security
+from chat_web import errors, metrics, pages, routes, security
 from chat_web.deadlines import DeadlineRunner
 from chat_web.keys import previous_keys, private_key, signing_secret
 from chat_web.logs import AccessLogger
@@ -50,7 +50,9 @@ def create_app(
         running = chat or await open_chat(config_of(settings), clock=clock)
         app[CHAT] = running
         app[INTRODUCTIONS] = Introductions(running, tokens_of(settings, running.clock.now()))
+        metrics.install(app)
         yield
+        app[metrics.FIGURES].stop()
         await close_sockets(app[PUMPS], spread_s=0.0)
         if chat is None:
             await running.stop()

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from chat_web import ops, pages
+from chat_web import metrics, ops, pages
 from chat_web.api import accounts
 from chat_web.sockets import doors
 
@@ -26,5 +26,6 @@ def install(app: web.Application) -> None:
             # Operations
             web.get("/health", ops.health),
             web.get("/ready", ops.ready),
+            web.get("/metrics", metrics.metrics),
         ]
     )

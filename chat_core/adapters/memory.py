@@ -254,12 +254,17 @@ class InProcessBackplane(MemoryLog):
             self._clock.call_at(self._clock.now() + EPHEMERAL_KEPT_S, lambda: self.forget(room.id))
 
     def publish(self, after: Conversation, events: Sequence[Logged]) -> None:
-        for hint in self._hints:
+        for hint in tuple(self._hints):
             hint(after, events)
 
     def listen(self, hint: Hint) -> Callable[[], None]:
         self._hints.append(hint)
-        return lambda: self._hints.remove(hint)
+
+        def end() -> None:
+            if hint in self._hints:
+                self._hints.remove(hint)
+
+        return end
 
     async def close(self) -> None:
         self._hints.clear()

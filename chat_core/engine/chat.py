@@ -137,6 +137,7 @@ class Chat:
             conversations=self.conversations,
             standing=self.standing,
         )
+        self.listen = backplane.listen  # for counters and bots: what is stored, as it happens
         self._end_listening = backplane.listen(self.conversations.hear)
 
     # Life
