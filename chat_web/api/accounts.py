@@ -32,8 +32,10 @@ async def guest(request: web.Request) -> web.Response:
     try:
         asked = decoded(_NEW_GUEST, body or b"{}")
     except NotUnderstood as wrong:
-        code = "invalid" if body.lstrip()[:1] in (b"{", b"[") else "bad_request"
-        raise Rejected(code, f"The body is not what is expected here: {wrong}.") from None
+        if not wrong.is_json:
+            raise Rejected("bad_request", f"The body is no JSON that can be read: {wrong}.") from None
+        fields = {wrong.field: wrong.reason} if wrong.field else {}
+        raise Rejected("invalid", f"The body is not what is expected here: {wrong}.", fields=fields) from None
     name = asked.display_name.strip()
     if not name.isprintable():
         words = "A name has only printable characters."
