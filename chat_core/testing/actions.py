@@ -36,14 +36,15 @@ def act(world: "Simulation") -> None:
     index = world.chance.random() * _WEIGHTS[-1]
     for weight, (_, action) in zip(_WEIGHTS, ACTIONS, strict=True):
         if index < weight:
-            action(world, somebody)
+            nowhere = action in _IN_ROOM and not somebody.live and world.chance.random() < 0.7
+            (_search if nowhere else action)(world, somebody)
             return
 
 
 def _pass_time(world: "Simulation") -> None:
     chance = world.chance
     draw = chance.random()
-    if draw < 0.15 and world.journal.deadlines:
+    if draw < 0.08 and world.journal.deadlines:
         # Somebody answers at the very instant of a deadline, before its alarm rings.
         room, deadline = min(world.journal.deadlines.items(), key=lambda item: (item[1], item[0]))
         if deadline >= world.clock.now():
@@ -52,7 +53,7 @@ def _pass_time(world: "Simulation") -> None:
                 world.clock.set(deadline)
             _answer_in(world, room)
         return
-    if draw < 0.2:
+    if draw < 0.12:
         world.pass_time(chance.random() * 30)
         return
     world.pass_time(chance.random() * (0.2 if draw < 0.7 else 2.5))
@@ -77,9 +78,9 @@ def _any_node(world: "Simulation", somebody: Somebody) -> "Node":
 
 
 def _room(world: "Simulation", somebody: Somebody) -> ConversationId:
-    if not somebody.rooms:
-        return "nowhere"
-    return somebody.rooms[-1] if world.chance.random() < 0.85 else world.chance.choice(somebody.rooms)
+    if somebody.live and world.chance.random() < 0.9:
+        return somebody.live
+    return world.chance.choice(somebody.rooms) if somebody.rooms else "nowhere"
 
 
 def _channel(world: "Simulation", somebody: Somebody) -> ConversationId | None:
@@ -101,7 +102,9 @@ def _text(world: "Simulation") -> str:
 
 
 def _message(world: "Simulation", somebody: Somebody) -> str:
-    return world.chance.choice(somebody.messages) if somebody.messages else "no such message"
+    if not somebody.messages:
+        return "no such message"
+    return somebody.messages[-1] if world.chance.random() < 0.6 else world.chance.choice(somebody.messages)
 
 
 # Coming and going
@@ -284,7 +287,7 @@ def _leave_channel(world: "Simulation", somebody: Somebody) -> None:
 
 
 ACTIONS: Final[tuple[tuple[float, Callable[["Simulation", Somebody], None]], ...]] = (
-    (30, _post),
+    (40, _post),
     (2, _burst),
     (16, _search),
     (1, _cancel),
@@ -302,4 +305,5 @@ ACTIONS: Final[tuple[tuple[float, Callable[["Simulation", Somebody], None]], ...
     (4, _join),
     (2, _leave_channel),
 )
+_IN_ROOM: Final = (_post, _skip, _step_in_room, _finish_room, _change_message)
 _WEIGHTS: Final = tuple(accumulate(weight for weight, _ in ACTIONS))

@@ -20,6 +20,8 @@ from chat_core.words.events import (
     Logged,
     Matched,
     MessagePosted,
+    Notice,
+    NoticeKind,
     Passing,
     Personal,
     PresenceChanged,
@@ -75,6 +77,7 @@ class Somebody:
     person: Person
     node: int
     devices: list["Device"] = attrs.field(factory=list)
+    live: ConversationId = ""  # the room that goes on, as far as the person knows
     rooms: list[ConversationId] = attrs.field(factory=list)
     channels: list[str] = attrs.field(factory=list)
     messages: list[MessageId] = attrs.field(factory=list)
@@ -199,11 +202,18 @@ class Device:
         self.world.traced("tell", event)
         if isinstance(event, Matched):
             self.owner.remember(self.owner.rooms, event.room)
+            self.owner.live = event.room
             for person, member in event.snapshot.members.items():
                 if person != self.owner.person.id:
                     self.owner.remember(self.owner.cards, member.card.id)
             if event.room in self.connection.follows and event.room not in self.views:
                 self.views[event.room] = View(epoch=event.snapshot.epoch, seq=event.snapshot.head)
+        if (
+            isinstance(event, Notice)
+            and event.kind is NoticeKind.ROOM_ENDED
+            and event.room.id == self.owner.live
+        ):
+            self.owner.live = ""
         self._count(1)
 
     def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
