@@ -170,11 +170,11 @@ class Conversations:
                 try:
                     await self._turn(slot, batch)
                 except ChatError as error:
-                    self._slots.doubt(slot)  # the outcome is unknown: read again before the next turn
+                    self._slots.doubt(slot, ours=True)  # nobody knows: read again before the next turn
                     _answer_rest(batch, error)
                 except Exception:
                     _log.exception("a turn failed")
-                    self._slots.doubt(slot)
+                    self._slots.doubt(slot, ours=True)
                     _answer_rest(batch, Unavailable("Something went wrong here. Try again."))
         finally:
             slot.is_turning = False

@@ -53,6 +53,7 @@ class Slot:
     known: Conversation  # the last state whose consequences were drawn
     asks: list[Ask] = attrs.field(factory=list)
     is_turning: bool = False
+    in_doubt: bool = False  # a write of this node may have come through, and no other node knows
 
 
 class Slots:
@@ -127,8 +128,6 @@ class Slots:
         if ours:
             self._backplane.publish(after, events)
         self._consequences(before, after, events)
-        if not ours:
-            self._hub.flush_soon(slot.id)
 
     def hear(self, after: Conversation, events: Sequence[Logged]) -> None:
         """A hint: these were stored, by another node or by this one. Lost, late or doubled does no harm."""
@@ -140,6 +139,7 @@ class Slots:
             return
         elif events and events[0].seq == slot.known.head + 1 and events[-1].seq == after.head:
             self.become(slot, slot.known, after, events, ours=False)
+            self._hub.flush_soon(slot.id)
         else:
             self.doubt(slot)
 
@@ -165,9 +165,10 @@ class Slots:
 
     # Catching up
 
-    def doubt(self, slot: Slot) -> None:
+    def doubt(self, slot: Slot, *, ours: bool = False) -> None:
         """What is known may no longer be true: it is read again, as soon as the log answers."""
         slot.state = None
+        slot.in_doubt = slot.in_doubt or ours
         self._tasks.spawn(self._reload(slot))
 
     async def compare(self, conversation: ConversationId) -> None:
@@ -201,8 +202,10 @@ class Slots:
             if slot.known is not known or slot.state is not None:
                 continue  # a turn, a hint or another reading was faster
             if state.head > known.head:
-                self.become(slot, known, state, missed, ours=False)
+                self.become(slot, known, state, missed, ours=slot.in_doubt)
+                self._hub.flush_soon(slot.id)
             slot.state = slot.known = state
+            slot.in_doubt = False
         return slot.state
 
     async def _missed(self, slot: Slot, known: Conversation, state: Conversation) -> Sequence[Logged]:

@@ -61,7 +61,7 @@ from chat_core.words.events import (
     RoomKept,
 )
 from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, MATCHER_CYCLE_S
+from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, HEAL_S, MATCHER_CYCLE_S
 
 LATE_S: Final = 1.0  # what is due is done within it
 HAIR: Final = 1e-6
@@ -253,13 +253,15 @@ def check_lines(chat: Chat) -> None:
             last = seeker.rank
 
 
-def check_at_rest(chat: Chat, journal: Journal, *, now: float, calm_since: float) -> None:
+def check_at_rest(chat: Chat, journal: Journal, *, now: float, calm_since: float, nodes: int) -> None:
     """What holds while nothing is about to run, and nothing has failed since ``calm_since``."""
+    calm_s = now - calm_since - HAIR
     for line in chat.lobbies.lines.values():
-        if now - calm_since > 2 * MATCHER_CYCLE_S + HAIR:
+        if calm_s > 2 * MATCHER_CYCLE_S:
             _check_limbo(line, now)
-            _check_places(line, journal)
             _check_ghosts(chat, line, journal)
+        if calm_s > (HEAL_S if nodes > 1 else 0.0) + 2 * MATCHER_CYCLE_S:
+            _check_places(line, journal)
     _check_follows(chat)
 
 

@@ -156,7 +156,7 @@ class Simulation:
         calm_since = max(self._calm_since, self.faults.trouble_at)
         check_deadlines(self.journal, now=now, calm_since=calm_since)
         for node in self.nodes:
-            check_at_rest(node.chat, self.journal, now=now, calm_since=calm_since)
+            check_at_rest(node.chat, self.journal, now=now, calm_since=calm_since, nodes=len(self.nodes))
 
     def pass_time(self, seconds: float) -> None:
         """Move on, stopping at each alarm."""
