@@ -225,7 +225,7 @@ async def test_who_does_not_answer_a_ping_is_closed(world: World) -> None:
 
 
 async def test_who_answers_stays_also_between_commands_of_one_frame(world: World) -> None:
-    wire = await connected(world, PumpLimits(frames=None, ping_s=0.01, pong_s=0.2))
+    wire = await connected(world, PumpLimits(frames=None, ping_s=0.01, pong_s=5.0))
     for answer in ("{}", "{}", command(2, ping={}) + "\n{}", "{}"):
         seen: list[str | Closed] = []
 
