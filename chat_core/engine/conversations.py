@@ -182,7 +182,7 @@ class Conversations:
     async def _turn(self, slot: Slot, batch: Sequence[Ask]) -> None:
         repeated: dict[tuple[PersonId, str], Message] = {}
         for _ in range(TURN_TRIES_MAX):
-            before = await self._slots.fresh(slot)
+            before = slot.state if slot.state is not None else await self._slots.fresh(slot)
             targets = await self._targets(slot, batch) if any(map(_target, batch)) else {}
             plan = self._plan(before, batch, targets, dict(repeated))
             if not plan.events:
@@ -268,9 +268,9 @@ class Conversations:
 
     def _check_guest(self, state: Conversation, command: ConversationCommand, by: Person | None) -> None:
         if (
-            by is not None
+            not self._guests_may_post
+            and by is not None
             and by.kind is PersonKind.GUEST
-            and not self._guests_may_post
             and isinstance(state, Channel)
             and not state.private
         ):
