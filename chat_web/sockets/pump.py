@@ -8,6 +8,7 @@ here awaits the socket; there is no task for a connection.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -136,11 +137,10 @@ class Pump:
         self._do(self._dialect.opened(self._session, introduced))
 
     def received(self, text: str) -> None:
-        now = self._loop.time()
         if self._awaits_pong and text == "{}":  # one for each ping, beside the rate
             self._ponged()
             return
-        if self._frames is not None and (wait := self._frames.take(now)):
+        if self._frames is not None and (wait := self._frames.take(self._loop.time())):
             error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
             self._do(self._dialect.refused(text, error))
             self._count_bad()
@@ -200,11 +200,11 @@ class Pump:
         for intent in intents:
             if self._has_ended:
                 return
-            match intent:
+            match intent:  # in the order of how often they come
                 case Ask() if not self._inbox and self._may_begin(intent):
                     self._begin(intent)
-                case Say(frame):
-                    self._say(frame)
+                case Say():
+                    self._say(intent.frame)
                 case Complain(frame):
                     if frame is not None:
                         self._say(frame)
@@ -256,7 +256,8 @@ class Pump:
         if follow_ups:  # they go before what the client asked meanwhile
             self._inbox.extendleft(reversed(follow_ups))
             intents = tuple(intent for intent in intents if isinstance(intent, _AT_ONCE))
-        self._do(intents)
+        if intents:
+            self._do(intents)
         if self._inbox:
             self._work()
         if self._is_paused and len(self._inbox) <= INBOX_MAX // 2 and self._socket is not None:
@@ -267,9 +268,9 @@ class Pump:
         self._under_way += 1
         self._only_posts = False
         match intent:
-            case Ask(command, ref) if self._connection is not None:
-                self._only_posts = isinstance(command, Post)
-                self._connection.ask(command, lambda result: self._finished(ref, result))
+            case Ask() if self._connection is not None:
+                self._only_posts = isinstance(intent.command, Post)
+                self._connection.ask(intent.command, partial(self._finished, intent.ref))
             case Introduce(token, ref):
                 self._finished(ref, self._introduce(token))
             case Renew(token, ref):
