@@ -1,11 +1,13 @@
 """Blocks: by person, both ways, at once. A pending match is undone, a common room ends."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.people import People
 from chat_core.engine.receipts import Done, Reply, Standing
+from chat_core.engine.tasks import Tasks
 from chat_core.ports import Clock, Store
 from chat_core.words.commands import Block, Close, Unblock
 from chat_core.words.conversation import EndReason
@@ -26,6 +28,7 @@ class Blocks:
         lobbies: Lobbies,
         conversations: Conversations,
         standing: Callable[[Person], Awaitable[Standing]],
+        tasks: Tasks,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -33,9 +36,26 @@ class Blocks:
         self._lobbies = lobbies
         self._conversations = conversations
         self._standing = standing
+        self._tasks = tasks
+        self._asked: dict[PersonId, deque[tuple[Block | Unblock, Person, Reply]]] = {}
 
-    async def ask(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
-        """Block or unblock; answered when it holds."""
+    def ask(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
+        """Block or unblock; answered when it holds. What one person asks is done in the order asked."""
+        asked = self._asked.setdefault(person.id, deque())
+        asked.append((command, person, reply))
+        if len(asked) == 1:
+            self._tasks.spawn(self._all(person.id))
+
+    async def _all(self, person: PersonId) -> None:
+        asked = self._asked[person]
+        try:
+            while asked:
+                await self._one(*asked[0])
+                asked.popleft()
+        finally:
+            del self._asked[person]
+
+    async def _one(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
         try:
             other = self._behind(person, command.user)
             if other == person.id:

@@ -136,6 +136,7 @@ class Chat:
             lobbies=self.lobbies,
             conversations=self.conversations,
             standing=self.standing,
+            tasks=self.tasks,
         )
         self.listen = backplane.listen  # for counters and bots: what is stored, as it happens
         self._end_listening = backplane.listen(self.conversations.hear)
@@ -258,12 +259,12 @@ class Chat:
             case c.Search():
                 if not command.again:  # who was left did not ask to be
                     self.people.take_search(person)
-                self.spawn(self.lobbies.search(command, person, reply))
+                self.lobbies.search(command, person, reply)
             case c.CancelSearch(lobby=lobby):
                 self.lobbies.cancel(lobby, person, reply)
             case c.Skip():
                 self.people.take_search(person)
-                self.spawn(self._skip(command, person, reply))
+                self.spawn(self._skip(command, person, reply, self.people.is_here(person.id)))
             case c.CreateChannel():
                 self.spawn(self.channels.create(command, person, reply))
             case c.JoinChannel() | c.LeaveChannel() | c.DeleteChannel():
@@ -273,7 +274,7 @@ class Chat:
             case c.Type():
                 self._signs.typed(command, person, reply)
             case c.Block() | c.Unblock():
-                self.spawn(self._blocks.ask(command, person, reply))
+                self._blocks.ask(command, person, reply)
             case c.Close() | c.Tick():
                 raise Refused("not_yours", "Only the server can do that.")
             case _:
@@ -372,14 +373,14 @@ class Chat:
         else:
             await self._signs.marked(command, state, person, reply)
 
-    async def _skip(self, command: c.Skip, person: Person, reply: Reply) -> None:
+    async def _skip(self, command: c.Skip, person: Person, reply: Reply, was_here: bool) -> None:
         try:
             room = await self.conversation(person, command.room)
         except ChatError as error:
             reply(error)
             return
         if isinstance(room, Room):
-            self.lobbies.skip(room, person, reply)
+            self.lobbies.skip(room, person, reply, was_here=was_here)
         else:
             reply(Refused("unknown_room", "There is no such room for you."))
 
