@@ -159,9 +159,6 @@ class AnonymousPair:
             case Placed(room=None) if not session.has_waited:
                 session.has_waited = True
                 return (_say("waiting"),)
-            case Placed(room=Room(lobby="anonymous", id=room)) if session.room is None:
-                session.room = room  # paired before this connection could hear of it
-                return (Follow(Address(id=room), ref=_Ref.RETURN),)
             case ChatError() if ref in (_Ref.RETURN, _Ref.HOLE):
                 session.room = None  # it ended meanwhile
                 return (Ask(Search(lobby=ANONYMOUS)),)
@@ -221,6 +218,10 @@ class AnonymousPair:
             if room.lobby == ANONYMOUS:
                 session.room = room.id
                 return (Follow(Address(id=room.id), stands.heard.get(room.id), _Ref.RETURN),)
+        waiting = stands.standing.waiting
+        if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
+            was_told, session.has_waited = session.has_waited, True
+            return () if was_told else (_say("waiting"),)
         return (Ask(Search(lobby=ANONYMOUS)),)
 
 
