@@ -239,16 +239,17 @@ class Chat:
     def ask(self, person: Person, command: c.Command, reply: Reply) -> None:
         """Ask for something; ``reply`` is called exactly once. Never raises."""
         try:
-            self._check_policy(person, command)
+            if self._policy is not None:
+                self._check_policy(self._policy, person, command)
             self._dispatch(person, command, reply)
         except ChatError as error:
             reply(error)
 
     def _dispatch(self, person: Person, command: c.Command, reply: Reply) -> None:
         match command:
-            case c.Post(conversation=conversation):
+            case c.Post():
                 self.people.take_message(person)
-                self.conversations.ask(conversation, command, person, reply)
+                self.conversations.ask(command.conversation, command, person, reply)
             case c.Start() | c.Keep() | c.Decline() | c.End() | c.Leave():
                 self.conversations.ask(command.room, command, person, reply)
             case c.Edit() | c.React():
@@ -405,11 +406,9 @@ class Chat:
                 return message.conversation
         raise Refused("unknown_message", "There is no such message.")
 
-    def _check_policy(self, person: Person, command: c.Command) -> None:
-        if self._policy is None:
-            return
+    def _check_policy(self, policy: Policy, person: Person, command: c.Command) -> None:
         try:
-            self._policy(person, command, now=self.clock.now())
+            policy(person, command, now=self.clock.now())
         except ChatError:
             raise
         except Exception as error:
