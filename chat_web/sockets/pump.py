@@ -66,7 +66,7 @@ LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadl
 
 Question: TypeAlias = AskChannel | Follow | Asked
 
-_AT_ONCE: Final = (Say, Complain, HangUp, Unfollow, Ponged)
+_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, Ponged})
 
 _log = structlog.get_logger("parley.sockets")
 
@@ -252,10 +252,10 @@ class Pump:
 
     def _answered(self, ref: Any, answer: Answer) -> None:
         intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
-        follow_ups = [intent for intent in intents if not isinstance(intent, _AT_ONCE)]
+        follow_ups = [intent for intent in intents if type(intent) not in _AT_ONCE]
         if follow_ups:  # they go before what the client asked meanwhile
             self._inbox.extendleft(reversed(follow_ups))
-            intents = tuple(intent for intent in intents if isinstance(intent, _AT_ONCE))
+            intents = tuple(intent for intent in intents if type(intent) in _AT_ONCE)
         if intents:
             self._do(intents)
         if self._inbox:
