@@ -96,7 +96,8 @@ class Blocks:
             if room.member(other) is not None:
                 close = Close(room=room.id, reason=EndReason.BLOCKED)
                 answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-                self._conversations.ask(room.id, close, None, resolving(answered))
+                settle: Reply = resolving(answered)
+                self._conversations.ask(room.id, close, None, settle)
                 try:
                     await answered
                 except Unavailable:
