@@ -124,10 +124,7 @@ class Slots:
     ) -> None:
         """From here on it is true: tell it, here and (``ours``) to other nodes, and draw the consequences."""
         slot.state = slot.known = after
-        if after.members is before.members:  # nearly always: nobody came or went
-            self._hub.tell(after, events)
-        else:
-            self._tell(before, after, events)
+        self._tell(before, after, events)
         if ours:
             self._backplane.publish(after, events)
         self._consequences(before, after, events)
@@ -148,12 +145,13 @@ class Slots:
 
     def _tell(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
         """Hand the events to who follows; who ceases to be a member hears nothing that others do next."""
-        for person in tuple(before.present()):
-            if after.member(person) is None:
-                last = _last_heard(events, person)
-                self._hub.tell(after, events[:last])
-                events = events[last:]
-                self._drop(after, person)
+        if after.members is not before.members:
+            for person in tuple(before.present()):
+                if after.member(person) is None:
+                    last = _last_heard(events, person)
+                    self._hub.tell(after, events[:last])
+                    events = events[last:]
+                    self._drop(after, person)
         self._hub.tell(after, events)
         if isinstance(after, Channel) and after.deleted:
             for listener in self._hub.listeners(after.id):  # also who only read
