@@ -10,10 +10,21 @@ from tests.browser.visitors import pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+HOSTILE = (  # what is not text in some place or other, and stays text here
+    "<b>bold</b> & 👩‍🚀",
+    "<img src=x onerror=alert(1)>",
+    "</p></li><script>alert(1)</script>",
+    "&lt;script&gt; &#x3c;b&#x3e;",
+    "{{ 7 * 7 }} ${7 * 7}",
+    "javascript:alert(1)",
+    '{"push":{"disconnect":{"code":3500}}}',
+    "two spaces  and\ta tab",
+)
+
 
 async def test_two_strangers_meet_talk_part_and_meet_again(house: str, arrive: Arrive) -> None:
     ann, bob = await arrive(house), await arrive(house)
-    await pair(ann, bob)
+    await pair(ann, bob, path="/")
     assert ann.page.url == f"{house}/chat/pair"
     await expect(ann.at("partner")).to_contain_text("online")
 
@@ -23,9 +34,10 @@ async def test_two_strangers_meet_talk_part_and_meet_again(house: str, arrive: A
     await expect(ann.at("typing")).to_have_text(re.compile(".+ is typing"))
     await bob.writes("hi, you")
     await expect(ann.at("typing")).to_have_text("")
-    await bob.writes("<b>bold</b> & 👩‍🚀")
+    await bob.writes(*HOSTILE)
     for one in (ann, bob):
-        await one.reads("hello", "hi, you", "<b>bold</b> & 👩‍🚀")
+        await one.reads("hello", "hi, you", *HOSTILE)
+        await expect(one.page.locator(".bubble *")).to_have_count(0)
         await one.own_are_sent()
 
     # Esc, once: it asks. Typing is an answer, too.
