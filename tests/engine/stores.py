@@ -22,7 +22,7 @@ class FailingStore(MemoryStore):
         self.fails_after = False
         self.cannot_read = False
         self.gate: asyncio.Event | None = None
-        self.waiting = 0
+        self.arrived = asyncio.Event()  # a write waits at the gate
 
     async def append(self, change: Change) -> None:
         await self._pass()
@@ -49,7 +49,7 @@ class FailingStore(MemoryStore):
 
     async def _pass(self) -> None:
         if self.gate is not None:
-            self.waiting += 1
+            self.arrived.set()
             await self.gate.wait()
         if self.fails_before:
             raise Unavailable("nothing was written")

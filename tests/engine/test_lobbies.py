@@ -1,9 +1,13 @@
 """Lobbies: who is paired with whom, who keeps the place in the line, who is never paired."""
 
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+
 import pytest
 
-from chat_core import Block, CancelSearch, Config, Refused, Search, Skip
-from chat_core.testing import World
+from chat_core import Block, CancelSearch, Config, MayPair, Pair, Refused, Search, Seeker, Skip
+from chat_core.testing import Actor, World
 from chat_core.words.events import LeaveReason, Matched, PartnerLeft, RoomEnded, Waiting
 from tests.engine.stores import FailingStore
 
@@ -219,7 +223,7 @@ async def test_partitions_are_never_crossed(parley_world: World) -> None:
 async def test_a_matcher_that_fails_or_lies_pairs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     answers = iter((ValueError("oh"), "twice"))
 
-    def matcher(waiting, may_pair, chance):  # type: ignore[no-untyped-def]
+    def matcher(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> list[Pair]:
         match next(answers, None):
             case ValueError() as error:
                 raise error
@@ -249,14 +253,18 @@ async def test_a_chat_that_stops_pairs_nobody_any_more(parley_world: World) -> N
     assert ann.room == ""
 
 
-async def _while_a_pair_is_made(world, store, last, happens, *, lobby="anonymous"):  # type: ignore[no-untyped-def]
+async def _while_a_pair_is_made(
+    world: World,
+    store: FailingStore,
+    last: Actor,
+    happens: Callable[[], None],
+    *,
+    lobby: str = "anonymous",
+) -> None:
     """``last`` searches, and while the store is writing ``happens`` is called."""
-    import asyncio
-
     store.gate = asyncio.Event()
     asked = asyncio.ensure_future(world.chat.do(last.person, Search(lobby=lobby)))
-    while not store.waiting:
-        await asyncio.sleep(0)
+    await store.arrived.wait()
     happens()
     store.gate.set()
     await asked
