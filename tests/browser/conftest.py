@@ -25,7 +25,7 @@ ARGUMENTS = [
     "--disable-gpu",
     "--disable-sync",
 ]
-PATIENCE_MS = 8_000
+PATIENCE_MS = 15_000
 WINDOW = {"width": 1280, "height": 800}
 
 Arrive: TypeAlias = Callable[..., Awaitable[Visitor]]

@@ -1,5 +1,6 @@
 """Two strangers: from the landing page to a conversation, out of it, and into the next one."""
 
+import asyncio
 import re
 
 import pytest
@@ -130,20 +131,30 @@ async def test_the_keyboard_alone_pairs_sends_and_skips(house: str, arrive: Arri
     await expect(ann.at("new")).to_be_focused()
 
 
-async def test_who_blocks_is_not_paired_with_the_blocked_again(house: str, arrive: Arrive) -> None:
+@pytest.mark.parametrize("when", ["while they talk", "after they talked"])
+async def test_who_blocks_is_not_paired_with_the_blocked_again(house: str, arrive: Arrive, when: str) -> None:
     ann, bob, cid = await arrive(house), await arrive(house), await arrive(house)
     await pair(ann, bob)
+    if when == "after they talked":
+        await bob.at("skip").click()
+        await bob.at("skip").click()
+        await ann.outcome("partner-left", re.compile(".+ left"))
     await ann.at("block").click()
     await expect(ann.at("block")).to_have_text("Really?")
     await ann.at("block").click()
     await ann.outcome("over", "You blocked this person")
-    await bob.outcome("partner-left", re.compile(".+ left"))
+    await expect(ann.at("block")).to_be_hidden()
+    await expect(bob.at("result")).not_to_contain_text("block")
     for one in (ann, bob):
-        await expect(one.at("block")).to_be_hidden()
         await one.at("new").click()
         await one.sees("searching")
-    # The first in the line gets the next one, and the blocked one stays.
+    # Whoever of the two is first in the line gets the next one, and the other one stays.
     await cid.starts()
-    for one in (ann, cid):
-        await one.sees("room")
-    await bob.sees("searching")
+    await cid.sees("room")
+    met = [asyncio.ensure_future(one.sees("room")) for one in (ann, bob)]
+    await asyncio.wait(met, return_when=asyncio.FIRST_COMPLETED)
+    for task in met:
+        task.cancel()
+    await asyncio.gather(*met, return_exceptions=True)
+    views = [await one.page.locator("main").get_attribute("data-view") for one in (ann, bob)]
+    assert sorted(map(str, views)) == ["room", "searching"]
