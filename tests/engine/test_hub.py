@@ -24,9 +24,7 @@ CARD = Card(id="p", username="p", display_name="P")
 class OwnCopies:
     """An encoder whose frames differ for who caused the event; of presence it tells nothing."""
 
-    def encode(
-        self, event: Event, conversation: Room
-    ) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    def encode(self, event: Event, conversation: Conversation) -> tuple[Texts | None, Texts | None]:
         if isinstance(event, PresenceChanged):
             return None, None
         seq = event.seq if isinstance(event, Logged) else 0
