@@ -268,6 +268,8 @@ class Chat:
                 self.spawn(self.channels.create(command, person, reply))
             case c.JoinChannel() | c.LeaveChannel() | c.DeleteChannel():
                 self.spawn(self.channels.ask(command, person, reply))
+            case c.AddMember() | c.RemoveMember() | c.SetRole():
+                self.spawn(self.channels.ask(command, person, reply))
             case c.MarkRead():
                 self.spawn(self._mark_read(command, person, reply))
             case c.Type():
