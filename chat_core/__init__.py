@@ -22,7 +22,17 @@ from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat, open_tokens
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.hub import Encoder
-from chat_core.engine.receipts import Done, Placed, Position, Receipt, Recovery, Reply, Result, Standing
+from chat_core.engine.receipts import (
+    Done,
+    Excerpt,
+    Placed,
+    Position,
+    Receipt,
+    Recovery,
+    Reply,
+    Result,
+    Standing,
+)
 from chat_core.engine.seat import Seat
 from chat_core.ports import (
     Alarm,
@@ -61,6 +71,7 @@ from chat_core.words.commands import (
     Leave,
     LeaveChannel,
     MarkRead,
+    OpenRoom,
     Post,
     React,
     RemoveMember,
@@ -126,7 +137,7 @@ from chat_core.words.events import (
     Waiting,
 )
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card, Person, PersonKind
 
 __all__ = [
@@ -169,6 +180,7 @@ __all__ = [
     "End",
     "EndReason",
     "Event",
+    "Excerpt",
     "InvariantBroken",
     "JoinChannel",
     "Keep",
@@ -180,6 +192,7 @@ __all__ = [
     "LobbyName",
     "Log",
     "Logged",
+    "Mark",
     "MarkRead",
     "Matched",
     "Matcher",
@@ -195,6 +208,7 @@ __all__ = [
     "NameTaken",
     "Notice",
     "NoticeKind",
+    "OpenRoom",
     "OwnerChanged",
     "Pair",
     "PartnerLeft",

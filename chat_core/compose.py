@@ -73,6 +73,7 @@ async def open_chat(
         new_id=Ids(clock.now, chance),
         lobbies=lobbies(config),
         matchers=_matchers(config),
+        rooms_by_hand=_timed(config),
         limits=_limits(config),
         resume_s=config.resume_s,
         flush_s=config.flush_s,
@@ -123,10 +124,14 @@ def lobbies(config: Config) -> tuple[LobbyRules, LobbyRules]:
         LobbyRules(
             name=TIMED,
             retention=Retention.STORED,
-            room=RoomRules(countdown_s=config.countdown_s, notification_s=config.notification_s),
+            room=_timed(config),
             rematch_after_s=config.rematch_after_s,
         ),
     )
+
+
+def _timed(config: Config) -> RoomRules:
+    return RoomRules(countdown_s=config.countdown_s, notification_s=config.notification_s)
 
 
 def _matchers(config: Config) -> Mapping[str, Matcher]:

@@ -69,6 +69,15 @@ class Lobbies:
     def lines(self) -> Mapping[LobbyName, Line]:
         return self._lines
 
+    def waiting(self, lobby: LobbyName, person: PersonId) -> Placed | None:
+        """Where the person stands in this lobby's line, None when not in it."""
+        line = self._line(lobby)
+        return self._waiting(line, person) if line.place(person) in (Place.SEEKING, Place.RESERVED) else None
+
+    def is_seeking(self, person: PersonId) -> bool:
+        """Whether the person has a place in a line."""
+        return any(line.place(person) is Place.SEEKING for line in self._lines.values())
+
     def placed(self, person: PersonId) -> Placed | None:
         """The line that the person waits in, None when in none."""
         for line in self._lines.values():

@@ -1,7 +1,7 @@
 """Receipts: what a command gives back to who asked."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 import attrs
@@ -9,7 +9,7 @@ import attrs
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Logged
-from chat_core.words.ids import LobbyName
+from chat_core.words.ids import ConversationId, LobbyName
 from chat_core.words.message import Message
 
 T = TypeVar("T")
@@ -75,6 +75,14 @@ class Standing:
     rooms: tuple[Room, ...] = ()
     channels: tuple[Channel, ...] = ()
     waiting: Placed | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Excerpt:
+    """Messages of several conversations, and those conversations as they are now."""
+
+    messages: tuple[Message, ...]
+    conversations: Mapping[ConversationId, Conversation]
 
 
 Result: TypeAlias = Receipt | Placed | Done

@@ -44,13 +44,23 @@ class Skip:
 
 
 @attrs.frozen(kw_only=True)
+class OpenRoom:
+    """Make a room with somebody. The one that the two have and that has not ended is the same one."""
+
+    other: Person
+
+
+@attrs.frozen(kw_only=True)
 class Start:
     room: ConversationId
 
 
 @attrs.frozen(kw_only=True)
 class Keep:
+    """Say keep. ``in_answer``: only where another member has asked for it."""
+
     room: ConversationId
+    in_answer: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -213,4 +223,6 @@ ChannelCommand: TypeAlias = JoinChannel | LeaveChannel | DeleteChannel | AddMemb
 MessageCommand: TypeAlias = Post | Edit | Delete | React | Unreact
 LobbyCommand: TypeAlias = Search | CancelSearch | Skip
 ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand
-Command: TypeAlias = ConversationCommand | CreateChannel | LobbyCommand | MarkRead | Type | Block | Unblock
+Command: TypeAlias = (
+    ConversationCommand | CreateChannel | OpenRoom | LobbyCommand | MarkRead | Type | Block | Unblock
+)

@@ -83,7 +83,17 @@ def test_every_command_about_a_conversation_is_known_to_the_log() -> None:
         for kind in vars(commands).values()
         if isinstance(kind, type) and kind.__module__ == commands.__name__
     }
-    elsewhere = {"Search", "CancelSearch", "Skip", "CreateChannel", "MarkRead", "Type", "Block", "Unblock"}
+    elsewhere = {
+        "Search",
+        "CancelSearch",
+        "Skip",
+        "CreateChannel",
+        "OpenRoom",
+        "MarkRead",
+        "Type",
+        "Block",
+        "Unblock",
+    }
     known = set(ConversationCommand.__args__)
     assert {kind.__name__ for kind in every - known} == elsewhere
     assert known <= every
