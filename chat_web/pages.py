@@ -6,6 +6,7 @@ they may be kept for ever; relative imports between modules keep the digest.
 """
 
 import hashlib
+import http
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,6 +112,8 @@ async def static(request: web.Request) -> web.StreamResponse:
 
 def error_page(request: web.Request, status: int, title: str, message: str, request_id: str) -> web.Response:
     """The page that says what failed, and the way back."""
+    if status == http.HTTPStatus.NOT_FOUND:
+        title, message = "This page is not here", "Check the address, or start again."
     return _page(
         request,
         "error.html",
@@ -122,13 +125,18 @@ def error_page(request: web.Request, status: int, title: str, message: str, requ
     )
 
 
-def kept_sentence(minutes: float) -> str:
-    """What is kept of conversations: one source for every page that says so."""
-    timed = f"{minutes:g} minutes"
-    return (
-        "Talks with strangers are never stored: they are gone when you leave. "
-        f"Timed rooms ({timed}) are stored, so that you can keep them."
-    )
+KEPT_OF_TALKS: Final = "Talks with strangers are never stored: they are gone when you leave."
+
+
+def kept_of_timed_rooms(countdown_s: float) -> str:
+    """What is kept of a timed room, with how long one lasts."""
+    return f"Timed rooms ({length(countdown_s)}) are stored, so that you can keep them."
+
+
+def length(seconds: float) -> str:
+    """A duration in words: "5 minutes", "90 seconds"."""
+    count, unit = (seconds, "second") if seconds % 60 else (seconds / 60, "minute")
+    return f"{count:g} {unit}" if count == 1 else f"{count:g} {unit}s"
 
 
 def _kept_rows(settings: Settings) -> list[dict[str, str]]:
@@ -159,9 +167,13 @@ def _kept_rows(settings: Settings) -> list[dict[str, str]]:
 def _page(request: web.Request, template: str, *, status_code: int = 200, **context: Any) -> web.Response:
     settings = request.app[SETTINGS]
     theme = request.cookies.get("theme")
+    kept_of_timed = kept_of_timed_rooms(settings.countdown_s)
     context |= {
         "theme": theme if theme in _THEMES else None,
-        "kept_sentence": kept_sentence(settings.countdown_s / 60),
+        "kept_of_talks": KEPT_OF_TALKS,
+        "kept_of_timed": kept_of_timed,
+        "kept_sentence": f"{KEPT_OF_TALKS} {kept_of_timed}",
+        "timed_length": length(settings.countdown_s),
         "countdown_s": settings.countdown_s,
         "notification_s": settings.notification_s,
         "resume_s": settings.resume_s,

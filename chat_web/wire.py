@@ -12,6 +12,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@functools.lru_cache(maxsize=64)  # an event and its message tell the same time
 def stamp(at: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
     seconds, milliseconds = divmod(round(at * 1000), 1000)
@@ -28,6 +29,7 @@ def person(card: Card | Person) -> dict[str, Any]:
 
 def message(message: Message, conversation: Conversation | None = None) -> dict[str, Any]:
     """C4.1. ``conversation`` adds the name of a channel."""
+    reactions = message.reactions
     shown: dict[str, Any] = {
         "id": message.id,
         "seq": message.seq,
@@ -36,7 +38,7 @@ def message(message: Message, conversation: Conversation | None = None) -> dict[
         "content": message.content,
         "reply_to": message.reply_to,
         "attachments": list(message.attachments),
-        "reactions": {emoji: list(people) for emoji, people in message.reactions.items()},
+        "reactions": {emoji: list(people) for emoji, people in reactions.items()} if reactions else {},
         "created_at": stamp(message.created_at),
         "edited_at": stamp_or_none(message.edited_at),
         "deleted": message.deleted,

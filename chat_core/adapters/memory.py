@@ -150,6 +150,8 @@ class MemoryLog:
             if isinstance(after, Channel) and after.name in self._names:
                 raise NameTaken(after.name)
             return
+        if not book.posted:  # nobody names posts here
+            return
         taken = [
             (event.message.by, event.message.client_id)
             for event in change.events

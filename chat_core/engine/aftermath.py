@@ -1,6 +1,7 @@
 """The aftermath of facts, beside their being told: alarms, places in lobbies, notices, sessions."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.channels import Channels
@@ -14,9 +15,19 @@ from chat_core.rules import log as log_rules
 from chat_core.rules.notices import notices
 from chat_core.words.commands import Tick
 from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
-from chat_core.words.events import Logged
+from chat_core.words.events import (
+    Logged,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    ReactionAdded,
+    ReactionRemoved,
+)
 from chat_core.words.ids import ConversationId
 from chat_core.words.limits import EPHEMERAL_KEPT_S
+
+_MESSAGES: Final = frozenset({MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved})
+"""Events that change nothing of a room but its head: nothing follows from them."""
 
 
 class Aftermath:
@@ -48,11 +59,13 @@ class Aftermath:
             if isinstance(after, Channel) and after.deleted:
                 self._channels.forget(after)
             return
+        if after.retention is Retention.NONE:
+            self._passing_room_changed(before, after)
+        if events and _MESSAGES.issuperset(map(type, events)):  # nearly always
+            return
         if after.deadline != before.deadline:
             self.set_alarm(after)
         self._lobbies.room_changed(before, after, events)
-        if after.retention is Retention.NONE:
-            self._passing_room_changed(before, after)
         state: Conversation = before
         for event in events:
             state = log_rules.evolve(state, event)
@@ -76,9 +89,10 @@ class Aftermath:
             self._sessions.close(after.id, after.ended_at or self._clock.now())
             when = self._clock.now() + EPHEMERAL_KEPT_S
             self._alarms.set(("forget", after.id), when, lambda: self._forget(after.id))
+        is_as_before = after.members is before.members and after.state is before.state
         for person in after.members:
             attendee = self._people.get(person)
-            if attendee is None:
+            if attendee is None or (is_as_before and after.id in attendee.passing_rooms):
                 continue
             for other, member in after.members.items():
                 if other != person:

@@ -5,12 +5,15 @@ be harmless when it is early, late or doubled: the rules look at the clock.
 """
 
 import heapq
+import logging
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import attrs
 
 from chat_core.ports import Alarm, Clock
+
+_log = logging.getLogger(__name__)
 
 Key: TypeAlias = tuple[str, str]
 _SLACK: Final = 64  # cancelled entries that the heap may hold beside the live ones
@@ -26,9 +29,12 @@ class Alarms:
     _order: int = 0
     _timer: Alarm | None = None
     _timer_at: float = 0.0
+    _stopped: bool = False
 
     def set(self, key: Key, when: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` once the clock shows ``when``. Replaces the alarm of the same key."""
+        if self._stopped:
+            return
         self._order += 1
         self._set[key] = (self._order, callback)
         heapq.heappush(self._heap, (when, self._order, key))
@@ -41,7 +47,8 @@ class Alarms:
         self._set.pop(key, None)
 
     def stop(self) -> None:
-        """Forget every alarm."""
+        """Forget every alarm, and take no more."""
+        self._stopped = True
         self._set.clear()
         self._heap.clear()
         if self._timer is not None:
@@ -72,11 +79,12 @@ class Alarms:
             entry = heapq.heappop(self._heap)
             if self._is_live(entry):
                 due.append(self._set.pop(entry[2])[1])
-        try:
-            for callback in due:
+        for callback in due:
+            try:
                 callback()
-        finally:
-            self._arm()
+            except Exception:  # the others that are due are not to pay for it
+                _log.exception("an alarm failed")
+        self._arm()
 
     def _is_live(self, entry: tuple[float, int, Key]) -> bool:
         known = self._set.get(entry[2])

@@ -1,15 +1,18 @@
 """Blocks: by person, both ways, at once. A pending match is undone, a common room ends."""
 
+import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.people import People
-from chat_core.engine.receipts import Done, Reply, Standing
+from chat_core.engine.receipts import Done, Reply, Result, Standing, resolving
+from chat_core.engine.tasks import Tasks
 from chat_core.ports import Clock, Store
 from chat_core.words.commands import Block, Close, Unblock
 from chat_core.words.conversation import EndReason
-from chat_core.words.errors import ChatError, Refused
+from chat_core.words.errors import ChatError, Refused, Unavailable
 from chat_core.words.ids import PersonId
 from chat_core.words.person import Person
 
@@ -26,6 +29,7 @@ class Blocks:
         lobbies: Lobbies,
         conversations: Conversations,
         standing: Callable[[Person], Awaitable[Standing]],
+        tasks: Tasks,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -33,9 +37,26 @@ class Blocks:
         self._lobbies = lobbies
         self._conversations = conversations
         self._standing = standing
+        self._tasks = tasks
+        self._asked: dict[PersonId, deque[tuple[Block | Unblock, Person, Reply]]] = {}
 
-    async def ask(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
-        """Block or unblock; answered when it holds."""
+    def ask(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
+        """Block or unblock; answered when it holds. What one person asks is done in the order asked."""
+        asked = self._asked.setdefault(person.id, deque())
+        asked.append((command, person, reply))
+        if len(asked) == 1:
+            self._tasks.spawn(self._all(person.id))
+
+    async def _all(self, person: PersonId) -> None:
+        asked = self._asked[person]
+        try:
+            while asked:
+                await self._one(*asked[0])
+                asked.popleft()
+        finally:
+            del self._asked[person]
+
+    async def _one(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
         try:
             other = self._behind(person, command.user)
             if other == person.id:
@@ -70,10 +91,18 @@ class Blocks:
                 attendee.reread_blocks()
 
     async def _part(self, person: Person, other: PersonId) -> None:
-        """End the common rooms of two of whom one blocked the other."""
+        """End the common rooms of two of whom one blocked the other; raises where one has not ended yet."""
         for room in (await self._standing(person)).rooms:
             if room.member(other) is not None:
-                self._conversations.insist(room.id, Close(room=room.id, reason=EndReason.BLOCKED), None)
+                close = Close(room=room.id, reason=EndReason.BLOCKED)
+                answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+                settle: Reply = resolving(answered)
+                self._conversations.ask(room.id, close, None, settle)
+                try:
+                    await answered
+                except Unavailable:
+                    self._conversations.insist(room.id, close, None)
+                    raise
 
     def _behind(self, person: Person, card_id: PersonId) -> PersonId:
         """The person behind a card: in an anonymous room the card shows a pseudonym."""

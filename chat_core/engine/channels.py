@@ -45,13 +45,15 @@ class Channels:
     async def named(self, name: str) -> Channel | None:
         """The channel of this name as it is now, None where there is none."""
         known = self._ids.get(name)
-        if known is None:
-            channel = await self._store.channel_named(name)
-            if channel is None:
-                return None
-            self._remember(channel)
-            known = channel.id
-        state = await self._conversations.state(known)
+        if known is not None:
+            state = await self._conversations.state(known)
+            if isinstance(state, Channel) and not state.deleted:
+                return state
+        channel = await self._store.channel_named(name)  # also where another one has got the name since
+        if channel is None:
+            return None
+        self._remember(channel)
+        state = await self._conversations.state(channel.id)
         return state if isinstance(state, Channel) and not state.deleted else None
 
     async def create(self, command: CreateChannel, by: Person, reply: Reply) -> None:

@@ -153,6 +153,7 @@ class Chat:
             lobbies=self.lobbies,
             conversations=self.conversations,
             standing=self.standing,
+            tasks=self.tasks,
         )
         self.listen = backplane.listen  # for counters and bots: what is stored, as it happens
         self._end_listening = backplane.listen(self.conversations.hear)
@@ -258,16 +259,17 @@ class Chat:
     def ask(self, person: Person, command: c.Command, reply: Reply) -> None:
         """Ask for something; ``reply`` is called exactly once. Never raises."""
         try:
-            self._check_policy(person, command)
+            if self._policy is not None:
+                self._check_policy(self._policy, person, command)
             self._dispatch(person, command, reply)
         except ChatError as error:
             reply(error)
 
     def _dispatch(self, person: Person, command: c.Command, reply: Reply) -> None:
         match command:
-            case c.Post(conversation=conversation):
+            case c.Post():
                 self.people.take_message(person)
-                self.conversations.ask(conversation, command, person, reply)
+                self.conversations.ask(command.conversation, command, person, reply)
             case c.Start() | c.Keep() | c.Decline() | c.End() | c.Leave():
                 self.conversations.ask(command.room, command, person, reply)
             case c.Edit() | c.React():
@@ -278,12 +280,12 @@ class Chat:
             case c.Search():
                 if not command.again:  # who was left did not ask to be
                     self.people.take_search(person)
-                self.spawn(self.lobbies.search(command, person, reply))
+                self.lobbies.search(command, person, reply)
             case c.CancelSearch(lobby=lobby):
                 self.lobbies.cancel(lobby, person, reply)
             case c.Skip():
                 self.people.take_search(person)
-                self.spawn(self._skip(command, person, reply))
+                self.spawn(self._skip(command, person, reply, self.people.is_here(person.id)))
             case c.CreateChannel():
                 self.spawn(self.channels.create(command, person, reply))
             case c.JoinChannel() | c.LeaveChannel() | c.DeleteChannel():
@@ -298,7 +300,7 @@ class Chat:
             case c.Type():
                 self._signs.typed(command, person, reply)
             case c.Block() | c.Unblock():
-                self.spawn(self._blocks.ask(command, person, reply))
+                self._blocks.ask(command, person, reply)
             case c.Close() | c.Tick():
                 raise Refused("not_yours", "Only the server can do that.")
             case _:
@@ -355,14 +357,14 @@ class Chat:
         else:
             await self._signs.marked(command, state, person, reply)
 
-    async def _skip(self, command: c.Skip, person: Person, reply: Reply) -> None:
+    async def _skip(self, command: c.Skip, person: Person, reply: Reply, was_here: bool) -> None:
         try:
             room = await self.conversation(person, command.room)
         except ChatError as error:
             reply(error)
             return
         if isinstance(room, Room):
-            self.lobbies.skip(room, person, reply)
+            self.lobbies.skip(room, person, reply, was_here=was_here)
         else:
             reply(Refused("unknown_room", "There is no such room for you."))
 
@@ -387,11 +389,9 @@ class Chat:
                 return message.conversation
         raise Refused("unknown_message", "There is no such message.")
 
-    def _check_policy(self, person: Person, command: c.Command) -> None:
-        if self._policy is None:
-            return
+    def _check_policy(self, policy: Policy, person: Person, command: c.Command) -> None:
         try:
-            self._policy(person, command, now=self.clock.now())
+            policy(person, command, now=self.clock.now())
         except ChatError:
             raise
         except Exception as error:

@@ -51,7 +51,6 @@ class _Plan:
     after: Conversation
     events: list[Logged] = attrs.field(factory=list)
     answers: list[tuple[Ask, Receipt | Refused]] = attrs.field(factory=list)
-    refused: list[tuple[Ask, Refused]] = attrs.field(factory=list)  # whatever becomes of the rest
 
     def client_ids(self) -> list[tuple[PersonId, str]]:
         """The (author, client_id) pairs of what it posts."""
@@ -185,7 +184,7 @@ class Conversations:
     async def _turn(self, slot: Slot, batch: Sequence[Ask]) -> None:
         repeated: dict[tuple[PersonId, str], Message] = {}
         for _ in range(TURN_TRIES_MAX):
-            before = await self._slots.fresh(slot)
+            before = slot.state if slot.state is not None else await self._slots.fresh(slot)
             targets = await self._targets(slot, batch) if any(map(_target, batch)) else {}
             plan = self._plan(before, batch, targets, dict(repeated))
             if not plan.events:
@@ -227,8 +226,6 @@ class Conversations:
                 plan.answers.append((ask, self._decided(plan, ask, targets, repeated)))
             except Refused as refusal:
                 plan.answers.append((ask, refusal))
-                if not plan.events:
-                    plan.refused.append((ask, refusal))
         return plan
 
     def _decided(
@@ -239,15 +236,15 @@ class Conversations:
         repeated: dict[tuple[PersonId, str], Message],
     ) -> Receipt:
         command, by = ask.command, ask.by
-        self._check_guest(plan.after, command, by)
+        if not self._guests_may_post:
+            _check_guest(plan.after, by)
         earlier = None
         new_id = ""
         if isinstance(command, Post):
             new_id = self._new_id()
             if by is not None and command.client_id is not None:
                 earlier = repeated.get((by.id, command.client_id))
-        about = _target(ask)
-        target = None if about is None else targets.get(about)
+        target = targets.get(about) if targets and (about := _target(ask)) is not None else None
         events = log_rules.decide(
             plan.after, command, by=by, now=ask.at, new_id=new_id, target=target, repeated=earlier
         )
@@ -269,16 +266,6 @@ class Conversations:
             durable=plan.after.retention is Retention.STORED and self._store.durable,
         )
 
-    def _check_guest(self, state: Conversation, command: ConversationCommand, by: Person | None) -> None:
-        if (
-            by is not None
-            and by.kind is PersonKind.GUEST
-            and not self._guests_may_post
-            and isinstance(state, Channel)
-            and not state.private
-        ):
-            raise Refused("guests_may_not", "Guests can read channels. Sign in to join and write.")
-
     async def _targets(self, slot: Slot, batch: Sequence[Ask]) -> dict[MessageId, Message]:
         targets: dict[MessageId, Message] = {}
         for ask in batch:
@@ -288,6 +275,12 @@ class Conversations:
                 if message is not None:
                     targets[about] = message
         return targets
+
+
+def _check_guest(state: Conversation, by: Person | None) -> None:
+    is_public = isinstance(state, Channel) and not state.private
+    if is_public and by is not None and by.kind is PersonKind.GUEST:
+        raise Refused("guests_may_not", "Guests can read channels. Sign in to join and write.")
 
 
 def unknown(command: ConversationCommand) -> Refused:
@@ -313,9 +306,12 @@ def _target(ask: Ask) -> MessageId | None:
 
 def _answer_refused(plan: _Plan) -> None:
     """The log failed: who was refused for what was true before hears why, the others of the failure."""
-    for ask, refusal in plan.refused:
-        ask.seen = True
-        ask.reply(refusal)
+    for ask, answer in plan.answers:
+        if isinstance(answer, Refused):
+            ask.seen = True
+            ask.reply(answer)
+        elif answer.events:  # from here on they were decided upon what did not become true
+            break
 
 
 def _answer_rest(batch: Sequence[Ask], error: ChatError) -> None:

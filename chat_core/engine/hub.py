@@ -75,12 +75,8 @@ class _Group:
 
     def flush(self) -> None:
         frames, self.frames = self.frames, []
-        if (
-            len(frames) == 1 and frames[0][1] is frames[0][2]
-        ):  # the most common case, without the general one's cost
-            one = self.encoder.join((frames[0][1],))
-            for listener in tuple(self.listeners):
-                listener.deliver(one)
+        if len(frames) == 1:  # the most common case, without the general one's cost
+            self._hand_out(*frames[0])
             return
         authors = {by for by, own, others in frames if own is not others}
         others = [frame for _, _, frame in frames if frame is not None]
@@ -92,6 +88,14 @@ class _Group:
                     listener.deliver(self.encoder.join(kept))
             elif shared is not None:
                 listener.deliver(shared)
+
+    def _hand_out(self, by: PersonId | None, own: Any, others: Any) -> None:
+        shared = None if others is None else self.encoder.join((others,))
+        mine = shared if own is others else None if own is None else self.encoder.join((own,))
+        for listener in tuple(self.listeners):
+            frame = shared if mine is shared or listener.person.id != by else mine
+            if frame is not None:
+                listener.deliver(frame)
 
 
 @attrs.define(eq=False)

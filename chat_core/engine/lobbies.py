@@ -87,14 +87,21 @@ class Lobbies:
 
     # Commands
 
-    async def search(self, command: Search, by: Person, reply: Reply) -> None:
-        """Take a place in the line, and answer where it led. Asked twice, the place stays."""
+    def search(self, command: Search, by: Person, reply: Reply, *, was_here: bool | None = None) -> None:
+        """Take a place in the line, and answer where it led. Asked twice, the place stays.
+
+        ``was_here``: the person was connected when it asked (None: now), and is
+        given no place if it has gone before there is one.
+        """
+        was_here = self._people.is_here(by.id) if was_here is None else was_here
+        self._tasks.spawn(self._search(command, by, reply, was_here))
+
+    async def _search(self, command: Search, by: Person, reply: Reply, was_here: bool) -> None:
         try:
             line = self._line(command.lobby)
             if line.place(by.id) is None:
                 if self._stopped:
                     raise Refused("wrong_state", "The server is about to restart. Try again soon.")
-                was_here = self._people.is_here(by.id)
                 blocked = await self._blocked(by)
                 if was_here and not self._people.is_here(by.id):
                     raise Refused("wrong_state", "You left before there was a place for you.")
@@ -123,14 +130,14 @@ class Lobbies:
         else:
             reply(Done())
 
-    def skip(self, room: Room, by: Person, reply: Reply) -> None:
+    def skip(self, room: Room, by: Person, reply: Reply, *, was_here: bool) -> None:
         """Leave the room, then search again in its lobby at the end of the line."""
 
         def left(result: Result | ChatError) -> None:
             if isinstance(result, ChatError):
                 reply(result)
             else:
-                self._tasks.spawn(self.search(Search(lobby=room.lobby), by, reply))
+                self.search(Search(lobby=room.lobby), by, reply, was_here=was_here)
 
         if room.lobby not in self._lines:
             reply(Refused("wrong_state", "No lobby made this room; leave it instead."))

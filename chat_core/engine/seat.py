@@ -7,6 +7,7 @@ is kept up to ``OUTBOX_BYTES_MAX``; above it the seat is *slow* and ends (3008).
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -14,7 +15,7 @@ from chat_core.engine.connection import Connection
 from chat_core.engine.receipts import Position, Recovery, Result, resolving
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation
-from chat_core.words.errors import Disconnected
+from chat_core.words.errors import Disconnected, Refused
 from chat_core.words.events import Event, MessageEdited, MessagePosted, Personal
 from chat_core.words.ids import ConversationId
 from chat_core.words.limits import EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
@@ -66,9 +67,14 @@ class Seat:
     async def open(self) -> None:
         """Connect, and follow every room and channel that the person has."""
         self._connection = self._chat.attach(self.person, _ENCODER, self, autofollow=_everything)
-        standing = await self._chat.standing(self.person)
-        for conversation in (*standing.rooms, *standing.channels):
-            await self.follow(conversation.id)
+        try:
+            standing = await self._chat.standing(self.person)
+            for conversation in (*standing.rooms, *standing.channels):
+                with suppress(Refused):  # it is over meanwhile, or there are too many
+                    await self.follow(conversation.id)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Leave; the person may come back within the grace. What is unread is lost. Harmless twice."""

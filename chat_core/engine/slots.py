@@ -11,7 +11,7 @@ from typing import Protocol
 import attrs
 
 from chat_core.engine.alarms import Alarms
-from chat_core.engine.hub import Hub
+from chat_core.engine.hub import Hub, Listener
 from chat_core.engine.receipts import Reply
 from chat_core.engine.tasks import Tasks
 from chat_core.ports import Backplane, Clock, Log, Store
@@ -153,15 +153,21 @@ class Slots:
                     events = events[last:]
                     self._drop(after, person)
         self._hub.tell(after, events)
+        if isinstance(after, Channel) and after.deleted:
+            for listener in self._hub.listeners(after.id):  # also who only read
+                self._let_go(listener, after)
 
     def _drop(self, conversation: Conversation, person: PersonId) -> None:
         """Who is no member any more hears no more (a public channel goes on being readable)."""
-        if isinstance(conversation, Channel) and not (conversation.private or conversation.deleted):
+        if isinstance(conversation, Channel) and not conversation.private:
             return
         for listener in self._hub.listeners(conversation.id):
             if listener.person.id == person:
-                self._hub.detach(listener, conversation.id)
-                listener.lost(conversation.id, may_follow=False)
+                self._let_go(listener, conversation)
+
+    def _let_go(self, listener: Listener, conversation: Conversation) -> None:
+        self._hub.detach(listener, conversation.id)
+        listener.lost(conversation.id, may_follow=False)
 
     # Catching up
 

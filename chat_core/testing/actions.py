@@ -45,11 +45,11 @@ def _pass_time(world: "Simulation") -> None:
     chance = world.chance
     draw = chance.random()
     if draw < 0.08 and world.journal.deadlines:
-        # Somebody answers at the very instant of a deadline, before its alarm rings.
+        # Somebody answers just before a deadline, or at its very instant before the alarm rings.
         room, deadline = min(world.journal.deadlines.items(), key=lambda item: (item[1], item[0]))
         if deadline >= world.clock.now():
-            world.pass_time(max(0.0, deadline - world.clock.now() - 1e-4))
-            if deadline >= world.clock.now():
+            world.pass_time(max(0.0, deadline - world.clock.now() - 1e-3))
+            if deadline >= world.clock.now() and chance.random() < 0.6:
                 world.clock.set(deadline)
             _answer_in(world, room)
         return
@@ -191,9 +191,12 @@ def _skip(world: "Simulation", somebody: Somebody) -> None:
 
 def _step_in_room(world: "Simulation", somebody: Somebody) -> None:
     room = _room(world, somebody)
-    command: c.Command = world.chance.choice(
-        (c.Keep(room=room), c.Keep(room=room), c.Keep(room=room), c.Decline(room=room), c.Start(room=room))
-    )
+    draw = world.chance.random()
+    command: c.Command = c.Keep(room=room)
+    if somebody.is_asked and draw < 0.4:
+        command = c.Decline(room=room)
+    elif draw > 0.9:
+        command = c.Start(room=room) if draw < 0.95 else c.Decline(room=room)
     world.ask(_any_node(world, somebody), somebody.person, command)
 
 

@@ -78,6 +78,7 @@ class Somebody:
     node: int
     devices: list["Device"] = attrs.field(factory=list)
     live: ConversationId = ""  # the room that goes on, as far as the person knows
+    is_asked: bool = False  # whether to keep it
     rooms: list[ConversationId] = attrs.field(factory=list)
     channels: list[str] = attrs.field(factory=list)
     messages: list[MessageId] = attrs.field(factory=list)
@@ -208,12 +209,10 @@ class Device:
                     self.owner.remember(self.owner.cards, member.card.id)
             if event.room in self.connection.follows and event.room not in self.views:
                 self.views[event.room] = View(epoch=event.snapshot.epoch, seq=event.snapshot.head)
-        if (
-            isinstance(event, Notice)
-            and event.kind is NoticeKind.ROOM_ENDED
-            and event.room.id == self.owner.live
-        ):
-            self.owner.live = ""
+        if isinstance(event, Notice) and event.room.id == self.owner.live:
+            self.owner.is_asked = event.kind is NoticeKind.KEEP_REQUEST
+            if event.kind is NoticeKind.ROOM_ENDED:
+                self.owner.live = ""
         self._count(1)
 
     def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:

@@ -20,7 +20,7 @@
         I-9   no two who may be paired both wait longer than a matcher's cycle
         I-10  who is gone waits in no line and sits in no anonymous room
         I-12  what is due was done a second later
-        I-15, I-17  follows, topics and attendance agree with the open connections
+        I-6   who follows may read; I-15, I-17  follows, topics and attendance agree with the open connections
 
 I-5, I-16, I-18 and I-20 are the simulation's (``simulator``, ``crowd``): a refused
 post is nowhere, an outbox is bounded, a change is whole whoever asked, the trace
@@ -311,6 +311,8 @@ def _check_follows(chat: Chat) -> None:
         for listener in chat.hub.listeners(conversation):
             if not getattr(listener, "is_open", True) or conversation not in getattr(listener, "follows", ()):
                 raise InvariantBroken(f"I-17: a topic of {conversation} refers to what has ended")
+            if not chat.may_read(listener.person.id, topic.conversation):
+                raise InvariantBroken(f"I-6: {listener.person.id} follows {conversation} and may not read it")
             follows = counted.setdefault(listener.person.id, {})
             follows[conversation] = follows.get(conversation, 0) + 1
     for attendee in chat.people:

@@ -236,7 +236,9 @@ class Simulation:
 
         def answered(result: Result | ChatError) -> None:
             self._answered(asked, result)
-            if blocks and knows and node.alive and not isinstance(result, ChatError):
+            if not blocks:
+                self.journal.unblock(somebody.person.id, other)
+            elif knows and node.alive and not isinstance(result, ChatError):
                 self.journal.block(somebody.person.id, other, self.clock.now())
 
         node.chat.ask(somebody.person, command, answered)

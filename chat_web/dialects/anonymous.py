@@ -28,6 +28,7 @@ from chat_core import (
     Personal,
     Placed,
     Post,
+    Receipt,
     Recovery,
     Refused,
     Room,
@@ -66,6 +67,7 @@ class _Frame(msgspec.Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Frame)
+_encode = msgspec.json.Encoder().encode
 
 
 @attrs.define
@@ -143,6 +145,8 @@ class AnonymousPair:
             return self.received(session, ref)
         if ref is _Ref.SKIP:
             session.is_skipping = False
+        if isinstance(answer, Receipt):  # first: it comes most often, and there is nothing to say
+            return ()
         match answer:
             case Stands():
                 session.is_settled = True
@@ -155,9 +159,6 @@ class AnonymousPair:
             case Placed(room=None) if not session.has_waited:
                 session.has_waited = True
                 return (_say("waiting"),)
-            case Placed(room=Room(lobby="anonymous", id=room)) if session.room is None:
-                session.room = room  # paired before this connection could hear of it
-                return (Follow(Address(id=room), ref=_Ref.RETURN),)
             case ChatError() if ref in (_Ref.RETURN, _Ref.HOLE):
                 session.room = None  # it ended meanwhile
                 return (Ask(Search(lobby=ANONYMOUS)),)
@@ -217,6 +218,10 @@ class AnonymousPair:
             if room.lobby == ANONYMOUS:
                 session.room = room.id
                 return (Follow(Address(id=room.id), stands.heard.get(room.id), _Ref.RETURN),)
+        waiting = stands.standing.waiting
+        if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
+            was_told, session.has_waited = session.has_waited, True
+            return () if was_told else (_say("waiting"),)
         return (Ask(Search(lobby=ANONYMOUS)),)
 
 
@@ -225,12 +230,12 @@ def _id(session: Session) -> str:
 
 
 def _message(event: MessagePosted) -> bytes:
-    return text_frame(msgspec.json.encode({"type": "message", "message": event.message.content}))
+    return text_frame(_encode({"type": "message", "message": event.message.content}))
 
 
 def _say(event: str, **more: str) -> Say:
     frame = {"type": "system", "message": _SENTENCES[event], "event": event, **more}
-    return Say(text_frame(msgspec.json.encode(frame)))
+    return Say(text_frame(_encode(frame)))
 
 
 def _say_error(code: str, message: str) -> Say:
@@ -239,4 +244,4 @@ def _say_error(code: str, message: str) -> Say:
 
 def _error(code: str, message: str) -> bytes:
     frame = {"type": "system", "message": message, "event": "error", "code": code}
-    return text_frame(msgspec.json.encode(frame))
+    return text_frame(_encode(frame))

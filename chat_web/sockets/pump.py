@@ -8,6 +8,7 @@ here awaits the socket; there is no task for a connection.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -65,7 +66,7 @@ LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadl
 
 Question: TypeAlias = AskChannel | Follow | Asked
 
-_AT_ONCE: Final = (Say, Complain, HangUp, Unfollow, Ponged)
+_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, Ponged})
 
 _log = structlog.get_logger("parley.sockets")
 
@@ -136,11 +137,10 @@ class Pump:
         self._do(self._dialect.opened(self._session, introduced))
 
     def received(self, text: str) -> None:
-        now = self._loop.time()
         if self._awaits_pong and text == "{}":  # one for each ping, beside the rate
             self._ponged()
             return
-        if self._frames is not None and (wait := self._frames.take(now)):
+        if self._frames is not None and (wait := self._frames.take(self._loop.time())):
             error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
             self._do(self._dialect.refused(text, error))
             self._count_bad()
@@ -200,11 +200,11 @@ class Pump:
         for intent in intents:
             if self._has_ended:
                 return
-            match intent:
+            match intent:  # in the order of how often they come
                 case Ask() if not self._inbox and self._may_begin(intent):
                     self._begin(intent)
-                case Say(frame):
-                    self._say(frame)
+                case Say():
+                    self._say(intent.frame)
                 case Complain(frame):
                     if frame is not None:
                         self._say(frame)
@@ -252,11 +252,12 @@ class Pump:
 
     def _answered(self, ref: Any, answer: Answer) -> None:
         intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
-        follow_ups = [intent for intent in intents if not isinstance(intent, _AT_ONCE)]
+        follow_ups = [intent for intent in intents if type(intent) not in _AT_ONCE]
         if follow_ups:  # they go before what the client asked meanwhile
             self._inbox.extendleft(reversed(follow_ups))
-            intents = tuple(intent for intent in intents if isinstance(intent, _AT_ONCE))
-        self._do(intents)
+            intents = tuple(intent for intent in intents if type(intent) in _AT_ONCE)
+        if intents:
+            self._do(intents)
         if self._inbox:
             self._work()
         if self._is_paused and len(self._inbox) <= INBOX_MAX // 2 and self._socket is not None:
@@ -267,9 +268,9 @@ class Pump:
         self._under_way += 1
         self._only_posts = False
         match intent:
-            case Ask(command, ref) if self._connection is not None:
-                self._only_posts = isinstance(command, Post)
-                self._connection.ask(command, lambda result: self._finished(ref, result))
+            case Ask() if self._connection is not None:
+                self._only_posts = isinstance(intent.command, Post)
+                self._connection.ask(intent.command, partial(self._finished, intent.ref))
             case Introduce(token, ref):
                 self._finished(ref, self._introduce(token))
             case Renew(token, ref):

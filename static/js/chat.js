@@ -13,7 +13,7 @@ import { Messages } from './messages.js';
 import { Outbox } from './outbox.js';
 import { RoomView, rememberedRoom } from './room.js';
 import { Session } from './session.js';
-import { Skip, onEscape } from './skip.js';
+import { Skip, TwoPresses, onEscape } from './skip.js';
 
 const SEARCH_AGAIN_WITHIN_MS = 60_000;
 const PEOPLE_SHOWN_FROM = 3;
@@ -26,7 +26,7 @@ const by = (id) => document.getElementById(id);
 
 const page = {
   room: by('room'), partner: by('partner'), partnerName: by('partner-name'), presence: by('presence'),
-  presenceWord: by('presence-word'), timer: by('timer'), chip: at('countdown'), timerNote: by('timer-note'),
+  presenceWord: by('presence-word'), block: at('block'), timer: by('timer'), chip: at('countdown'), timerNote: by('timer-note'),
   keepEarly: at('keep-early'), typing: at('typing'),
 };
 const main = document.querySelector('main');
@@ -50,22 +50,27 @@ const messages = new Messages(page.room, {
   onDelete: (clientId) => outbox.remove(clientId),
 });
 const composer = new Composer(by('composer'), {
-  onInput: () => skip.disarm(),
+  onInput: () => disarm(),
   onTyping: (is_typing) => {
     if (room.isLive) connection.rpc('typing', { conversation: room.room?.id, is_typing }).catch(() => {});
   },
   onSend: (content) => {
     if (!room.isLive || !room.room || outbox.full) return false;
-    skip.disarm();
+    disarm();
     messages.await(outbox.post(room.room.id, content));
     composer.hold(outbox.full);
     return true;
   },
 });
 const skip = new Skip(at('skip'), {
-  onArm: (armed) => armed && announcer.say('Really? Press again to leave.'),
-  onLeave: () => room.say('leave'),
+  onArm: () => announcer.say('Really? Press again to leave.'),
+  onSure: () => room.say('leave'),
 });
+const block = new TwoPresses(at('block'), {
+  onArm: () => announcer.say('Really? Press again to block.'),
+  onSure: () => room.say('block'),
+});
+const disarm = () => [skip, block].forEach((one) => one.disarm());
 const decision = new Decision(at('decision'), by('log'), (answer) => room.say(answer));
 const request = new KeepRequest(at('keep-request'), by('log'), (yes) => {
   request.close();
@@ -74,8 +79,9 @@ const request = new KeepRequest(at('keep-request'), by('log'), (yes) => {
 });
 const result = new Result(at('result'), { onNew: () => start(room.lobby), onSave: () => messages.save() });
 const room = new RoomView({
-  connection, outbox, clock, messages, composer, skip, decision, request, result, announcer, title, page,
+  connection, outbox, clock, messages, composer, skip, block, decision, request, result, announcer, title, page,
   personId: () => session.person?.id,
+  sessionEnds: () => session.ends,
 });
 new Banner(at('banner'), connection, { onWord: (word) => announcer.say(word), onRenew: renew });
 
@@ -190,6 +196,7 @@ function arrived(data) {
   lostAt = 0;
   const rooms = (Array.isArray(data.rooms) ? data.rooms : []).filter((one) => typeof one?.id === 'string');
   if (rooms.length) clock.reset();
+  drawRooms(rooms);
   if (room.isLive) return rooms.forEach((one) => room.apply(one));
   const wanted = wantedRoom();
   const live = rooms.find(({ id }) => id === wanted) ?? rooms.find(({ outcome }) => outcome !== 'kept');
@@ -201,7 +208,6 @@ function arrived(data) {
     if (away < SEARCH_AGAIN_WITHIN_MS) ask();
     else stopSearch('The search stopped while you were offline.');
   } else if (!room.ended && !search) {
-    drawRooms(rooms);
     if (wanted) by('start-note').textContent = 'That room is over, or it is not yours.';
     show('start');
   }
@@ -255,7 +261,7 @@ connection.addEventListener('subscribed', ({ detail }) => {
   if (detail.channel === `room:${room.room?.id}`) room.resumed(detail);
 });
 connection.addEventListener('unsubscribed', ({ detail }) => {
-  if (detail.channel === `room:${room.room?.id}`) room.vanished();
+  if (detail.channel === `room:${room.room?.id}`) room.vanished(detail.refusal !== null);
 });
 outbox.addEventListener('sent', ({ detail: { post, message } }) => {
   messages.show({ content: post.content, ...message }, { own: true, name: 'You', clientId: post.client_id });
@@ -264,7 +270,7 @@ outbox.addEventListener('sent', ({ detail: { post, message } }) => {
 outbox.addEventListener('failed', ({ detail: { post, text } }) => messages.fail(post.client_id, text));
 outbox.addEventListener('limited', ({ detail: { seconds } }) => composer.limit(seconds));
 outbox.addEventListener('answered', ({ detail: { answer, reply } }) => room.answered(answer, reply.room));
-outbox.addEventListener('refused', ({ detail: { answer } }) => room.answered(answer));
+outbox.addEventListener('refused', ({ detail: { answer } }) => room.refused(answer));
 
 /** The session is over: the next press starts another one. */
 function renew() {
@@ -291,7 +297,9 @@ async function begin() {
   await session.claim();
   const intent = sessionStorage.getItem('parley.intent');
   sessionStorage.removeItem('parley.intent');
-  const hint = session.exists ? rememberedRoom() : null;
+  const remembered = session.exists ? rememberedRoom() : null;
+  // A kept room waits: a press on the start page finds someone new.
+  const hint = intent && remembered?.room.outcome === 'kept' ? null : remembered;
   if (hint && (wantedRoom() ?? hint.room.id) === hint.room.id) enter(hint.room, hint.lobby, hint.answer);
   else if (intent) return start(intent === 'timed' ? 'timed' : 'anonymous');
   else show(session.exists ? 'loading' : 'start');

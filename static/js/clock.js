@@ -14,6 +14,11 @@ const clockFace = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: 
 /** @param {number} when ms since 1970 @returns {string} such as 14:02 */
 export const timeOfDay = (when) => clockFace.format(when);
 
+const weekday = new Intl.DateTimeFormat('en', { weekday: 'long' });
+
+/** @param {number} when ms since 1970 @returns {string} such as "Sunday, 14:02" */
+export const dayAndTime = (when) => `${weekday.format(when)}, ${timeOfDay(when)}`;
+
 /** @param {number} ms @returns {string} such as "4 min" */
 export function duration(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));

@@ -171,12 +171,13 @@ export class Connection extends EventTarget {
     this.#wire?.keepAlive(connect);
     this.#scheduleRefresh(connect);
     this.offlineSince = null;
+    const known = [...this.#subscriptions.keys()]; // who listens below may add more, which then go out at once
     this.#become('connected');
     this.#emit('connected', connect.data ?? {});
     const served = connect.subs ?? {};
     for (const channel of this.#served.keys()) if (!served[channel]) this.#served.delete(channel);
     for (const [channel, result] of Object.entries(served)) this.#serve(channel, result ?? {});
-    for (const channel of this.#subscriptions.keys()) this.#subscribe(channel);
+    for (const channel of known) this.#subscribe(channel);
   }
 
   /** The connection is gone, or could not be made: come back later, or never. */
@@ -218,8 +219,8 @@ export class Connection extends EventTarget {
       this.#scheduleRefresh(refresh ?? {});
     } catch (error) {
       if (wire !== this.#wire || !wire) return;
-      if (error.gone) this.#lose(BAD_TOKEN, error.message);
-      else if (error instanceof Refused && !error.temporary) this.#lose(CLOSED_EXPIRED, error.text);
+      if (error.gone) return; // the server ends it when the token does
+      if (error instanceof Refused && !error.temporary) this.#lose(CLOSED_EXPIRED, error.text);
       else this.#refreshTimer = setTimeout(() => this.#refresh(), 5_000 + Math.random() * 5_000);
     }
   }

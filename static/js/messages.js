@@ -70,6 +70,7 @@ export class Messages {
     const row = waiting ?? this.#row(String(message.content ?? ''), { own, name });
     const stick = this.#atBottom || own;
     row.dataset.state = 'sent';
+    row.querySelector('.row-actions')?.remove();
     if (message.id) this.#byId.set(message.id, row);
     row.dataset.id = message.id ?? '';
     this.#label(row, { own, name, when: parseTime(message.created_at), status: own ? 'Sent' : '' });
@@ -94,13 +95,14 @@ export class Messages {
     else this.#waits(row);
   }
 
-  /** @param {string} clientId @param {string} why */
-  fail(clientId, why) {
+  /** @param {string} clientId @param {string} why @param {boolean} [final] it cannot be sent any more */
+  fail(clientId, why, final = false) {
     const row = this.#pending.get(clientId);
     if (!row) return;
     row.dataset.state = 'failed';
     this.#label(row, { status: why ? `Not sent. ${why}` : 'Not sent' });
     if (!row.querySelector('.row-actions')) row.append(this.#actions.content.cloneNode(true));
+    row.querySelector('[data-action=retry]').hidden = final;
     this.#settle(row, this.#atBottom, true);
   }
 

@@ -21,7 +21,7 @@ const RETRY_MS = { min: 1_000, max: 15_000 };
  * @property {string} [why]
  * @property {number} [after] the newest offset known when it first went out
  */
-/** @typedef {{room: string, method: 'keep'|'end'|'leave'}} Answer */
+/** @typedef {{room: string, method: 'keep'|'end'|'leave'|'block', user?: string}} Answer */
 
 /** randomUUID exists on secure origins only. */
 const newId = () =>
@@ -72,6 +72,12 @@ export class Outbox extends EventTarget {
   keepOnly(room) {
     this.#kept.posts = this.posts(room);
     this.#kept.answers = this.#kept.answers.filter((answer) => answer.room === room);
+    this.#save();
+  }
+
+  /** The room is over: nothing more goes there. @param {string} room */
+  abandon(room) {
+    this.#kept.posts = this.#kept.posts.filter((post) => post.room !== room);
     this.#save();
   }
 
@@ -134,7 +140,8 @@ export class Outbox extends EventTarget {
 
   async #sendAnswer(answer) {
     try {
-      const reply = await this.#connection.rpc(answer.method, { room: answer.room });
+      const { room, method, user } = answer;
+      const reply = await this.#connection.rpc(method, user ? { user } : { room });
       this.#drop(answer);
       this.#emit('answered', { answer, reply });
     } catch (error) {
@@ -156,6 +163,7 @@ export class Outbox extends EventTarget {
       this.#emit('sent', { post, message: message ?? {} });
     } catch (error) {
       if (error.temporary) return this.#later(error);
+      if (!this.#kept.posts.includes(post)) return true;
       post.failed = true;
       post.why = error.text;
       this.#save();

@@ -3,7 +3,7 @@
  * nothing is predicted. Kept out: finding a room (chat.js), drawing (the parts it is given).
  */
 
-import { Countdown, duration, minutesSeconds, parseTime, timeOfDay } from './clock.js';
+import { Countdown, dayAndTime, duration, minutesSeconds, parseTime, timeOfDay } from './clock.js';
 
 const HINT = 'parley.room';
 const HISTORY_MAX = 100;
@@ -35,7 +35,7 @@ export class RoomView {
   #countdown;
   #lastLeft = Infinity;
   #typingTimer = 0;
-  /** What this person said to end it. @type {'end'|'leave'|null} */ #parting = null;
+  /** What this person said to end it. @type {'end'|'leave'|'block'|null} */ #parting = null;
   #gone = '';
 
   /** @param {any} parts connection, outbox, clock, messages, composer, skip, decision, request, result, announcer, title, page */
@@ -53,20 +53,25 @@ export class RoomView {
   }
 
   get name() {
+    return this.#partner?.display_name || this.#partner?.username || 'Stranger';
+  }
+
+  get #partner() {
     const me = this.room?.me?.id ?? this.#parts.personId();
-    const partner = this.room?.members?.find((member) => member?.id !== me);
-    return partner?.display_name || partner?.username || 'Stranger';
+    return this.room?.members?.find((member) => member?.id !== me);
   }
 
   /** @param {Room} room @param {string} lobby @param {'keep'|null} [answer] */
   open(room, lobby, answer = null) {
-    const { connection, outbox, messages, composer, result, page } = this.#parts;
+    const { connection, outbox, messages, composer, result, block, page } = this.#parts;
     if (this.room) connection.unsubscribe(`room:${this.room.id}`);
     Object.assign(this, { room: null, lobby, answer, ended: false });
     this.#parting = null;
     this.#gone = '';
     messages.clear();
     result.hide();
+    block.reset();
+    page.room.dataset.lobby = lobby;
     page.typing.textContent = '';
     outbox.keepOnly(room.id);
     composer.open(room.id);
@@ -85,6 +90,7 @@ export class RoomView {
     this.room = null;
     this.ended = false;
     page.partner.hidden = true;
+    page.block.hidden = true;
     composer.close();
     this.#remember();
   }
@@ -111,6 +117,7 @@ export class RoomView {
     page.keepEarly.setAttribute('aria-pressed', String(this.answer === 'keep'));
     page.keepEarly.textContent = this.answer === 'keep' ? 'You asked to keep talking' : 'Keep talking';
     page.partner.hidden = false;
+    page.block.hidden = false;
     page.partnerName.textContent = this.name;
     this.#countdown.aim(timed && !Number.isNaN(deadline) ? deadline : null);
     if (room.state !== before?.state || this.isKept !== (before?.outcome === 'kept')) skip.open(this.isKept);
@@ -123,7 +130,7 @@ export class RoomView {
     }
     if (this.isKept) {
       request.close();
-      this.#result('kept', 'You both chose to keep talking. This room stays open.');
+      this.#result('kept', 'You both chose to keep talking. This room stays open.', this.#returns());
     } else {
       result.hide();
     }
@@ -168,7 +175,7 @@ export class RoomView {
     } else if (news.room?.id) this.apply(news.room);
   }
 
-  /** @param {'keep'|'end'|'leave'} method */
+  /** @param {'keep'|'end'|'leave'|'block'} method */
   say(method) {
     if (!this.isLive || !this.room) return;
     this.#parting = method === 'keep' ? null : method;
@@ -177,21 +184,37 @@ export class RoomView {
     this.#parts.decision.answer(this.answer);
     this.#parts.request.close();
     this.apply(this.room);
-    this.#parts.outbox.answer({ room: this.room.id, method });
+    const user = method === 'block' ? this.#partner?.id : undefined;
+    this.#parts.outbox.answer({ room: this.room.id, method, user });
   }
 
   /** The server answered, or refused, what was said. @param {any} answer @param {Room} [room] */
   answered(answer, room) {
     if (!this.isLive || answer.room !== this.room?.id) return;
     if (room?.id) this.apply(room);
-    else if (answer.method === 'leave') this.#finish();
+    else if (answer.method === 'leave' || answer.method === 'block') this.#finish();
   }
 
-  /** The room is not there for this person any more. */
-  vanished() {
+  /** The server did not do what was said. @param {any} answer */
+  refused(answer) {
+    if (answer.method !== 'block') return this.answered(answer);
+    if (!this.isLive || answer.room !== this.room?.id) return;
+    this.#parting = null;
+    this.#parts.block.reset();
+    this.#parts.messages.notice('Blocking did not work. You can try again, or leave.');
+  }
+
+  /** The room is not there for this person any more. @param {boolean} meanwhile it went while nobody listened */
+  vanished(meanwhile) {
     if (!this.isLive) return;
-    this.#gone ||= 'over';
+    this.#gone ||= meanwhile ? 'away' : 'over';
     this.#finish();
+  }
+
+  /** A guest comes back as long as its session lasts. */
+  #returns() {
+    const until = this.#parts.sessionEnds();
+    return until === null ? '' : `In this tab you can come back until ${dayAndTime(until)}.`;
   }
 
   #isMe(person) {
@@ -241,7 +264,7 @@ export class RoomView {
   }
 
   #finish() {
-    const { connection, composer, skip, decision, request, result, page, messages } = this.#parts;
+    const { connection, composer, skip, block, decision, request, result, page, messages, outbox } = this.#parts;
     const { room } = this;
     const had = composer.hasFocus || page.room.contains(document.activeElement);
     this.ended = true;
@@ -249,7 +272,11 @@ export class RoomView {
     connection.unsubscribe(`room:${room.id}`);
     for (const panel of [decision, request]) panel.close();
     skip.disarm();
+    block.disarm();
+    page.block.hidden = true;
     page.timer.hidden = true;
+    for (const post of outbox.posts(room.id)) messages.fail(post.client_id, 'The chat is over.', true);
+    outbox.abandon(room.id);
     this.#typing(false);
     result.offer({ draft: composer.draft, log: !messages.isEmpty });
     composer.close();
@@ -268,12 +295,14 @@ export class RoomView {
     const end = Number.isNaN(at) ? this.#parts.clock.now() : at;
     const start = parseTime(created_at);
     const when = Number.isNaN(start) ? timeOfDay(end) : `${timeOfDay(end)}, after ${duration(end - start)}`;
+    if (this.#parting === 'block') return ['over', 'You blocked this person', `You two will not be paired again. ${when}`];
     if (this.#parting === 'leave') return ['left', 'You left this chat', when];
     if (reason === 'ended_by_member' || reason === 'no_response') {
       const said = this.#parting ? 'You chose End chat. ' : this.answer ? 'You chose Keep talking. ' : '';
       return ['ended', NOT_BOTH, said + when];
     }
     if (reason === 'moderated') return ['over', 'A moderator ended this chat', when];
+    if (this.#gone === 'away') return ['over', 'This chat ended while you were away', ''];
     if (this.#gone === 'over' || reason === 'blocked') return ['over', 'This chat has ended', when];
     if (this.#gone === 'lost') return ['partner-left', `${this.name} lost the connection`, when];
     return ['partner-left', `${this.name} left`, when];

@@ -50,7 +50,7 @@ async function post(path, body, token) {
 }
 
 export class Session {
-  /** @type {{access_token: string, refresh_token: string, due: number, user: any}|null} */ #kept = null;
+  /** @type {{access_token: string, refresh_token: string|null, due: number, user: any}|null} */ #kept = null;
   /** @type {Promise<any>|null} */ #underWay = null;
   #claimed = '';
 
@@ -70,6 +70,11 @@ export class Session {
   /** @returns {{id: string}|null} */
   get person() {
     return this.#kept?.user ?? null;
+  }
+
+  /** @returns {number|null} when the session ends, in ms since 1970; null: it is renewed, or there is none */
+  get ends() {
+    return this.#kept && !this.#kept.refresh_token ? this.#kept.due : null;
   }
 
   /** A duplicated tab has a copy of the session: it becomes another person. */
@@ -95,21 +100,26 @@ export class Session {
 
   /** Starts a new guest session, unless one is there or on its way. */
   start() {
-    return this.exists ? Promise.resolve() : this.#once('/api/auth/guest', {});
+    return this.exists ? Promise.resolve() : this.#once('/api/auth/guest', { display_name: 'Stranger' });
   }
 
   /** @param {{fresh?: boolean}} [wish] fresh: not the one in hand @returns {Promise<string>} */
   async token({ fresh = false } = {}) {
     if (!this.#kept) await this.start();
-    else if (fresh || Date.now() > this.#kept.due - EARLY_MS) {
-      await this.#once('/api/auth/refresh', { refresh_token: this.#kept.refresh_token });
-    }
+    else if (fresh || Date.now() > this.#kept.due - EARLY_MS) await this.#renew();
     return this.#kept?.access_token ?? '';
   }
 
   forget() {
     this.#kept = null;
     storage()?.removeItem(KEY);
+  }
+
+  /** A guest's token lasts a day and is not renewed: the next day has another guest. */
+  #renew() {
+    const { refresh_token } = this.#kept ?? {};
+    if (refresh_token) return this.#once('/api/auth/refresh', { refresh_token });
+    throw new SessionRefused({ gone: true, text: 'A guest session lasts one day.' });
   }
 
   #once(path, body) {

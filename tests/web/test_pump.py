@@ -2,12 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 
-from chat_core import Config, Matched, Personal, Post, Rate, open_tokens
+from chat_core import (
+    Config,
+    Matched,
+    Message,
+    MessageId,
+    Personal,
+    PersonId,
+    Post,
+    Rate,
+    Room,
+    open_tokens,
+)
+from chat_core.adapters.memory import MemoryStore
 from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import COMMANDS_MAX, Centrifuge
@@ -64,7 +76,7 @@ async def told(world: World, wire: Wire) -> list[Any]:
 async def connected(world: World, limits: PumpLimits = UNHURRIED) -> Wire:
     wire = p5(world, limits)
     wire.say(command(1, connect={}))
-    (answer,) = await told(world, wire)
+    (answer,) = [line for line in await told(world, wire) if line]  # a ping may have come already
     assert answer["connect"]["ping"] == 25
     return wire
 
@@ -170,7 +182,8 @@ async def test_who_does_not_read_is_closed_and_the_others_hear_everything(world:
     assert not bob.is_open
     assert len(bob.transport.written) < 512 * 1024
     assert Closed(3008, "slow: too much unread") in await told(world, bob)
-    heard = [line for line in await told(world, cat) if "push" in line and "offset" in line["push"]["pub"]]
+    pushes = [line["push"] for line in await told(world, cat) if "push" in line]
+    heard = [push for push in pushes if "offset" in push.get("pub", ())]
     assert len(heard) == count
     bob.drop()
 
@@ -218,9 +231,11 @@ async def test_who_does_not_introduce_itself_is_turned_away(world: World) -> Non
 
 
 async def test_who_does_not_answer_a_ping_is_closed(world: World) -> None:
-    wire = await connected(world, PumpLimits(ping_s=0.02, pong_s=0.02))
+    wire = p5(world, PumpLimits(ping_s=0.02, pong_s=0.02))
+    wire.say(command(1, connect={}))
     await until(lambda: not wire.is_open)
-    assert wire.seen() == ["{}", Closed(3012, "no pong")]
+    *_, ping, closed = wire.seen()
+    assert (ping, closed) == ("{}", Closed(3012, "no pong"))
     wire.drop()
 
 
@@ -241,7 +256,7 @@ async def test_who_answers_stays_also_between_commands_of_one_frame(world: World
 
 async def test_a_pong_that_nobody_asked_for_proves_nothing(world: World) -> None:
     """Who sends pongs and reads nothing would stay for ever."""
-    wire = await connected(world, PumpLimits(ping_s=0.03, pong_s=0.01))
+    wire = await connected(world, PumpLimits(frames=None, ping_s=0.03, pong_s=0.01))
     pinged = False
     async with asyncio.timeout(5):
         while not pinged:
@@ -306,6 +321,92 @@ async def test_an_expired_token_is_109_for_connect_and_for_refresh(world: World)
     assert await told(world, wire) == [{"id": 4, "error": expired}]
     assert wire.is_open
     wire.drop()
+
+
+class SlowStore(MemoryStore):
+    """A store that answers no question about rooms and names while ``gate`` is shut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def rooms_of(self, person: PersonId) -> Sequence[Room]:
+        rooms = await super().rooms_of(person)
+        await self.gate.wait()
+        return rooms
+
+    async def message(self, message: MessageId) -> Message | None:
+        await self.gate.wait()
+        return await super().message(message)
+
+
+async def test_a_pong_that_we_did_not_read_is_waited_for() -> None:
+    store = SlowStore()
+    async with World(CONFIG, store=store) as world:
+        wire = await connected(world, PumpLimits(frames=None, ping_s=0.01, pong_s=0.01))
+        store.gate.clear()
+        wire.say("\n".join(rpc(n, "delete", message="none") for n in range(2, INBOX_MAX + 10)))
+        assert wire.transport.is_reading_paused
+        await asyncio.sleep(0.1)  # ten times as long as a pong may take
+        assert wire.is_open
+        store.gate.set()
+        wire.drop()
+
+
+async def test_what_happened_while_the_standing_was_looked_up_is_told_behind_it() -> None:
+    store = SlowStore()
+    async with World(CONFIG, store=store) as world:
+        made = introductions(world)
+        token, _ = made.token_of(world.chat.guest("ann"))
+        first, second = (Wire(world.chat, Centrifuge(), made, limits=UNHURRIED) for _ in range(2))
+        first.say(command(1, connect={"token": token}))
+        await told(world, first)
+        bob = await connected(world)
+        bob.say(rpc(2, "search", lobby="timed"))
+        await told(world, bob)
+        store.gate.clear()
+        second.say(command(1, connect={"token": token}))
+        first.say(rpc(2, "search", lobby="timed"))
+        await until(lambda: bool(first.transport.written))
+        store.gate.set()
+        answer, *pushes = await told(world, second)
+        assert answer["connect"]["data"]["rooms"] == []  # it was looked up before
+        assert [push["push"]["pub"]["data"]["type"] for push in pushes][:2] == ["matched", "match_found"]
+
+
+async def test_a_conversation_under_a_wrong_name_leaves_the_right_one_alone(world: World) -> None:
+    wire = await connected(world)
+    wire.say(rpc(2, "join_channel", name="general"))
+    (answer,) = await told(world, wire)
+    id = answer["rpc"]["data"]["id"]
+    wire.say(command(3, subscribe={"channel": "channel:general"}))
+    wire.say(command(4, subscribe={"channel": f"room:{id}"}))
+    wire.say(command(5, publish={"channel": "channel:general", "data": {"content": "hi"}}))
+    *_, refused, posted, heard = await told(world, wire)
+    assert (refused["id"], refused["error"]["code"]) == (4, 102)
+    assert posted == {"id": 5, "publish": {}}
+    assert heard["push"]["channel"] == "channel:general"
+
+
+async def test_two_skips_in_a_row_are_one(world: World) -> None:
+    ann, bob = p0(world, "ann"), p0(world, "bob")
+    await told(world, ann)
+    await told(world, bob)
+    for _ in range(3):
+        ann.say('{"type":"skip"}')
+    assert [line["event"] for line in await told(world, ann)] == ["waiting"]
+    assert [line["event"] for line in await told(world, bob)] == ["partner_left", "waiting"]
+
+
+async def test_who_comes_back_to_its_place_in_the_line_searches_no_second_time() -> None:
+    async with World(Config(searches_per_minute=60, searches_burst=1)) as world:
+        ann = p0(world, "ann")
+        identity = ann.pump._identity
+        for _ in range(5):
+            assert [line["event"] for line in await told(world, ann)] == ["connected", "waiting"]
+            ann.drop()
+            ann = Wire(world.chat, AnonymousPair(), introductions(world), identity=identity, limits=UNHURRIED)
 
 
 # One connection's trouble is its own

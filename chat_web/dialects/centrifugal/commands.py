@@ -96,8 +96,10 @@ class Command(msgspec.Struct):
 
     def asked(self) -> Any:
         """The one command of the line; None when there is none, or more than one."""
-        given = [part for part in msgspec.structs.astuple(self)[1:] if part is not None]
-        if len(given) != 1:
+        parts = msgspec.structs.astuple(self)[1:]
+        if parts.count(None) != len(parts) - 1:
             return None
-        only = given[0]
+        if self.publish is not None:  # first: it comes most often
+            return self.publish
+        only = next(part for part in parts if part is not None)
         return Presence(only.channel, is_stats=True) if isinstance(only, PresenceStats) else only

@@ -52,10 +52,10 @@ def name_of(conversation: Conversation) -> str:
 
 def publication(event: Event, conversation: Conversation, *, now: float) -> dict[str, Any] | None:
     """The publication of an event: with an offset where it has a seq; None for what has no place here."""
+    if isinstance(event, Logged):  # first: it comes most often
+        data = {"seq": event.seq, "at": wire.stamp(event.at), **_logged(event, conversation, now)}
+        return {"data": data, "offset": event.seq}
     match event:
-        case Logged(seq=seq):
-            data = {"seq": seq, "at": wire.stamp(event.at), **_logged(event, conversation, now)}
-            return {"data": data, "offset": seq}
         case PersonTyped(person=person, is_typing=is_typing):
             return {"data": {"type": "typing", "person": wire.person(person), "is_typing": is_typing}}
         case ReadMarked(person=person, seq=seq):
@@ -106,8 +106,8 @@ def standing(person: Person, stands: Standing, *, now: float) -> dict[str, Any]:
 
 def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, Any]:
     match event:
-        case MessagePosted(message=message):
-            return {"type": "message_posted", "message": wire.message(message, conversation)}
+        case MessagePosted():
+            return {"type": "message_posted", "message": wire.message(event.message, conversation)}
         case MessageEdited(message_id=message_id, content=content):
             edited_at = wire.stamp(event.at)
             return {

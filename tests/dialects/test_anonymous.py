@@ -1,0 +1,57 @@
+"""P0's turns that no recorded conversation can bring about: the dialect alone, as the pure value it is."""
+
+import json
+
+from chat_core import ANONYMOUS, Card, Person, Refused, Search, Unavailable
+from chat_web.dialects.anonymous import AnonymousPair, Session, _Ref
+from chat_web.intents import Address, Ask, Follow, Intents, Introduced, Say
+
+P0 = AnonymousPair()
+ANN = Person(id="ann", username="ann", display_name="Ann")
+NO_ROOM = Refused("unknown_room", "There is no such conversation for you.")
+
+
+def session(room: str | None = None, *, has_waited: bool = False) -> Session:
+    return Session(person=ANN, room=room, is_settled=True, has_waited=has_waited)
+
+
+def errors(intents: Intents) -> list[str]:
+    said = [intent.frame for intent in intents if isinstance(intent, Say)]
+    return [json.loads(frame[frame.index(b"{") :])["code"] for frame in said]
+
+
+def test_a_room_that_ended_before_it_could_be_followed_is_searched_anew() -> None:
+    for ref in (_Ref.RETURN, _Ref.HOLE):
+        for refusal in (NO_ROOM, Unavailable("the store is away")):
+            state = session("room")
+            assert P0.answered(state, ref, refusal, now=0.0) == (Ask(Search(lobby=ANONYMOUS)),)
+            assert state.room is None
+
+
+def test_a_hole_in_the_log_is_followed_on_without_another_greeting() -> None:
+    state = session("room")
+    follow = Follow(Address(id="room"), ref=_Ref.HOLE)
+    assert P0.lost(state, "room", may_follow=True) == (follow,)
+    assert state.room == "room"
+    assert P0.lost(state, "another", may_follow=True) == ()
+
+
+def test_a_search_that_was_refused_is_made_again_by_a_skip() -> None:
+    state = session()
+    refused = Refused("too_many", "You are searching fast.")
+    assert errors(P0.answered(state, None, refused, now=0.0)) == ["too_many"]
+    assert P0.received(state, '{"type":"skip"}') == (Ask(Search(lobby=ANONYMOUS)),)
+    assert P0.received(session(has_waited=True), '{"type":"skip"}') == ()
+
+
+def test_what_the_store_cannot_do_is_unavailable() -> None:
+    assert errors(P0.answered(session(), None, Unavailable("away"), now=0.0)) == ["unavailable"]
+
+
+def test_the_first_frame_names_the_person_and_no_card() -> None:
+    card = Card(id="card", username="stranger", display_name="Stranger")
+    introduced = Introduced(person=ANN, connection="c", expires_in_s=None)
+    (said, _) = P0.opened(P0.session(), introduced)
+    assert isinstance(said, Say)
+    assert b'"user_id":"ann"' in said.frame
+    assert card.id.encode() not in said.frame
