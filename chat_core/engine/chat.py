@@ -119,7 +119,13 @@ class Chat:
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
-        self.reading = Reading(store, self.conversations, self.channels, self._passing_rooms)
+        self._put_together(rooms_by_hand)
+        self.listen = backplane.listen  # for counters and bots: what is stored, as it happens
+        self._end_listening = backplane.listen(self.conversations.hear)
+
+    def _put_together(self, rooms_by_hand: RoomRules) -> None:
+        """What stands on people, conversations and lobbies."""
+        self.reading = Reading(self.store, self.conversations, self.channels, self._passing_rooms)
         self.may_read = self.reading.may_read
         self.conversation = self.reading.conversation
         self.channel = self.reading.channel
@@ -127,17 +133,17 @@ class Chat:
         self.messages = self.reading.messages
         self.events_after = self.reading.events_after
         self._rooms = Rooms(
-            clock=clock,
-            store=store,
+            clock=self.clock,
+            store=self.store,
             people=self.people,
             conversations=self.conversations,
-            new_id=new_id,
+            new_id=self.new_id,
             rules=rooms_by_hand,
         )
-        self.attendance = Attendance(clock, self.hub, self.peek)
-        self._signs = Signs(clock, store, self.hub, self.conversations)
+        self.attendance = Attendance(self.clock, self.hub, self.peek)
+        self._signs = Signs(self.clock, self.store, self.hub, self.conversations)
         self._aftermath = Aftermath(
-            clock=clock,
+            clock=self.clock,
             alarms=self.alarms,
             people=self.people,
             hub=self.hub,
@@ -147,16 +153,14 @@ class Chat:
             sessions=self._sessions,
         )
         self._blocks = Blocks(
-            clock=clock,
-            store=store,
+            clock=self.clock,
+            store=self.store,
             people=self.people,
             lobbies=self.lobbies,
             conversations=self.conversations,
             standing=self.standing,
             tasks=self.tasks,
         )
-        self.listen = backplane.listen  # for counters and bots: what is stored, as it happens
-        self._end_listening = backplane.listen(self.conversations.hear)
 
     # Life
 
