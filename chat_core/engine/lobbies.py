@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 
+import attrs
+
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.people import People
@@ -99,6 +101,7 @@ class Lobbies:
     async def _search(self, command: Search, by: Person, reply: Reply, was_here: bool) -> None:
         try:
             line = self._line(command.lobby)
+            repeated = line.place(by.id) is Place.IN_ROOM
             if line.place(by.id) is None:
                 if self._stopped:
                     raise Refused("wrong_state", "The server is about to restart. Try again soon.")
@@ -117,7 +120,8 @@ class Lobbies:
                     self._tell_waiting(line, by.id)
             while (settling := self._settling.get((line.rules.name, by.id))) is not None:
                 await asyncio.wait([settling])
-            reply(await self._where(line, by.id))
+            placed = await self._where(line, by.id)
+            reply(attrs.evolve(placed, repeated=True) if repeated and placed.room is not None else placed)
         except ChatError as error:
             reply(error)
 
@@ -321,7 +325,7 @@ class Lobbies:
         if after.state is RoomState.ENDED and len(members) == 2:
             line.part(members[0], members[1], now=self._clock.now())
 
-    async def _where(self, line: Line, person: PersonId) -> Result:
+    async def _where(self, line: Line, person: PersonId) -> Placed:
         room_id = line.room_of(person)
         if room_id is not None:
             room = await self._conversations.state(room_id)

@@ -33,12 +33,16 @@ class Receipt:
 
 @attrs.frozen(kw_only=True)
 class Placed:
-    """Where a search has led: into ``room``, or to a position in the line (from 1)."""
+    """Where a search has led: into ``room``, or to a position in the line (from 1).
+
+    ``repeated``: the person was in that room before.
+    """
 
     lobby: LobbyName
     room: Room | None = None
     position: int | None = None
     since: float | None = None
+    repeated: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -113,13 +113,11 @@ async def status(call: Call[NoQuery, NoBody]) -> web.Response:
 
 
 async def _searched(call: Call[NoQuery, NewRoom]) -> web.Response:
-    asked_at = call.now
     call.chat.visit(call.person, seeks=True)
     result = await call.chat.do(call.person, Search(lobby=TIMED))
     if isinstance(result, Placed) and result.room is None:
         return reply(_waiting(result), 202)
-    room = result.room if isinstance(result, Placed) else None
-    is_new = room is not None and room.created_at >= asked_at  # else the caller was in it before
+    is_new = isinstance(result, Placed) and not result.repeated
     return reply(_room(call, result), 201 if is_new else 200)
 
 
