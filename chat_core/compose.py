@@ -9,7 +9,8 @@ import attrs
 
 from chat_core.adapters.clock import Ids, SystemClock
 from chat_core.adapters.memory import InProcessBackplane, MemoryStore
-from chat_core.engine.chat import Chat, Limits
+from chat_core.engine.chat import Chat
+from chat_core.engine.parts import Parts
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
@@ -65,7 +66,8 @@ async def open_chat(
     chance = chance or random.SystemRandom()
     if store is None:
         store = MemoryStore() if config.database is None else await _sqlite(config.database, config)
-    chat = Chat(
+    messages, searches = _rates(config)
+    parts = Parts(
         clock=clock,
         store=store,
         backplane=backplane or InProcessBackplane(clock),
@@ -74,12 +76,14 @@ async def open_chat(
         lobbies=lobbies(config),
         matchers=_matchers(config),
         rooms_by_hand=_timed(config),
-        limits=_limits(config),
+        messages=messages,
+        searches=searches,
         resume_s=config.resume_s,
         flush_s=config.flush_s,
         guests_may_post=config.guests_may_post,
         policy=config.policy,
     )
+    chat = Chat(parts)
     await chat.start()
     for name in config.default_channels:
         await chat.channels.ensure(name)
@@ -139,12 +143,13 @@ def _matchers(config: Config) -> Mapping[str, Matcher]:
     return {ANONYMOUS: first_come, TIMED: timed}
 
 
-def _limits(config: Config) -> Limits:
+def _rates(config: Config) -> tuple[Rate | None, Rate | None]:
+    """How fast one person may send messages, and search."""
     if not config.rate_limits:
-        return Limits(messages=None, searches=None)
-    return Limits(
-        messages=Rate(per_second=config.messages_per_second, burst=config.messages_burst),
-        searches=Rate(per_second=config.searches_per_minute / 60, burst=config.searches_burst),
+        return None, None
+    return (
+        Rate(per_second=config.messages_per_second, burst=config.messages_burst),
+        Rate(per_second=config.searches_per_minute / 60, burst=config.searches_burst),
     )
 
 

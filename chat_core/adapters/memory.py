@@ -76,6 +76,9 @@ class MemoryLog:
         self._events_max = events_max
 
     async def append(self, change: Change) -> None:
+        self._append(change)
+
+    def _append(self, change: Change) -> None:
         self._check(change)
         after = change.after
         if change.expected is None:
@@ -87,7 +90,7 @@ class MemoryLog:
         for event in change.events:
             if (posted := book.write(event)) is not None:
                 self._homes[posted] = after.id
-            if isinstance(event, MessageDeleted):
+            elif isinstance(event, MessageDeleted):
                 self._blank(book, event.message_id)
         if isinstance(after, Channel) and after.deleted:
             self._names.pop(after.name, None)
@@ -329,7 +332,7 @@ class InProcessBackplane(MemoryLog):
         return len(self._hints) > 1
 
     async def append(self, change: Change) -> None:
-        await super().append(change)
+        self._append(change)
         room = change.after
         if isinstance(room, Room) and room.state is RoomState.ENDED:
             self._clock.call_at(self._clock.now() + EPHEMERAL_KEPT_S, lambda: self.forget(room.id))

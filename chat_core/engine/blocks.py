@@ -58,7 +58,10 @@ class Blocks:
 
     async def _one(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
         try:
-            other = self._behind(person, command.user)
+            if isinstance(command, Unblock) and command.user in await self._store.blocked_with(person.id):
+                other = command.user  # perhaps of one who is not here any more
+            else:
+                other = await self._behind(person, command.user)
             if other == person.id:
                 raise Refused("invalid", "You cannot block yourself.")
             if isinstance(command, Unblock):
@@ -96,7 +99,7 @@ class Blocks:
             if room.member(other) is not None:
                 close = Close(room=room.id, reason=EndReason.BLOCKED)
                 answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-                settle: Reply = resolving(answered)
+                settle = resolving(answered)
                 self._conversations.ask(room.id, close, None, settle)
                 try:
                     await answered
@@ -104,16 +107,20 @@ class Blocks:
                     self._conversations.insist(room.id, close, None)
                     raise
 
-    def _behind(self, person: Person, card_id: PersonId) -> PersonId:
-        """The person behind a card: in an anonymous room the card shows a pseudonym."""
+    async def _behind(self, person: Person, card_id: PersonId) -> PersonId:
+        """The person behind a card: in an anonymous room the card shows a pseudonym.
+
+        Refuses the id of nobody whom the caller can have met.
+        """
         attendee = self._people.get(person.id)
-        if attendee is not None:
-            if card_id in attendee.met:
-                return attendee.met[card_id]
-            for conversation in (*attendee.passing_rooms, *attendee.follows):
-                state = self._conversations.peek(conversation)
-                if state is not None and person.id in state.members:
-                    behind = state.owner_of(card_id)
-                    if behind is not None:
-                        return behind
-        return card_id
+        if attendee is not None and card_id in attendee.met:
+            return attendee.met[card_id]
+        followed = () if attendee is None else tuple(map(self._conversations.peek, attendee.follows))
+        for state in (*followed, *(await self._standing(person)).rooms):
+            if state is not None and person.id in state.members:
+                behind = state.owner_of(card_id)
+                if behind is not None:
+                    return behind
+        if self._people.get(card_id) is not None:
+            return card_id
+        raise Refused("unknown_user", "There is no such person.")

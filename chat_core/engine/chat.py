@@ -7,10 +7,7 @@ holds what none of them owns: who may read, what a fact entails, start and stop.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from random import Random
 from typing import Any, TypeVar, assert_never
-
-import attrs
 
 from chat_core.engine.aftermath import Aftermath
 from chat_core.engine.alarms import Alarms
@@ -21,6 +18,7 @@ from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Encoder, Hub
 from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.parts import Parts
 from chat_core.engine.people import Attendee, People
 from chat_core.engine.reading import Reading
 from chat_core.engine.receipts import Position, Reply, Result, Standing, resolving
@@ -29,14 +27,12 @@ from chat_core.engine.seat import Seat
 from chat_core.engine.sessions import Sessions
 from chat_core.engine.signs import Signs
 from chat_core.engine.tasks import Tasks
-from chat_core.ports import Backplane, Clock, Policy, Store
-from chat_core.rules.lobby import LobbyRules, Matcher
-from chat_core.rules.rate import Rate
+from chat_core.ports import Policy
 from chat_core.words import commands as c
 from chat_core.words.conversation import Conversation, Room, RoomRules, RoomState
 from chat_core.words.errors import ChatError, Refused, Unavailable
 from chat_core.words.events import Logged
-from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import HEAL_S, RECOVERY_EVENTS_MAX
 from chat_core.words.person import Person, PersonKind
 
@@ -45,71 +41,45 @@ F = TypeVar("F")
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen(kw_only=True)
-class Limits:
-    """How fast one person may ask; None: as fast as wanted."""
-
-    messages: Rate | None
-    searches: Rate | None
-
-
 class Chat:
     """One node of Parley. ``start`` before the first connection, ``stop`` after the last."""
 
     attendance: Attendance
     _aftermath: Aftermath
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        store: Store,
-        backplane: Backplane,
-        chance: Random,
-        new_id: Callable[[], str],
-        lobbies: Sequence[LobbyRules],
-        matchers: Mapping[LobbyName, Matcher],
-        rooms_by_hand: RoomRules,
-        limits: Limits,
-        resume_s: float,
-        flush_s: float,
-        guests_may_post: bool,
-        policy: Policy | None = None,
-    ) -> None:
-        self.clock = clock
-        self.store = store
-        self.new_id = new_id
+    def __init__(self, parts: Parts) -> None:
+        clock, store, new_id = self.clock, self.store, self.new_id = parts.clock, parts.store, parts.new_id
         self.tasks = Tasks()
         self.alarms = Alarms(clock)
-        self.hub = Hub(flush_s=flush_s, spawn=self.tasks.spawn, read_after=self._read_after)
-        self._backplane = backplane
-        self._policy = policy
+        self.hub = Hub(flush_s=parts.flush_s, spawn=self.tasks.spawn, read_after=self._read_after)
+        self._backplane = parts.backplane
+        self._policy = parts.policy
         self.people = People(
             clock=clock,
             alarms=self.alarms,
-            resume_s=resume_s,
-            messages=limits.messages,
-            searches=limits.searches,
+            resume_s=parts.resume_s,
+            messages=parts.messages,
+            searches=parts.searches,
             gone=self._gone,
             back=lambda attendee: self.attendance.back(attendee),  # noqa: PLW0108 - made below
         )
         self.conversations = Conversations(
             clock=clock,
             store=store,
-            backplane=backplane,
+            backplane=parts.backplane,
             hub=self.hub,
             tasks=self.tasks,
             alarms=self.alarms,
             new_id=new_id,
-            guests_may_post=guests_may_post,
+            guests_may_post=parts.guests_may_post,
             consequences=lambda *facts: self._aftermath(*facts),  # noqa: PLW0108 - made below
         )
         self._sessions = Sessions(store, self.alarms, clock, self.tasks)
         self.lobbies = Lobbies(
-            rules=lobbies,
-            matchers=matchers,
+            rules=parts.lobbies,
+            matchers=parts.matchers,
             clock=clock,
-            chance=chance,
+            chance=parts.chance,
             new_id=new_id,
             store=store,
             conversations=self.conversations,
@@ -119,9 +89,9 @@ class Chat:
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
-        self._put_together(rooms_by_hand)
-        self.listen = backplane.listen  # for counters and bots: what is stored, as it happens
-        self._end_listening = backplane.listen(self.conversations.hear)
+        self._put_together(parts.rooms_by_hand)
+        self.listen = parts.backplane.listen  # for counters and bots: what is stored, as it happens
+        self._end_listening = parts.backplane.listen(self.conversations.hear)
 
     def _put_together(self, rooms_by_hand: RoomRules) -> None:
         """What stands on people, conversations and lobbies."""

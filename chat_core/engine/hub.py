@@ -218,13 +218,12 @@ class Hub:
         if after.head > topic.conversation.head:
             topic.conversation = after
         for event in events:
-            if event.seq <= topic.told:
-                continue
-            if event.seq > topic.told + 1 or topic.healing:
+            if event.seq == topic.told + 1 and not topic.healing:  # first: it comes most often
+                topic.told = event.seq
+                self._gather(topic, event)
+            elif event.seq > topic.told:
                 self._heal(topic)
                 return
-            topic.told = event.seq
-            self._gather(topic, event)
 
     def pass_on(self, event: Passing) -> None:
         """Hand on what is not kept; nothing happens where nobody follows."""

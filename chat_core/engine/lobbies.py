@@ -64,7 +64,6 @@ class Lobbies:
         self._sessions = sessions
         self._tasks = tasks
         self._settling: dict[tuple[LobbyName, PersonId], asyncio.Future[None]] = {}
-        self._doubts: set[asyncio.Future[None]] = set()
         self._stopped = False
 
     @property
@@ -162,8 +161,6 @@ class Lobbies:
     def stop(self) -> None:
         """Pair nobody from now on."""
         self._stopped = True
-        for doubt in tuple(self._doubts):
-            _wake(doubt)
 
     # Pairing
 
@@ -191,19 +188,31 @@ class Lobbies:
     async def _pair(self, line: Line, pair: Pair, settled: asyncio.Future[None]) -> None:
         room = self._room(line.rules, pair)
         opening = room_rules.opening(room, now=room.created_at)
-        stored = False
+        stored: bool | None = False
         try:
             if all(self._people.is_here(seeker.person.id) for seeker in pair):
-                stored = await self._store_room(room, opening, lambda: self._settle(line, pair, settled))
+                stored = await self._store_room(room, opening)
         finally:
-            now_pair = line.reserved(pair)
-            if stored:
-                line.commit(now_pair, room.id)
-            else:
-                self._release(line, pair)
+            self._conclude(line, pair, room, opening, stored)
             self._settle(line, pair, settled)
-        if stored:
+
+    def _conclude(
+        self, line: Line, pair: Pair, room: Room, opening: Sequence[Logged], stored: bool | None
+    ) -> None:
+        """Both are in the room, or both back in the line, or reserved until it is known (None)."""
+        if stored is None:
+            find_out = partial(self._find_out, line, pair, room, opening)
+            when = self._clock.now() + RETRY_S
+            self._alarms.set(("doubt", room.id), when, lambda: self._tasks.spawn(find_out()))
+        elif stored:
+            now_pair = line.reserved(pair)
+            line.commit(now_pair, room.id)
             self._matched(line, now_pair, room, opening)
+        else:
+            self._release(line, pair)
+
+    async def _find_out(self, line: Line, pair: Pair, room: Room, opening: Sequence[Logged]) -> None:
+        self._conclude(line, pair, room, opening, await self._is_there(room))
 
     def _settle(self, line: Line, pair: Pair, settled: asyncio.Future[None]) -> None:
         """Who waits for the pair's outcome waits no longer."""
@@ -225,39 +234,31 @@ class Lobbies:
             lobby=rules.name,
         )
 
-    async def _store_room(self, room: Room, opening: Sequence[Logged], in_doubt: Callable[[], None]) -> bool:
-        """True once the room is there for good, False when there is none and there will be none.
+    async def _store_room(self, room: Room, opening: Sequence[Logged]) -> bool | None:
+        """True once the room is there for good, False when there is none, None while nobody knows.
 
         A store that fails may have written it all the same: both stay reserved
         until that is known, or else each could be in two rooms.
         """
-        passing = room.retention is Retention.NONE
         try:
-            if passing:
+            if room.retention is Retention.NONE:
                 a, b = room.members
                 await self._store.open_session(
                     Session(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
                 )
             await self._conversations.open(room, opening)
-            return True
         except ChatError:
-            is_there = await self._is_there(room, in_doubt)
-        if passing and not is_there:
+            return await self._is_there(room)
+        return True
+
+    async def _is_there(self, room: Room) -> bool | None:
+        try:
+            is_there = await self._conversations.state(room.id) is not None
+        except ChatError:
+            return None
+        if room.retention is Retention.NONE and not is_there:
             self._sessions.close(room.id, self._clock.now())
         return is_there
-
-    async def _is_there(self, room: Room, in_doubt: Callable[[], None]) -> bool:
-        while not self._stopped:
-            try:
-                return await self._conversations.state(room.id) is not None
-            except ChatError:
-                in_doubt()
-            doubt = asyncio.get_running_loop().create_future()
-            self._doubts.add(doubt)
-            self._alarms.set(("doubt", room.id), self._clock.now() + RETRY_S, partial(_wake, doubt))
-            await doubt
-            self._doubts.discard(doubt)
-        return False
 
     def _member(self, rules: LobbyRules, seeker: Seeker, now: float) -> Member:
         """Where nothing is kept nobody is known: each gets a pseudonym for this room alone."""

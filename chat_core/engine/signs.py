@@ -42,6 +42,8 @@ class Signs:
     async def marked(self, command: MarkRead, state: Conversation, person: Person, reply: Reply) -> None:
         """The person has read up to a seq of ``state``. A mark never goes back."""
         try:
+            if state.member(person.id) is None:
+                raise Refused("not_member", "Join the channel first.")
             if not 0 <= command.seq <= state.head:
                 words = "There is no event of that number yet."
                 raise Refused("invalid", words, fields={"seq": words})

@@ -209,6 +209,7 @@ class Slots:
                 continue  # a turn, a hint or another reading was faster
             if state.head > known.head:
                 self.become(slot, known, state, missed, ours=slot.in_doubt)
+                self._hub.compare(state)  # what the log no longer has is admitted at once
                 self._hub.flush_soon(slot.id)
             slot.state = slot.known = state
             slot.in_doubt = False

@@ -19,7 +19,8 @@ import attrs
 from chat_core.adapters.clock import Ids
 from chat_core.adapters.memory import InProcessBackplane, MemoryStore
 from chat_core.compose import Config, lobbies
-from chat_core.engine.chat import Chat, Limits
+from chat_core.engine.chat import Chat
+from chat_core.engine.parts import Parts
 from chat_core.engine.receipts import Receipt, Result
 from chat_core.ports import Change
 from chat_core.rules.matching import MATCHERS
@@ -293,7 +294,7 @@ class Simulation:
         working.off()
         store = FaultyStore(self.memory, working, self._committed)
         backplane = FaultyBackplane(self.shared, working, self._committed)
-        chat = Chat(
+        parts = Parts(
             clock=self.clock,
             store=store,
             backplane=backplane,
@@ -302,11 +303,11 @@ class Simulation:
             lobbies=lobbies(CONFIG),
             rooms_by_hand=lobbies(CONFIG)[1].room,
             matchers={"anonymous": MATCHERS["first_come"], "timed": MATCHERS["random"]},
-            limits=Limits(messages=None, searches=None),
             resume_s=CONFIG.resume_s,
             flush_s=CONFIG.flush_s,
             guests_may_post=False,
         )
+        chat = Chat(parts)
         self.loop.run_until_complete(chat.start())
         store.use(self.faults)
         backplane.use(self.faults)

@@ -1,5 +1,6 @@
 """Guests: a person without an account gets a token."""
 
+import re
 from typing import Annotated, Final
 
 import msgspec
@@ -21,6 +22,8 @@ class NewGuest(msgspec.Struct):
     display_name: Annotated[str, msgspec.Meta(max_length=DISPLAY_NAME_LENGTH_MAX)] = ""
 
 
+# Control characters, and what would turn the text around it.
+_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NEW_GUEST: Final = msgspec.json.Decoder(NewGuest)
 
 
@@ -37,8 +40,8 @@ async def guest(request: web.Request) -> web.Response:
         fields = {wrong.field: wrong.reason} if wrong.field else {}
         raise Rejected("invalid", f"The body is not what is expected here: {wrong}.", fields=fields) from None
     name = asked.display_name.strip()
-    if not name.isprintable():
-        words = "A name has only printable characters."
+    if _REFUSED.search(name):
+        words = "A name cannot contain control characters."
         raise Rejected("invalid", words, fields={"display_name": words})
     app[SOURCES].guest(app[SOURCES].of(request, now), now)
     introductions = app[INTRODUCTIONS]

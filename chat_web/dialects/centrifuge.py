@@ -316,6 +316,9 @@ class Centrifuge:
                 early = [pushed for event in session.early for pushed in self.heard(session, event, now=now)]
                 session.early.clear()
                 return Say(_reply(id, connect=result)), *early
+            case Refused():
+                session.is_connecting = False
+                return (Say(_reply(id, error=errors.of(answer, is_rpc=True))),)
             case _:
                 return (HangUp(3004, "server error: come back"),)
 

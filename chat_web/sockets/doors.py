@@ -4,6 +4,7 @@ Kept out: what is spoken behind them (``dialects``), and the upgrade itself.
 """
 
 import asyncio
+import functools
 import re
 from typing import Final
 
@@ -11,7 +12,7 @@ import attrs
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from chat_core import Chat
+from chat_core import BadToken, Chat
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
@@ -76,6 +77,7 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
     if not _LABEL.fullmatch(label):
         raise Rejected("bad_label", "The name in the address has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
     introductions = request.app[INTRODUCTIONS]
+    _admit(request)
     headers: CIMultiDict[str] = CIMultiDict()
     token = request.query.get("token", "")
     if token:
@@ -83,9 +85,8 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
     else:
         kept = _returning_guest(request, introductions)
         if kept is None:
-            person = introductions.new_guest("")
-            identity = Identity(person=person, may_return=False)
-            access, _ = introductions.token_of(person)
+            identity = _introduce(request, "")
+            access, _ = introductions.token_of(identity.person)
             headers[hdrs.SET_COOKIE] = guest_cookie(request, access)
         else:
             identity = kept
@@ -94,6 +95,7 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
 
 async def centrifuge(request: web.Request) -> web.StreamResponse:
     """P5 ``/connection/websocket``: who it is comes with the first command."""
+    _admit(request)
     return await _open(request, CENTRIFUGE, None, CIMultiDict())
 
 
@@ -103,8 +105,25 @@ def _returning_guest(request: web.Request, introductions: Introductions) -> Iden
         return None
     try:
         return introductions.introduced(token)
-    except Exception:  # a cookie from before a change of keys is no reason to turn anybody away
+    except BadToken:  # a cookie from before a change of keys is no reason to turn anybody away
         return None
+
+
+def _admit(request: web.Request) -> None:
+    """Refuse who may not connect at all, before anything is made for it."""
+    if request.app[PUMPS].is_draining:
+        raise Rejected("unavailable", "The server is about to restart. Try again in a moment.")
+    if not origin_allowed(request, request.app[SETTINGS]):
+        raise Rejected("forbidden", "Pages of this origin may not connect.")
+
+
+def _introduce(request: web.Request, token: str) -> Identity:
+    """The person of a token. A new guest counts against its source."""
+    app = request.app
+    if not token:
+        now = app[CHAT].clock.now()
+        app[SOURCES].guest(app[SOURCES].of(request, now), now)
+    return app[INTRODUCTIONS].introduced(token)
 
 
 async def _open(
@@ -112,10 +131,6 @@ async def _open(
 ) -> web.StreamResponse:
     app = request.app
     settings, chat, pumps, sources = app[SETTINGS], app[CHAT], app[PUMPS], app[SOURCES]
-    if pumps.is_draining:
-        raise Rejected("unavailable", "The server is about to restart. Try again in a moment.")
-    if not origin_allowed(request, settings):
-        raise Rejected("forbidden", "Pages of this origin may not connect.")
     now = chat.clock.now()
     leave = sources.connect(sources.of(request, now), now)
 
@@ -123,7 +138,8 @@ async def _open(
         pumps.remove(pump)
         leave()
 
-    pump = Pump(chat, dialect, app[INTRODUCTIONS], identity=identity, limits=pumps.limits, left=left)
+    introduce = functools.partial(_introduce, request)
+    pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
     for name, value in headers_for(request, settings).items():
         headers.setdefault(name, value)
     try:

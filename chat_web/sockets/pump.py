@@ -51,7 +51,7 @@ from chat_web.intents import (
     Turn,
     Unfollow,
 )
-from chat_web.people import Identity, Introductions
+from chat_web.people import Identity
 from chat_web.sockets.questions import Asked, Questions
 from chat_web.sockets.websocket import WebSocket
 
@@ -89,7 +89,7 @@ class Pump:
         self,
         chat: Chat,
         dialect: Dialect,
-        introductions: Introductions,
+        introduce: Callable[[str], Identity],
         *,
         identity: Identity | None,
         limits: PumpLimits,
@@ -99,7 +99,7 @@ class Pump:
         self._dialect = dialect
         self._session = dialect.session()
         self._questions = Questions(chat)
-        self._introductions = introductions
+        self._introduce_by = introduce
         self._identity = identity
         self._limits = limits
         self._left = left
@@ -316,7 +316,7 @@ class Pump:
 
     def _introduce(self, token: str) -> Answer:
         try:
-            self._identity = self._introductions.introduced(token)
+            self._identity = self._introduce_by(token)
         except ChatError as error:
             return error
         return self._introduced(self._identity) or Disconnected(3504, "too many connections")
@@ -342,7 +342,7 @@ class Pump:
 
     def _renew(self, token: str) -> Answer:
         try:
-            identity = self._introductions.introduced(token)
+            identity = self._introduce_by(token)
         except ChatError as error:
             return error
         if self._identity is None or identity.person.id != self._identity.person.id:

@@ -68,7 +68,7 @@ const skip = new Skip(at('skip'), {
 });
 const block = new TwoPresses(at('block'), {
   onArm: () => announcer.say('Really? Press again to block.'),
-  onSure: () => room.say('block'),
+  onSure: () => room.block(),
 });
 const disarm = () => [skip, block].forEach((one) => one.disarm());
 const decision = new Decision(at('decision'), by('log'), (answer) => room.say(answer));

@@ -8,6 +8,7 @@ import { Countdown, dayAndTime, duration, minutesSeconds, parseTime, timeOfDay }
 const HINT = 'parley.room';
 const HISTORY_MAX = 100;
 const TYPING_SHOWN_MS = 6_000;
+const BLOCKED = ['You blocked this person', 'You two will not be paired again.'];
 const NOT_BOTH = 'This room has ended: you did not both choose to keep talking.';
 
 /**
@@ -188,6 +189,22 @@ export class RoomView {
     this.#parts.outbox.answer({ room: this.room.id, method, user });
   }
 
+  /** Who blocks somebody ends the room, if it has not ended by then. */
+  async block() {
+    if (this.isLive) return this.say('block');
+    const { connection, page, result } = this.#parts;
+    const { room } = this;
+    try {
+      await connection.rpc('block', { user: this.#partner?.id });
+    } catch {
+      return this.refused({ room: room?.id, method: 'block' });
+    }
+    if (this.room?.id !== room?.id) return;
+    page.block.hidden = true;
+    this.#result('over', ...BLOCKED);
+    result.focus();
+  }
+
   /** The server answered, or refused, what was said. @param {any} answer @param {Room} [room] */
   answered(answer, room) {
     if (!this.isLive || answer.room !== this.room?.id) return;
@@ -198,10 +215,10 @@ export class RoomView {
   /** The server did not do what was said. @param {any} answer */
   refused(answer) {
     if (answer.method !== 'block') return this.answered(answer);
-    if (!this.isLive || answer.room !== this.room?.id) return;
+    if (answer.room !== this.room?.id) return;
     this.#parting = null;
     this.#parts.block.reset();
-    this.#parts.messages.notice('Blocking did not work. You can try again, or leave.');
+    this.#parts.messages.notice('Blocking did not work. Please try again.');
   }
 
   /** The room is not there for this person any more. @param {boolean} meanwhile it went while nobody listened */
@@ -273,7 +290,7 @@ export class RoomView {
     for (const panel of [decision, request]) panel.close();
     skip.disarm();
     block.disarm();
-    page.block.hidden = true;
+    page.block.hidden = this.#parting === 'block';
     page.timer.hidden = true;
     for (const post of outbox.posts(room.id)) messages.fail(post.client_id, 'The chat is over.', true);
     outbox.abandon(room.id);
@@ -295,7 +312,7 @@ export class RoomView {
     const end = Number.isNaN(at) ? this.#parts.clock.now() : at;
     const start = parseTime(created_at);
     const when = Number.isNaN(start) ? timeOfDay(end) : `${timeOfDay(end)}, after ${duration(end - start)}`;
-    if (this.#parting === 'block') return ['over', 'You blocked this person', `You two will not be paired again. ${when}`];
+    if (this.#parting === 'block') return ['over', ...BLOCKED];
     if (this.#parting === 'leave') return ['left', 'You left this chat', when];
     if (reason === 'ended_by_member' || reason === 'no_response') {
       const said = this.#parting ? 'You chose End chat. ' : this.answer ? 'You chose Keep talking. ' : '';

@@ -11,6 +11,7 @@ from tests.browser.visitors import pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+LOST = "WebSocket connection to|net::ERR_"
 WORDS = re.compile(
     r"^Reconnecting\. Offline since \d\d:\d\d\. (Next try in \d+ s\.|Trying now\.)Retry now$", re.DOTALL
 )
@@ -40,7 +41,7 @@ async def test_ten_messages_of_an_offline_minute_arrive_once_and_in_order(
 ) -> None:
     server = await servers.start(RESUME_SECONDS="60")
     network = await between(server.url)
-    ann, bob = await arrive(network.url, forgiving=True), await arrive(server.url)
+    ann, bob = await arrive(network.url, forgiving=LOST), await arrive(server.url)
     await pair(ann, bob)
     await ann.writes("online")
     await bob.reads("online")
@@ -53,11 +54,13 @@ async def test_ten_messages_of_an_offline_minute_arrive_once_and_in_order(
     await ann.writes(*texts[5:])
     await expect(ann.page.locator('[data-state="sending"]')).to_have_count(10)
     assert network.refused > 0
+    await ann.at("retry-now").click()
+    await expect(ann.at("banner")).to_have_text(WORDS)
     await bob.writes("are you there?")
     await bob.own_are_sent()
 
     network.mend()
-    await ann.at("retry-now").click()
+    await ann.hears_of_the_network()
     await expect(ann.at("banner")).to_be_hidden()
     await bob.reads("online", "are you there?", *texts)
     await ann.reads("online", "are you there?", *texts)
@@ -69,7 +72,7 @@ async def test_ten_messages_of_an_offline_minute_arrive_once_and_in_order(
 async def test_an_answer_given_offline_arrives(servers: Servers, arrive: Arrive, between: Between) -> None:
     server = await servers.start(COUNTDOWN_SECONDS="1", NOTIFICATION_SECONDS="30", RESUME_SECONDS="1")
     network = await between(server.url)
-    ann, bob = await arrive(network.url, forgiving=True), await arrive(server.url)
+    ann, bob = await arrive(network.url, forgiving=LOST), await arrive(server.url)
     await pair(ann, bob, "timed")
     await bob.at("keep").click()
     network.cut()
@@ -78,6 +81,7 @@ async def test_an_answer_given_offline_arrives(servers: Servers, arrive: Arrive,
     await expect(bob.at("partner")).to_contain_text("lost connection")
     await expect(ann.at("result")).to_be_hidden()
     network.mend()
+    await ann.hears_of_the_network()
     for one in (ann, bob):
         await expect(one.at("partner")).to_contain_text("online")
         await expect(one.at("result")).to_have_attribute("data-outcome", "kept")
@@ -88,7 +92,7 @@ async def test_who_stays_away_longer_than_the_grace_has_lost_the_connection(
 ) -> None:
     server = await servers.start(RESUME_SECONDS="1")
     network = await between(server.url)
-    ann, bob = await arrive(network.url, forgiving=True), await arrive(server.url)
+    ann, bob = await arrive(network.url, forgiving=LOST), await arrive(server.url)
     await pair(ann, bob)
     await bob.at("composer").fill("I was about to say")
     network.cut()
@@ -97,6 +101,7 @@ async def test_who_stays_away_longer_than_the_grace_has_lost_the_connection(
     await expect(bob.at("unsent")).to_contain_text("I was about to say")
     await expect(bob.at("copy-draft")).to_be_focused()
     network.mend()
+    await ann.hears_of_the_network()
     await ann.outcome("over", "This chat ended while you were away")
     await expect(ann.at("message")).to_contain_text("Not sent. The chat is over.")
     await expect(ann.at("copy")).to_be_visible()
@@ -106,7 +111,7 @@ async def test_who_stays_away_longer_than_the_grace_has_lost_the_connection(
 async def test_a_timed_room_outlives_the_server(servers: Servers, arrive: Arrive) -> None:
     settings = {"DATABASE_URL": "sqlite:///./parley.db", "RESUME_SECONDS": "60"}
     server = await servers.start(**settings)
-    ann, bob = await arrive(server.url, forgiving=True), await arrive(server.url, forgiving=True)
+    ann, bob = await arrive(server.url, forgiving=LOST), await arrive(server.url, forgiving=LOST)
     await pair(ann, bob, "timed")
     await ann.writes("before")
     await bob.reads("before")

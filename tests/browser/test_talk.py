@@ -1,5 +1,6 @@
 """Two strangers: from the landing page to a conversation, out of it, and into the next one."""
 
+import asyncio
 import re
 
 import pytest
@@ -10,10 +11,21 @@ from tests.browser.visitors import pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+HOSTILE = (  # what is not text in some place or other, and stays text here
+    "<b>bold</b> & 👩‍🚀",
+    "<img src=x onerror=alert(1)>",
+    "</p></li><script>alert(1)</script>",
+    "&lt;script&gt; &#x3c;b&#x3e;",
+    "{{ 7 * 7 }} ${7 * 7}",
+    "javascript:alert(1)",
+    '{"push":{"disconnect":{"code":3500}}}',
+    "two spaces  and\ta tab",
+)
+
 
 async def test_two_strangers_meet_talk_part_and_meet_again(house: str, arrive: Arrive) -> None:
     ann, bob = await arrive(house), await arrive(house)
-    await pair(ann, bob)
+    await pair(ann, bob, path="/")
     assert ann.page.url == f"{house}/chat/pair"
     await expect(ann.at("partner")).to_contain_text("online")
 
@@ -23,9 +35,10 @@ async def test_two_strangers_meet_talk_part_and_meet_again(house: str, arrive: A
     await expect(ann.at("typing")).to_have_text(re.compile(".+ is typing"))
     await bob.writes("hi, you")
     await expect(ann.at("typing")).to_have_text("")
-    await bob.writes("<b>bold</b> & 👩‍🚀")
+    await bob.writes(*HOSTILE)
     for one in (ann, bob):
-        await one.reads("hello", "hi, you", "<b>bold</b> & 👩‍🚀")
+        await one.reads("hello", "hi, you", *HOSTILE)
+        await expect(one.page.locator(".bubble *")).to_have_count(0)
         await one.own_are_sent()
 
     # Esc, once: it asks. Typing is an answer, too.
@@ -118,20 +131,30 @@ async def test_the_keyboard_alone_pairs_sends_and_skips(house: str, arrive: Arri
     await expect(ann.at("new")).to_be_focused()
 
 
-async def test_who_blocks_is_not_paired_with_the_blocked_again(house: str, arrive: Arrive) -> None:
+@pytest.mark.parametrize("when", ["while they talk", "after they talked"])
+async def test_who_blocks_is_not_paired_with_the_blocked_again(house: str, arrive: Arrive, when: str) -> None:
     ann, bob, cid = await arrive(house), await arrive(house), await arrive(house)
     await pair(ann, bob)
+    if when == "after they talked":
+        await bob.at("skip").click()
+        await bob.at("skip").click()
+        await ann.outcome("partner-left", re.compile(".+ left"))
     await ann.at("block").click()
     await expect(ann.at("block")).to_have_text("Really?")
     await ann.at("block").click()
     await ann.outcome("over", "You blocked this person")
-    await bob.outcome("partner-left", re.compile(".+ left"))
+    await expect(ann.at("block")).to_be_hidden()
+    await expect(bob.at("result")).not_to_contain_text("block")
     for one in (ann, bob):
-        await expect(one.at("block")).to_be_hidden()
         await one.at("new").click()
         await one.sees("searching")
-    # The first in the line gets the next one, and the blocked one stays.
+    # Whoever of the two is first in the line gets the next one, and the other one stays.
     await cid.starts()
-    for one in (ann, cid):
-        await one.sees("room")
-    await bob.sees("searching")
+    await cid.sees("room")
+    met = [asyncio.ensure_future(one.sees("room")) for one in (ann, bob)]
+    await asyncio.wait(met, return_when=asyncio.FIRST_COMPLETED)
+    for task in met:
+        task.cancel()
+    await asyncio.gather(*met, return_exceptions=True)
+    views = [await one.page.locator("main").get_attribute("data-view") for one in (ann, bob)]
+    assert sorted(map(str, views)) == ["room", "searching"]

@@ -25,9 +25,9 @@ class Visitor:
     async def sees(self, view: str) -> None:
         await expect(self.page.locator("main")).to_have_attribute("data-view", view)
 
-    async def starts(self, lobby: str = "talk") -> None:
-        """Press the button of the landing page."""
-        await self.page.goto("/")
+    async def starts(self, lobby: str = "talk", path: str = "/chat") -> None:
+        """Press the button of the page that is there; of the landing page at ``/``."""
+        await self.page.goto(path)
         await self.at(lobby).click()
 
     async def goes_home(self) -> None:
@@ -35,6 +35,10 @@ class Visitor:
         if await self.at("cancel").is_visible():
             await self.at("cancel").click()
             await self.sees("start")
+
+    async def hears_of_the_network(self) -> None:
+        """The machine says that it is online again: the page does not wait for its next try."""
+        await self.page.evaluate("dispatchEvent(new Event('online'))")
 
     async def writes(self, *texts: str) -> None:
         for text in texts:
@@ -82,8 +86,8 @@ def watched(context: BrowserContext, home: str) -> list[str]:
     return complaints
 
 
-async def pair(first: Visitor, second: Visitor, lobby: str = "talk") -> None:
-    """Both press the landing page's button, and are in a room together."""
-    await asyncio.gather(first.starts(lobby), second.starts(lobby))
+async def pair(first: Visitor, second: Visitor, lobby: str = "talk", path: str = "/chat") -> None:
+    """Both press the button, and are in a room together."""
+    await asyncio.gather(first.starts(lobby, path), second.starts(lobby, path))
     for one in (first, second):
         await one.sees("room")

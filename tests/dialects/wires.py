@@ -106,7 +106,7 @@ class Wire:
         self.pump = Pump(
             chat,
             dialect,
-            introductions,
+            introductions.introduced,
             identity=identity,
             limits=limits or PumpLimits(),
             left=self._leave,

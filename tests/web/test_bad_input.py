@@ -373,7 +373,7 @@ async def test_wrong_values_in_every_field_of_every_rpc(others: Bystanders, meth
         (answer,) = await others.told(wire)
         assert answer["id"] == 7, named
         if "error" in answer:
-            assert answer["error"]["code"] in (107, 1000, 1008, 1009, 1010, 1011, 1019), named
+            assert answer["error"]["code"] in (107, 1000, 1007, 1008, 1009, 1010, 1011, 1019), named
         else:  # to block somebody who is not there does no harm
             assert method in ("block", "unblock"), (method, named, answer)
         wire.drop()

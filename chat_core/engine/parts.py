@@ -1,0 +1,32 @@
+"""Parts: what a chat is put together from. ``chat_core.compose`` chooses them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+import attrs
+
+from chat_core.ports import Backplane, Clock, Policy, Store
+from chat_core.rules.lobby import LobbyRules, Matcher
+from chat_core.rules.rate import Rate
+from chat_core.words.conversation import RoomRules
+from chat_core.words.ids import LobbyName
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """Adapters and rules of one node. A rate of None: as fast as wanted. Times in seconds."""
+
+    clock: Clock
+    store: Store
+    backplane: Backplane
+    chance: Random
+    new_id: Callable[[], str]
+    lobbies: Sequence[LobbyRules]
+    matchers: Mapping[LobbyName, Matcher]
+    rooms_by_hand: RoomRules
+    messages: Rate | None = None
+    searches: Rate | None = None
+    resume_s: float
+    flush_s: float
+    guests_may_post: bool
+    policy: Policy | None = None
