@@ -22,7 +22,17 @@ from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat, open_tokens
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.hub import Encoder
-from chat_core.engine.receipts import Done, Placed, Position, Receipt, Recovery, Reply, Result, Standing
+from chat_core.engine.receipts import (
+    Done,
+    Excerpt,
+    Placed,
+    Position,
+    Receipt,
+    Recovery,
+    Reply,
+    Result,
+    Standing,
+)
 from chat_core.engine.seat import Seat
 from chat_core.ports import (
     Alarm,
@@ -46,6 +56,7 @@ from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
 from chat_core.rules.rate import Bucket, Rate
 from chat_core.version import VERSION
 from chat_core.words.commands import (
+    AddMember,
     Block,
     CancelSearch,
     Command,
@@ -60,9 +71,12 @@ from chat_core.words.commands import (
     Leave,
     LeaveChannel,
     MarkRead,
+    OpenRoom,
     Post,
     React,
+    RemoveMember,
     Search,
+    SetRole,
     Skip,
     Start,
     Type,
@@ -116,13 +130,14 @@ from chat_core.words.events import (
     ReactionAdded,
     ReactionRemoved,
     ReadMarked,
+    RoleChanged,
     RoomEnded,
     RoomEvent,
     RoomKept,
     Waiting,
 )
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card, Person, PersonKind
 
 __all__ = [
@@ -130,6 +145,7 @@ __all__ = [
     "CODES",
     "TIMED",
     "VERSION",
+    "AddMember",
     "Alarm",
     "Backplane",
     "BadToken",
@@ -164,6 +180,7 @@ __all__ = [
     "End",
     "EndReason",
     "Event",
+    "Excerpt",
     "InvariantBroken",
     "JoinChannel",
     "Keep",
@@ -175,6 +192,7 @@ __all__ = [
     "LobbyName",
     "Log",
     "Logged",
+    "Mark",
     "MarkRead",
     "Matched",
     "Matcher",
@@ -190,6 +208,7 @@ __all__ = [
     "NameTaken",
     "Notice",
     "NoticeKind",
+    "OpenRoom",
     "OwnerChanged",
     "Pair",
     "PartnerLeft",
@@ -213,10 +232,12 @@ __all__ = [
     "Receipt",
     "Recovery",
     "Refused",
+    "RemoveMember",
     "Reply",
     "Result",
     "Retention",
     "Role",
+    "RoleChanged",
     "Room",
     "RoomEnded",
     "RoomEvent",
@@ -227,6 +248,7 @@ __all__ = [
     "Seat",
     "Seeker",
     "Session",
+    "SetRole",
     "Sink",
     "Skip",
     "Stale",

@@ -75,6 +75,7 @@ async def open_chat(
         new_id=Ids(clock.now, chance),
         lobbies=lobbies(config),
         matchers=_matchers(config),
+        rooms_by_hand=_timed(config),
         messages=messages,
         searches=searches,
         resume_s=config.resume_s,
@@ -127,10 +128,14 @@ def lobbies(config: Config) -> tuple[LobbyRules, LobbyRules]:
         LobbyRules(
             name=TIMED,
             retention=Retention.STORED,
-            room=RoomRules(countdown_s=config.countdown_s, notification_s=config.notification_s),
+            room=_timed(config),
             rematch_after_s=config.rematch_after_s,
         ),
     )
+
+
+def _timed(config: Config) -> RoomRules:
+    return RoomRules(countdown_s=config.countdown_s, notification_s=config.notification_s)
 
 
 def _matchers(config: Config) -> Mapping[str, Matcher]:

@@ -15,7 +15,7 @@ from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError, Refused
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Person, PersonKind
 
 
@@ -139,6 +139,51 @@ class Store(Log, Protocol):
 
     async def channels_of(self, person: PersonId) -> Sequence[Channel]:
         """The channels that the person is a member of, by name."""
+
+    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        """The rooms in which both are members now, newest first, at most 200."""
+
+    async def channels_listed(
+        self, person: PersonId, *, after: str, part: str, limit: int
+    ) -> Sequence[ConversationId]:
+        """The first ``limit`` channels, by name, that are public or have the person as a member.
+
+        Only names above ``after`` that have ``part`` in them.
+        """
+
+    async def messages_across(
+        self,
+        conversations: Sequence[ConversationId],
+        *,
+        before: Mark | None,
+        after: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        """Messages of all these conversations, in the order of their marks; pages as ``messages``."""
+
+    async def messages_by(
+        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+    ) -> Sequence[Message]:
+        """What the person wrote and did not delete, in the order of the marks; pages as ``messages``.
+
+        What stands in a deleted channel is left out.
+        """
+
+    async def search(
+        self,
+        person: PersonId,
+        text: str,
+        *,
+        within: ConversationId | None,
+        author: str | None,
+        before: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        """The last ``limit`` messages below ``before`` that have this text, the newest first.
+
+        Only of conversations in which the person is a member now, and of public
+        channels. ASCII letters are alike in either case; ``author`` is a user name.
+        """
 
     async def channel_named(self, name: str) -> Channel | None:
         """The channel of this name, unless it was deleted."""

@@ -20,7 +20,7 @@ from chat_web import errors, metrics, pages, routes, security
 from chat_web.deadlines import DeadlineRunner
 from chat_web.keys import previous_keys, private_key, signing_secret
 from chat_web.logs import AccessLogger
-from chat_web.people import Introductions
+from chat_web.people import DIRECTORY, Directory, Introductions, nobody
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
 from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
@@ -36,7 +36,11 @@ _log = structlog.get_logger("parley")
 
 
 def create_app(
-    settings: Settings, *, clock: Clock | None = None, chat: Chat | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    chat: Chat | None = None,
+    directory: Directory = nobody,
 ) -> web.Application:
     """An application that is ready to be run. It opens its chat at startup, unless one is given."""
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[without_trailing_slash])
@@ -45,6 +49,7 @@ def create_app(
     pages.install(app)
     routes.install(app)
     app[PUMPS] = Pumps(limits_of(settings))
+    app[DIRECTORY] = directory
 
     async def chat_running(app: web.Application) -> AsyncIterator[None]:
         running = chat or await open_chat(config_of(settings), clock=clock)

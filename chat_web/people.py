@@ -1,11 +1,38 @@
-"""Who somebody is: from a token to a person, and new guests.
+"""Who somebody is: from a token or a user name to a person, and new guests.
 
 Kept out: accounts and sessions in the store, and how a token is signed.
 """
 
-import attrs
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
-from chat_core import Chat, Claims, Person, PersonKind, Tokens
+import attrs
+from aiohttp import web
+
+from chat_core import Chat, Claims, Person, PersonKind, Refused, Tokens
+
+Directory: TypeAlias = Callable[[str], Awaitable[Person | None]]
+"""The person with an account of this user name, in whatever case it is written; None where there is none."""
+
+DIRECTORY: Final[web.AppKey[Directory]] = web.AppKey("directory")
+
+
+async def nobody(username: str) -> Person | None:
+    """The directory of a server without accounts."""
+    return None
+
+
+async def found(request: web.Request, chat: Chat, by: Person, username: str) -> Person:
+    """The person of this user name. Who has blocked ``by`` is refused as if there were nobody."""
+    person = await request.app[DIRECTORY](username)
+    if person is None or person.id in await chat.store.blocked_with(by.id):
+        raise unknown_user()
+    return person
+
+
+def unknown_user() -> Refused:
+    """The one answer for who is not there, and for who does not want to be found."""
+    return Refused("unknown_user", "There is no such user.")
 
 
 @attrs.frozen(kw_only=True)

@@ -3,8 +3,9 @@
 Nothing here survives the process; nothing here reaches a disk.
 """
 
+import string
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -14,9 +15,10 @@ from chat_core.words.conversation import Channel, Conversation, Room, RoomState
 from chat_core.words.events import Logged, MessageDeleted, MessageEdited, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 
 ROOMS_LISTED_MAX = 200
+_LOWERED = {ord(upper): upper.lower() for upper in string.ascii_uppercase}
 
 
 @attrs.define
@@ -195,6 +197,69 @@ class MemoryStore(MemoryLog):
         channels = [state for state in self.states() if isinstance(state, Channel) and state.member(person)]
         return sorted(channels, key=lambda channel: channel.name)
 
+    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        rooms = [state for state in self.states() if isinstance(state, Room)]
+        common = [room for room in rooms if room.member(one) is not None and room.member(other) is not None]
+        common.sort(key=lambda room: (room.created_at, room.id), reverse=True)
+        return common[:ROOMS_LISTED_MAX]
+
+    async def channels_listed(
+        self, person: PersonId, *, after: str, part: str, limit: int
+    ) -> Sequence[ConversationId]:
+        names = sorted(name for name in self._names if name > after and part in name)
+        ids = [self._names[name] for name in names]
+        return [one for one in ids if self._may_read(person, self._books[one].state)][:limit]
+
+    async def messages_across(
+        self,
+        conversations: Sequence[ConversationId],
+        *,
+        before: Mark | None,
+        after: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        books = [self._books[one] for one in conversations if one in self._books]
+        found = (message for book in books for message in book.messages.values())
+        return _marked(found, before=before, after=after, limit=limit)
+
+    async def messages_by(
+        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+    ) -> Sequence[Message]:
+        found = (
+            message
+            for book in self._books.values()
+            if not getattr(book.state, "deleted", False)
+            for message in book.messages.values()
+            if message.by == person and not message.deleted
+        )
+        return _marked(found, before=before, after=after, limit=limit)
+
+    async def search(
+        self,
+        person: PersonId,
+        text: str,
+        *,
+        within: ConversationId | None,
+        author: str | None,
+        before: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        found = (
+            message
+            for book in self._books.values()
+            if within in (None, book.state.id) and self._may_read(person, book.state)
+            for message in book.messages.values()
+            if not message.deleted
+            and _lowered(text) in _lowered(message.content)
+            and (author is None or _lowered(author) == _lowered(message.author.username))
+        )
+        return _marked(found, before=before, after=None, limit=limit)[::-1]
+
+    def _may_read(self, person: PersonId, state: Conversation) -> bool:
+        if isinstance(state, Channel) and not state.private:
+            return not state.deleted
+        return state.member(person) is not None
+
     async def channel_named(self, name: str) -> Channel | None:
         found = self._books.get(self._names.get(name, ""))
         return found.state if found is not None and isinstance(found.state, Channel) else None
@@ -238,6 +303,20 @@ class MemoryStore(MemoryLog):
 
     async def close(self) -> None:
         return None
+
+
+def _marked(
+    messages: Iterable[Message], *, before: Mark | None, after: Mark | None, limit: int
+) -> Sequence[Message]:
+    ordered = sorted(messages, key=lambda message: message.mark)
+    if after is not None and before is None:
+        return [message for message in ordered if message.mark > after][:limit]
+    return [message for message in ordered if before is None or message.mark < before][-limit:]
+
+
+def _lowered(text: str) -> str:
+    """ASCII letters in lower case, as SQL compares them; others as they are."""
+    return text.translate(_LOWERED)
 
 
 class InProcessBackplane(MemoryLog):

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 
+import attrs
+
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.people import People
@@ -68,6 +70,15 @@ class Lobbies:
     def lines(self) -> Mapping[LobbyName, Line]:
         return self._lines
 
+    def waiting(self, lobby: LobbyName, person: PersonId) -> Placed | None:
+        """Where the person stands in this lobby's line, None when not in it."""
+        line = self._line(lobby)
+        return self._waiting(line, person) if line.place(person) in (Place.SEEKING, Place.RESERVED) else None
+
+    def is_seeking(self, person: PersonId) -> bool:
+        """Whether the person has a place in a line."""
+        return any(line.place(person) is Place.SEEKING for line in self._lines.values())
+
     def placed(self, person: PersonId) -> Placed | None:
         """The line that the person waits in, None when in none."""
         for line in self._lines.values():
@@ -89,6 +100,7 @@ class Lobbies:
     async def _search(self, command: Search, by: Person, reply: Reply, was_here: bool) -> None:
         try:
             line = self._line(command.lobby)
+            repeated = line.place(by.id) is Place.IN_ROOM
             if line.place(by.id) is None:
                 if self._stopped:
                     raise Refused("wrong_state", "The server is about to restart. Try again soon.")
@@ -107,7 +119,8 @@ class Lobbies:
                     self._tell_waiting(line, by.id)
             while (settling := self._settling.get((line.rules.name, by.id))) is not None:
                 await asyncio.wait([settling])
-            reply(await self._where(line, by.id))
+            placed = await self._where(line, by.id)
+            reply(attrs.evolve(placed, repeated=True) if repeated and placed.room is not None else placed)
         except ChatError as error:
             reply(error)
 
@@ -318,7 +331,7 @@ class Lobbies:
         if after.state is RoomState.ENDED and len(members) == 2:
             line.part(members[0], members[1], now=self._clock.now())
 
-    async def _where(self, line: Line, person: PersonId) -> Result:
+    async def _where(self, line: Line, person: PersonId) -> Placed:
         room_id = line.room_of(person)
         if room_id is not None:
             room = await self._conversations.state(room_id)

@@ -8,6 +8,7 @@ import attrs
 from chat_core.ports import Backplane, Clock, Policy, Store
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.rate import Rate
+from chat_core.words.conversation import RoomRules
 from chat_core.words.ids import LobbyName
 
 
@@ -22,6 +23,7 @@ class Parts:
     new_id: Callable[[], str]
     lobbies: Sequence[LobbyRules]
     matchers: Mapping[LobbyName, Matcher]
+    rooms_by_hand: RoomRules
     messages: Rate | None = None
     searches: Rate | None = None
     resume_s: float

@@ -300,6 +300,7 @@ class Simulation:
             chance=self._chance(f"node{len(self.nodes)}"),
             new_id=self._ids,
             lobbies=lobbies(CONFIG),
+            rooms_by_hand=lobbies(CONFIG)[1].room,
             matchers={"anonymous": MATCHERS["first_come"], "timed": MATCHERS["random"]},
             resume_s=CONFIG.resume_s,
             flush_s=CONFIG.flush_s,
