@@ -139,8 +139,23 @@ def _follow(world: "Simulation", device: Device, conversation: ConversationId) -
 
 
 def _follow_more(world: "Simulation", somebody: Somebody) -> None:
-    if somebody.devices:
-        _follow(world, world.chance.choice(somebody.devices), _conversation(world, somebody))
+    if not somebody.devices:
+        return
+    conversation = _conversation(world, somebody)
+    device = world.chance.choice(somebody.devices)
+    if world.chance.random() < 0.5:  # away for a moment, so that there is something to recover
+        device.unfollow(conversation)
+        _talk(world, conversation)
+    _follow(world, device, conversation)
+    _talk(world, conversation)  # what comes while the history is read is neither lost nor doubled
+
+
+def _talk(world: "Simulation", conversation: ConversationId) -> None:
+    for somebody in world.people:
+        if somebody.live == conversation:
+            world.loop.run_some(int(world.chance.random() * 4))
+            command = c.Post(conversation=conversation, content=_text(world))
+            world.ask(_node(world, somebody), somebody.person, command)
 
 
 def _unfollow(world: "Simulation", somebody: Somebody) -> None:
