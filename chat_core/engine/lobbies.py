@@ -204,12 +204,17 @@ class Lobbies:
             find_out = partial(self._find_out, line, pair, room, opening)
             when = self._clock.now() + RETRY_S
             self._alarms.set(("doubt", room.id), when, lambda: self._tasks.spawn(find_out()))
-        elif stored:
+        elif stored and self._goes_on(room):
             now_pair = line.reserved(pair)
             line.commit(now_pair, room.id)
             self._matched(line, now_pair, room, opening)
         else:
             self._release(line, pair)
+
+    def _goes_on(self, room: Room) -> bool:
+        """False for a room that ended before it was known to be there: a block ends it, say."""
+        known = self._conversations.peek(room.id)
+        return not isinstance(known, Room) or known.state is not RoomState.ENDED
 
     async def _find_out(self, line: Line, pair: Pair, room: Room, opening: Sequence[Logged]) -> None:
         self._conclude(line, pair, room, opening, await self._is_there(room))
