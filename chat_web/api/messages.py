@@ -123,7 +123,7 @@ async def unreact(call: Call[NoQuery, NoBody]) -> web.Response:
     return await _reacted(call, Unreact(message=call.path("id"), emoji=call.path("emoji")))
 
 
-@operation(answers={204: None}, errors=("unknown_room", "invalid"))
+@operation(answers={204: None}, errors=("not_member", "unknown_room", "invalid"))
 async def read(call: Call[NoQuery, ReadMark]) -> web.Response:
     """Say how far one has read; a mark never goes back."""
     await call.chat.do(call.person, MarkRead(conversation=call.path("id"), seq=call.body.seq))

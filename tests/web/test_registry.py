@@ -116,7 +116,7 @@ CHANNEL_TABLE: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "404 404 404 403 200 200",
     ),
     ("POST", "/api/conversations/{id}/messages"): ("403 403 403 201 201 201", "404 404 404 201 201 201"),
-    ("PUT", "/api/conversations/{id}/read"): ("204 204 204 204 204 204", "404 404 404 204 204 204"),
+    ("PUT", "/api/conversations/{id}/read"): ("403 403 403 204 204 204", "404 404 404 204 204 204"),
     ("PATCH", "/api/messages/{id}"): ("403 403 403 403 403 403", "404 404 404 403 403 403"),
     ("DELETE", "/api/messages/{id}"): ("403 403 403 403 204 204", "404 404 404 403 204 204"),
     ("PUT", "/api/messages/{id}/reactions/{emoji}"): ("403 403 403 200 200 200", "404 404 404 200 200 200"),
