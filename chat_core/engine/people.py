@@ -152,8 +152,11 @@ class People:
     def tell(self, event: Personal) -> None:
         """Hand the event to all of its person's connections."""
         attendee = self._attendees.get(event.to)
-        for connection in tuple(attendee.connections) if attendee is not None else ():
-            connection.tell(event)
+        if attendee is None:
+            return
+        for connection in tuple(attendee.connections):
+            if connection in attendee.connections:  # telling one may have ended another
+                connection.tell(event)
 
     def take_message(self, person: Person) -> None:
         """Count one message; refuse it when the person is too fast."""
