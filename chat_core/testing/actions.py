@@ -334,7 +334,7 @@ ACTIONS: Final[tuple[tuple[float, Callable[["Simulation", Somebody], None]], ...
     (2, _unfollow),
     (2, _block),
     (4, _join),
-    (2, _leave_channel),
+    (4, _leave_channel),
     (2, _moderate),
 )
 _IN_ROOM: Final = (_post, _skip, _step_in_room, _finish_room, _change_message)
