@@ -23,7 +23,7 @@ from chat_web.logs import AccessLogger
 from chat_web.people import DIRECTORY, Directory, Introductions, nobody
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
-from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
+from chat_web.sockets.doors import CHAT, ENGINE, INTRODUCTIONS, PUMPS, Pumps, engine, limits_of
 
 BODY_BYTES_MAX: Final = 64 * 1024
 PREVIOUS_KEYS_S: Final = 31 * 60.0
@@ -49,6 +49,7 @@ def create_app(
     pages.install(app)
     routes.install(app)
     app[PUMPS] = Pumps(limits_of(settings))
+    app[ENGINE] = engine()
     app[DIRECTORY] = directory
 
     async def chat_running(app: web.Application) -> AsyncIterator[None]:
@@ -59,6 +60,7 @@ def create_app(
         yield
         app[metrics.FIGURES].stop()
         await close_sockets(app[PUMPS], spread_s=0.0)
+        await app[ENGINE].finished()
         if chat is None:
             await running.stop()
 

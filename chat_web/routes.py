@@ -32,6 +32,11 @@ _GUEST: Final = plain(
 )
 _P5: Final = plain(doors.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
 _P0: Final = plain(doors.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
+_P2_DOOR: Final = (*_DOOR, "bad_request", "method_not_allowed", "too_large", "unsupported_media_type")
+_P2: Final = plain(doors.socket_io, "Socket.IO 4", answers={101: None, 200: TEXT}, errors=_P2_DOOR)
+_P2_POST: Final = plain(
+    doors.socket_io, "Packets of Socket.IO, by polling", answers={200: TEXT}, errors=_P2_DOOR
+)
 _WELL: Final = {200: shapes.Health, 503: shapes.Health}
 _HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
 _READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
@@ -85,8 +90,10 @@ ROUTES: Final = (
     Route("POST", "/simple-countdown/start/{room_id}", timed_rooms.start),
     Route("POST", "/simple-countdown/response/{room_id}", timed_rooms.respond),
     Route("GET", "/simple-countdown/status/{room_id}", timed_rooms.status),
-    # Sockets: P5, P0
+    # Sockets: P5, P2, P0
     Route("GET", "/connection/websocket", _P5),
+    Route("GET", "/socket.io/", _P2),
+    Route("POST", "/socket.io/", _P2_POST),
     Route("GET", "/ws/{user_id}", _P0),
     # Operations
     Route("GET", "/health", _HEALTH),

@@ -1,11 +1,13 @@
-"""The doors: every WebSocket route. Who it is, and whether there is room, is settled before the upgrade.
+"""The doors: every route of a socket. Who it is, and whether there is room, is settled before the upgrade.
 
 Kept out: what is spoken behind them (``dialects``), and the upgrade itself.
 """
 
 import asyncio
+import contextlib
 import functools
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
@@ -16,11 +18,15 @@ from chat_core import BadToken, Chat
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
+from chat_web.dialects.socketio import SocketIO
 from chat_web.errors import Rejected
 from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
 from chat_web.security import SETTINGS, cookies_count, headers_for, origin_allowed
 from chat_web.settings import Settings
+from chat_web.sockets import engine_requests
+from chat_web.sockets.engine import Engine
+from chat_web.sockets.engine_wire import EngineWire
 from chat_web.sockets.handover import upgrade
 from chat_web.sockets.pump import PING_S, Pump, PumpLimits
 from chat_web.sources import SOURCES
@@ -30,6 +36,8 @@ INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)
 
 ANONYMOUS_PAIR: Final = AnonymousPair()
 CENTRIFUGE: Final = Centrifuge()
+SOCKET_IO: Final = SocketIO()
+ENGINE: Final = web.AppKey("engine", Engine)
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
 _LABELS_TAKEN: Final = frozenset({"chat", "docs", "notifications"})
@@ -99,6 +107,25 @@ async def centrifuge(request: web.Request) -> web.StreamResponse:
     return await _open(request, CENTRIFUGE, None, CIMultiDict())
 
 
+async def socket_io(request: web.Request) -> web.StreamResponse:
+    """P2 ``/socket.io/``: a new session, or one of those that are open, by polls or by WebSocket."""
+    asked = engine_requests.judged(request)
+    if not origin_allowed(request, request.app[SETTINGS]):
+        raise Rejected("forbidden", "Pages of this origin may not connect.")
+    engine = request.app[ENGINE]
+    headers = headers_for(request, request.app[SETTINGS])
+    if asked.sid:
+        return await engine_requests.go_on(request, asked, engine, headers)
+    _admit(request)
+    with _placed(request, SOCKET_IO, None) as pump:
+        return await engine_requests.begin(request, asked, engine, headers, pump)
+
+
+def engine() -> Engine:
+    """What carries P2."""
+    return Engine(EngineWire)
+
+
 def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
     token = guest_token_of(request)
     if not token or not cookies_count(request, request.app[SETTINGS]):
@@ -126,11 +153,11 @@ def _introduce(request: web.Request, token: str) -> Identity:
     return app[INTRODUCTIONS].introduced(token)
 
 
-async def _open(
-    request: web.Request, dialect: Dialect, identity: Identity | None, headers: CIMultiDict[str]
-) -> web.StreamResponse:
+@contextlib.contextmanager
+def _placed(request: web.Request, dialect: Dialect, identity: Identity | None) -> Iterator[Pump]:
+    """A connection that has its place among the others, until it ends or if it never begins."""
     app = request.app
-    settings, chat, pumps, sources = app[SETTINGS], app[CHAT], app[PUMPS], app[SOURCES]
+    chat, pumps, sources = app[CHAT], app[PUMPS], app[SOURCES]
     now = chat.clock.now()
     leave = sources.connect(sources.of(request, now), now)
 
@@ -140,21 +167,24 @@ async def _open(
 
     introduce = functools.partial(_introduce, request)
     pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
-    for name, value in headers_for(request, settings).items():
-        headers.setdefault(name, value)
+    pumps.add(pump)
     try:
-        answer = await upgrade(
+        yield pump
+    finally:
+        if not pump.is_open:
+            left(pump)
+
+
+async def _open(
+    request: web.Request, dialect: Dialect, identity: Identity | None, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    for name, value in headers_for(request, request.app[SETTINGS]).items():
+        headers.setdefault(name, value)
+    with _placed(request, dialect, identity) as pump:
+        return await upgrade(
             request,
             pump,
             message_bytes_max=dialect.message_bytes_max,
             ping_s=None if dialect.pings_itself else PING_S,
             headers=headers,
         )
-    except BaseException:
-        leave()
-        raise
-    if pump.is_open:
-        pumps.add(pump)
-    else:
-        leave()
-    return answer

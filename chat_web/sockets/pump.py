@@ -53,7 +53,7 @@ from chat_web.intents import (
 )
 from chat_web.people import Identity
 from chat_web.sockets.questions import Asked, Questions
-from chat_web.sockets.websocket import WebSocket
+from chat_web.sockets.receiver import Socket
 
 BAD_FRAMES_MAX: Final = 10
 BAD_FRAMES_WITHIN_S: Final = 60.0
@@ -104,7 +104,7 @@ class Pump:
         self._limits = limits
         self._left = left
         self._id = chat.new_id()
-        self._socket: WebSocket | None = None
+        self._socket: Socket | None = None
         self._connection: Connection[bytes] | None = None
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Intent] = deque()
@@ -127,7 +127,7 @@ class Pump:
 
     # The receiver of the socket
 
-    def opened(self, socket: WebSocket) -> None:
+    def opened(self, socket: Socket) -> None:
         self._socket = socket
         introduced = None if self._identity is None else self._introduced(self._identity)
         if self._identity is not None and introduced is None:

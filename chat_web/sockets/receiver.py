@@ -9,7 +9,7 @@ import attrs
 if TYPE_CHECKING:
     from chat_web.sockets.websocket import WebSocket
 
-__all__ = ["LIMITS", "Receiver", "SocketLimits"]
+__all__ = ["LIMITS", "Receiver", "Socket", "SocketLimits"]
 
 
 @attrs.frozen(kw_only=True)
@@ -44,3 +44,19 @@ class Receiver(Protocol):
 
         `code` is the peer's, or ours if we closed first, or 1006 if it was lost.
         """
+
+
+class Socket(Protocol):
+    """What a connection is written to: a ``WebSocket``, or what stands for one."""
+
+    def write(self, frames: bytes) -> None:
+        """Send finished frames.  Never waits, never raises."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send what waits, then say goodbye; ``Receiver.closed`` follows.  The first call counts."""
+
+    def pause(self) -> None:
+        """Take nothing more from the peer for now."""
+
+    def resume(self) -> None:
+        """Undo ``pause()``."""

@@ -4,14 +4,11 @@ Here are the closing handshake, pings, deadlines and the bound on what a peer do
 not read.  Kept out: the HTTP handshake (`handover`), the bytes of a frame
 (`frames`), and what a message means (the receiver).
 
-There is no task per connection and nothing here waits.  A connection goes through
-
-    CONNECTING -> OPEN -> CLOSING -> LOST
-
-and never back.  OPEN ends with the first of: a close frame in either direction, a
-fault, a peer that does not read, does not answer pings or is gone.  What ended it
-first is what the receiver hears.  From then on nothing is written, and the
-transport has `close_s` to get rid of what it holds; then it is aborted.
+There is no task per connection and nothing here waits.  A connection goes from
+CONNECTING to OPEN, CLOSING and LOST, and never back.  OPEN ends with the first of: a
+close frame in either direction, a fault, a peer that does not read, does not answer
+pings or is gone.  What ended it first is what the receiver hears.  From then on nothing
+is written, and the transport has `close_s` to get rid of what it holds; then it is aborted.
 """
 
 from __future__ import annotations
@@ -80,6 +77,7 @@ class WebSocket(asyncio.Protocol):
         "_is_paused",
         "_limits",
         "_loop",
+        "_on_binary",
         "_ping_s",
         "_pinged_with",
         "_progress",
@@ -97,12 +95,19 @@ class WebSocket(asyncio.Protocol):
         message_bytes_max: int,
         ping_s: float | None = PING_S,
         limits: SocketLimits = LIMITS,
+        on_binary: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`ping_s` is the time between pings; None leaves it to the receiver to find the dead."""
+        """`ping_s` is the time between pings; None leaves it to the receiver to find the dead.
+
+        Without `on_binary` a binary message closes the connection (1003).
+        """
         self._state = _CONNECTING
         self._limits = limits
         self._receiver: Receiver | None = receiver
-        self._reader: FrameReader | None = FrameReader(message_bytes_max=message_bytes_max)
+        self._on_binary = on_binary
+        self._reader: FrameReader | None = FrameReader(
+            message_bytes_max=message_bytes_max, allows_binary=on_binary is not None
+        )
         self._transport: asyncio.Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ping_s = ping_s
@@ -241,7 +246,7 @@ class WebSocket(asyncio.Protocol):
                 timer.cancel()
         receiver = self._receiver
         self._beat = self._progress = self._deadline = None
-        self._receiver = self._reader = self._transport = self._loop = None
+        self._receiver = self._on_binary = self._reader = self._transport = self._loop = None
         if receiver is not None:
             try:
                 receiver.closed(self._code, self._reason)
@@ -276,6 +281,8 @@ class WebSocket(asyncio.Protocol):
             match incoming:
                 case Text(text) if self._state is _OPEN:
                     receiver.received(text)
+                case Binary(payload) if self._state is _OPEN and self._on_binary is not None:
+                    self._on_binary(payload)
                 case Ping(payload):
                     self._collect_pong(pongs, payload)
                 case Pong(payload):
