@@ -114,6 +114,8 @@ class EngineSession:
         self._resumed.set()
         self._progress: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._absence: asyncio.TimerHandle | None = None
+        self._has_said_close = False
 
     @property
     def is_open(self) -> bool:
@@ -155,9 +157,10 @@ class EngineSession:
         self.code, self.reason = code, reason
         if code >= 3500:
             self._outbox.put_nowait(Packet(MESSAGE, _DO_NOT_COME_BACK))
-        if self.is_polling:
-            self._outbox.put_nowait(Packet(CLOSE))
-        self._outbox.put_nowait(None)  # the library's writer then closes the WebSocket, by code and reason
+        if not self.is_polling:
+            self._outbox.put_nowait(None)  # the library's writer then closes the WebSocket
+        elif not self._outbox.bytes_waiting:
+            self._say_close()
         self._resumed.set()
         self._deadline = self._loop.call_later(self._limits.close_s, self.lose, code, reason)
 
@@ -170,6 +173,11 @@ class EngineSession:
         self._resumed.set()
         if self._carrier is not None:
             self._carrier.resume()
+
+    def _say_close(self) -> None:
+        """The last packet, in a poll of its own: clients drop what comes in the same one."""
+        self._has_said_close = True
+        self._outbox.put_nowait(Packet(CLOSE))
 
     # What carries it
 
@@ -214,12 +222,28 @@ class EngineSession:
         """While a poll waits for its answer, which this transport will carry."""
         self._polls += 1
         self._poll_transport = transport
+        if self._absence is not None:
+            self._absence.cancel()
         try:
             yield
         finally:
             self._polls -= 1
-            if self._state is _State.CLOSING and self._outbox.bytes_waiting == 0:
-                self.lose(self.code, self.reason)  # it has taken the goodbye
+            if self._state is _State.OPEN:
+                self.expect_poll()
+            elif self._state is _State.CLOSING and not self._outbox.bytes_waiting:
+                if self._has_said_close:
+                    self.lose(self.code, self.reason)
+                else:
+                    self._say_close()
+
+    def expect_poll(self) -> None:
+        """Who lives by polls and sends none is gone."""
+        self._absence = self._loop.call_later(self._limits.progress_s, self._miss)
+
+    def _miss(self) -> None:
+        self._absence = None
+        if self.is_polling:
+            self.lose()
 
     def carried(self, carrier: Carrier) -> None:
         """A WebSocket is there: the session's transport, or one that is tried."""
@@ -239,10 +263,9 @@ class EngineSession:
         is_ours, self._state = self._state is _State.CLOSING, _State.OVER
         if not is_ours:
             self.code, self.reason = code, reason
-        for timer in (self._progress, self._deadline):
+        for timer in (self._progress, self._deadline, self._absence):
             if timer is not None:
                 timer.cancel()
-        self._progress = self._deadline = None
         self._socket.closing = self._socket.closed = True
         self._engine.forget(self)
         self._outbox.put_nowait(Packet(NOOP))

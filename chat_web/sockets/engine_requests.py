@@ -62,6 +62,7 @@ async def begin(
     """Open a session for this receiver; returns when a WebSocket ends, or with the first poll."""
     environ = environ_of(request, transport=asked.transport)
     environ[RECEIVER], environ[HEADERS] = receiver, headers
+    session: EngineSession | None
     try:
         response: web.StreamResponse = await engine.handle_request(environ)
     except BaseException:
@@ -69,8 +70,11 @@ async def begin(
         if session is not None:
             session.lose()
         raise
-    if SESSION not in environ:
+    session = environ.get(SESSION)
+    if session is None:
         raise Rejected("unavailable")
+    if asked.transport == _POLLING:
+        session.expect_poll()
     return response
 
 

@@ -1,0 +1,155 @@
+"""The official Socket.IO clients, unchanged, against a real server process."""
+
+import asyncio
+import signal
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import socketio
+
+from tests.web.servers import Process
+from tests.web.test_sdk import Act, play
+
+OPEN: Final = {"RATE_LIMITS": "off", "REMATCH_AFTER_SECONDS": "0.05", "LOG_LEVEL": "DEBUG"}
+WAYS: Final = (["websocket"], ["polling"], ["polling", "websocket"])
+OK: Final = {"ok": True}
+NO_PARTNER: Final = {"code": "wrong_state", "message": "You have no partner yet."}
+STORY_S: Final = 20.0
+
+each_way = pytest.mark.parametrize("ways", WAYS, ids="-then-".join)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Process]:
+    async with Process(tmp_path, **OPEN) as process:
+        yield process
+        assert await process.stop() == 0
+    assert "Traceback" not in process.log
+    for word in ("hello", "anybody", "music", "127.0.0.1:"):
+        assert word not in process.log.replace("listens on", ""), word
+
+
+async def found_by(story: str, server: Process, act: Act | None = None, **given: Any) -> dict[str, Any]:
+    return await play(story, act, script="socketio.mjs", url=server.url, **given)
+
+
+@each_way
+async def test_two_talk_skip_and_meet_again(server: Process, ways: list[str]) -> None:
+    found = await found_by("talks", server, transports=ways)
+    (ann, first), (bob, second) = found["matched"]
+    assert (ann, bob) == ("matched", "matched")
+    assert first == second
+    assert found["acks"] == [OK, OK, OK, {"ok": False, **NO_PARTNER}, OK]
+    assert found["said"] == [["message", "hello 👋\u2028"], ["message", "hi"], ["message", "no ack"]]
+    assert found["left"] == ["partner_left", {"reason": "skipped"}]
+    assert found["error"] == ["error", NO_PARTNER]
+    assert [event for event, _ in found["again"]] == ["matched", "matched"]
+    assert found["again"][0][1] != first
+    assert found["gone"] == ["partner_left", {"reason": "disconnected"}]
+    assert found["rest"] == []
+    assert found["transports"][0] in ways
+    await server.stop()
+    with sqlite3.connect(server.folder / "data" / "parley.db") as database:
+        rows = database.execute("select id, ended_at >= started_at from chat_sessions order by id").fetchall()
+    database.close()
+    assert rows == [(first["sessionId"], 1), (found["again"][0][1]["sessionId"], 1)]
+    await server.start()
+
+
+async def test_what_is_said_while_the_transport_changes_comes_once_and_in_order(server: Process) -> None:
+    found = await found_by("upgrades", server, many=200)
+    assert found["heard"] == [*map(str, range(200)), "by websocket"]
+    assert found["transports"] == ["websocket", "websocket"]
+    assert found["rest"] == []
+
+
+@each_way
+async def test_a_lost_connection_parts_at_once_and_the_client_comes_back_as_somebody_else(
+    server: Process, ways: list[str]
+) -> None:
+    found = await found_by("reconnects", server, transports=ways)
+    assert found["left"] == ["partner_left", {"reason": "disconnected"}]
+    assert found["took"] < 12_000  # at once, but where the cut fell between two polls
+    assert found["reason"] in ("transport close", "transport error")
+    assert found["acks"] == [{"ok": False, **NO_PARTNER}, OK]
+    assert found["again"] == ["matched", "matched"]
+    assert found["isAnother"]
+
+
+@each_way
+async def test_ten_bad_packets_end_the_connection_for_good(server: Process, ways: list[str]) -> None:
+    found = await found_by("misbehaves", server, transports=ways)
+    events = [event for event, _ in found["heard"]]
+    assert events == ["error"] * 10 + ["disconnect"]
+    assert {data["code"] for event, data in found["heard"] if event == "error"} == {"bad_request"}
+    assert found["heard"][-1] == ["disconnect", "io server disconnect"]
+    assert (found["active"], found["connected"]) == (False, False)
+
+
+@each_way
+async def test_another_namespace_and_binary_are_refused(server: Process, ways: list[str]) -> None:
+    found = await found_by("elsewhere", server, transports=ways)
+    assert found["refused"] == "Invalid namespace"
+    assert found["binary"]["code"] == "bad_request"
+    assert found["works"] == OK
+
+
+@each_way
+async def test_a_drain_sends_clients_away_and_they_come_back(server: Process, ways: list[str]) -> None:
+    async def act(what: str) -> None:
+        if what == "stop":
+            assert await server.stop(signal.SIGTERM) == 0
+        else:
+            await server.start(PORT=server.port)
+
+    found = await found_by("drained", server, act, transports=ways)
+    assert found["reason"] == "transport close"
+    assert found["works"] == OK
+    assert found["isAnother"]
+
+
+@each_way
+async def test_it_talks_to_a_client_of_the_plain_pair_chat(server: Process, ways: list[str]) -> None:
+    found = await found_by("meets", server, transports=ways)
+    assert found["greeted"] == ["connected", "waiting", "paired"]
+    assert found["matched"][0] == "matched"
+    assert found["atBob"] == {"type": "message", "message": "hello from Socket.IO"}
+    assert found["atAnn"] == ["message", "hello from afar"]
+    assert found["left"] == ["partner_left", {"reason": "skipped"}]
+
+
+class Person:
+    """The client for Python, and what it heard."""
+
+    def __init__(self) -> None:
+        self.client = socketio.AsyncClient(reconnection=False)
+        self.heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        for name in ("matched", "message", "partner_left", "error"):
+            self.client.on(name, self._hears(name))
+
+    def _hears(self, name: str) -> Any:
+        return lambda data: self.heard.put_nowait((name, data))
+
+
+@each_way
+async def test_the_client_for_python(server: Process, ways: list[str]) -> None:
+    ann, bob = Person(), Person()
+    async with asyncio.timeout(STORY_S):
+        for person in (ann, bob):
+            await person.client.connect(server.url, transports=ways)
+            assert await person.client.call("search", {"interests": ["music"]}) == OK
+        first, second = await ann.heard.get(), await bob.heard.get()
+        assert first == second
+        assert await ann.client.call("message", "hello") == OK
+        assert await bob.heard.get() == ("message", "hello")
+        assert await bob.client.call("message", {"message": "hello too"}) == OK
+        assert await ann.heard.get() == ("message", "hello too")
+        assert await bob.client.call("skip") == OK
+        assert await ann.heard.get() == ("partner_left", {"reason": "skipped"})
+        await ann.client.emit("message", "hello?")
+        assert await ann.heard.get() == ("error", NO_PARTNER)
+        await bob.client.disconnect()
+        await ann.client.disconnect()
