@@ -139,6 +139,13 @@ class _Connection(web.RequestHandler):
             self.transport.write(_late_head())
         self.force_close()
 
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """A body that breaks off or lies about its encoding is the caller's fault, also where nobody read it."""
+        if isinstance(more.get("exc_info"), web.RequestPayloadError | TooSlow):
+            _log.debug("not understood", kind=type(more["exc_info"]).__name__)
+        else:
+            super().log_exception(*args, **more)
+
     def handle_error(
         self,
         request: web.BaseRequest,
