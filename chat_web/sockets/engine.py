@@ -116,6 +116,8 @@ class EngineSession:
         self._deadline: asyncio.TimerHandle | None = None
         self._absence: asyncio.TimerHandle | None = None
         self._has_said_close = False
+        self._is_told = False
+        self._ending: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def is_open(self) -> bool:
@@ -159,9 +161,12 @@ class EngineSession:
             self._outbox.put_nowait(Packet(MESSAGE, _DO_NOT_COME_BACK))
         if not self.is_polling:
             self._outbox.put_nowait(None)  # the library's writer then closes the WebSocket
-        elif not self._outbox.bytes_waiting:
-            self._say_close()
+        else:
+            self._loop.call_soon(self._tell)  # the person is gone now; the goodbye waits for its poll
+            if not self._outbox.bytes_waiting:
+                self._say_close()
         self._resumed.set()
+        self._engine.endings.add(self._ending)
         self._deadline = self._loop.call_later(self._limits.close_s, self.lose, code, reason)
 
     def pause(self) -> None:
@@ -275,7 +280,14 @@ class EngineSession:
             self._carrier.hang_up(self.code, self.reason)
         if self._poll_transport is not None:  # an answer that is never read holds what it carries
             self._loop.call_later(self._limits.close_s, _abort_if_unread, self._poll_transport)
-        self._receiver.closed(self.code, self.reason)
+        self._engine.endings.discard(self._ending)
+        self._ending.set_result(None)
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._receiver.closed(self.code, self.reason)
 
     def _expect_progress(self, taken: int) -> None:
         self._progress = self._loop.call_later(self._limits.progress_s, self._judge_progress, taken)
@@ -314,7 +326,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # it has no types
         self._async: dict[str, Any] = {**self._async, "websocket": driver, "translate_request": _environ}
         self.limits = limits
         self.sessions: dict[str, EngineSession] = {}
-        self.wires: set[asyncio.Future[None]] = set()  # each until its end
+        self.endings: set[asyncio.Future[None]] = set()
         self.on("connect", self._connected)
 
     def create_queue(self, *args: Any, **options: Any) -> Outbox:
@@ -327,9 +339,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # it has no types
         return self.sessions.get(sid)
 
     async def finished(self) -> None:
-        """Wait until the library's own work on WebSockets that were closed is done."""
-        while self.wires:
-            await asyncio.wait(self.wires)
+        """Wait until what was closed is over: goodbyes that wait for a poll, the library's own work."""
+        while self.endings:
+            await asyncio.wait(self.endings)
 
     def forget(self, session: EngineSession) -> None:
         self.sessions.pop(session.sid, None)

@@ -66,16 +66,16 @@ class EngineWire:
             if self._stage is _Stage.LIVE:
                 session.lose()
             return answer
-        over = asyncio.get_running_loop().create_future()
-        self._engine.wires.add(over)
+        ending = asyncio.get_running_loop().create_future()
+        self._engine.endings.add(ending)
         try:
             await self._handler(self)
         except Exception as error:
             _log.error("a transport failed", error=type(error).__name__)
         finally:
             self._end(session)
-            self._engine.wires.discard(over)
-            over.set_result(None)
+            self._engine.endings.discard(ending)
+            ending.set_result(None)
         return answer
 
     def _end(self, session: EngineSession) -> None:
