@@ -5,18 +5,31 @@ Nothing here survives the process; nothing here reaches a disk.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
 from chat_core.rules import messages as message_rules
 from chat_core.words.conversation import Channel, Conversation, Room, RoomState
-from chat_core.words.events import Logged, MessageDeleted, MessageEdited, MessagePosted
+from chat_core.words.events import Logged, MemberJoined, MessageDeleted, MessageEdited, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
 from chat_core.words.message import Message
+from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX = 200
+
+
+def _renamed(card: Card, person: PersonId, named: Card) -> Card:
+    """The card with other names, if it shows the person itself: a pseudonym tells nothing."""
+    if card.id != person:
+        return card
+    return attrs.evolve(card, username=named.username, display_name=named.display_name)
+
+
+def _joined(event: Logged, person: PersonId) -> bool:
+    return isinstance(event, MemberJoined) and event.member == person
 
 
 @attrs.define
@@ -51,6 +64,28 @@ class _Book:
         if isinstance(event, MessageEdited) and event.message_id in self.messages:
             return attrs.evolve(event, content=self.messages[event.message_id].content)
         return event
+
+    def anonymise(self, person: PersonId, card: Card) -> None:
+        """Names of the person become those of ``card``, texts tombstones."""
+        members = {
+            who: attrs.evolve(member, card=_renamed(member.card, person, card))
+            for who, member in self.state.members.items()
+        }
+        self.state = attrs.evolve(self.state, members=members)
+        for id_, message in self.messages.items():
+            if message.by == person:
+                self.messages[id_] = attrs.evolve(
+                    message_rules.blank(message),
+                    author=_renamed(message.author, person, card),
+                    client_id=None,
+                )
+        self.posted = {pair: id_ for pair, id_ in self.posted.items() if pair[0] != person}
+        for at, event in enumerate(self.events):
+            shown = getattr(event, "person", None)
+            cards: dict[str, Any] = (
+                {"person": _renamed(shown, person, card)} if isinstance(shown, Card) else {}
+            )
+            self.events[at] = self.as_now(attrs.evolve(event, **cards))
 
     def forget_oldest(self) -> MessageId | None:
         """Drop the oldest event; returns the id of a message that went with it."""
@@ -232,6 +267,55 @@ class MemoryStore(MemoryLog):
 
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         return dict(self._marks.get(conversation, {}))
+
+    # Traces of one person
+
+    async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
+        return [
+            conversation
+            for conversation, book in sorted(self._books.items())
+            if person in book.state.members or any(_joined(event, person) for event in book.events)
+        ]
+
+    async def written_by(
+        self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
+    ) -> Sequence[Message]:
+        messages = self._books[conversation].messages.values() if conversation in self._books else ()
+        return [message for message in messages if message.by == person and message.seq > after][:limit]
+
+    async def reactions_of(
+        self, conversation: ConversationId, card_id: PersonId
+    ) -> Sequence[tuple[MessageId, str]]:
+        messages = self._books[conversation].messages.values() if conversation in self._books else ()
+        return sorted(
+            (message.id, emoji)
+            for message in messages
+            for emoji, people in message.reactions.items()
+            if card_id in people
+        )
+
+    async def blocks_of(self, person: PersonId) -> Mapping[PersonId, float]:
+        return {other: at for (by, other), at in self._blocks.items() if by == person}
+
+    async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
+        return {where: marks[person] for where, marks in self._marks.items() if person in marks}
+
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        mine = [session for session in self.sessions.values() if person in (session.user_a, session.user_b)]
+        return sorted(mine, key=lambda session: (session.started_at, session.id))
+
+    async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
+        book = self._books.get(conversation)
+        if book is not None:
+            book.anonymise(person, card)
+
+    async def forget_person(self, person: PersonId) -> None:
+        self._blocks = {pair: at for pair, at in self._blocks.items() if person not in pair}
+        for marks in self._marks.values():
+            marks.pop(person, None)
+        for session in await self.sessions_of(person):
+            a, b = ("" if user == person else user for user in (session.user_a, session.user_b))
+            self.sessions[session.id] = attrs.evolve(session, user_a=a, user_b=b)
 
     async def check(self) -> None:
         return None

@@ -86,7 +86,7 @@ def apply(message: Message, event: Logged) -> Message:
         case MessageEdited(content=content, at=at):
             return attrs.evolve(message, content=content, edited_at=at)
         case MessageDeleted():
-            return attrs.evolve(message, content="", attachments=(), reactions={}, deleted=True, digest=None)
+            return blank(message)
         case ReactionAdded(emoji=emoji, person=person):
             people = (*message.reactions.get(emoji, ()), person.id)
             return attrs.evolve(message, reactions={**message.reactions, emoji: people})
@@ -96,6 +96,11 @@ def apply(message: Message, event: Logged) -> Message:
             return attrs.evolve(message, reactions={**reactions, emoji: people} if people else reactions)
         case _:
             return message
+
+
+def blank(message: Message) -> Message:
+    """The tombstone of a message."""
+    return attrs.evolve(message, content="", attachments=(), reactions={}, deleted=True, digest=None)
 
 
 def check_content(content: str) -> None:

@@ -13,6 +13,7 @@ from chat_core.rules.log import evolve
 from chat_core.testing.log_contract import LogContract
 from chat_core.testing.promises import equal, true
 from chat_core.testing.stories import STARTS_AT, Author, Story
+from chat_core.testing.traces_contract import TracesContract
 from chat_core.words.commands import (
     DeleteChannel,
     End,
@@ -29,7 +30,7 @@ ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"
 
 
-class StoreContract(LogContract):
+class StoreContract(LogContract, TracesContract):
     """Subclass it with ``store``."""
 
     @abc.abstractmethod

@@ -44,3 +44,8 @@ class Person:
 def pseudonym(card_id: PersonId) -> Card:
     """The card of a person in an anonymous room: tells nothing but that it is somebody."""
     return Card(id=card_id, username="stranger", display_name="Stranger")
+
+
+def nobody(card_id: PersonId) -> Card:
+    """The card of a person who has been erased."""
+    return Card(id=card_id, username="deleted", display_name="Deleted")
