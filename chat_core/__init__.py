@@ -18,13 +18,17 @@ It needs the standard library and attrs, and knows no network. The names below
 stand in reading order; everything else may change.
 """
 
+from chat_core.adapters.clock import SystemClock
 from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat, open_tokens
+from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.hub import Encoder
 from chat_core.engine.receipts import Done, Placed, Position, Receipt, Recovery, Reply, Result, Standing
 from chat_core.engine.seat import Seat
 from chat_core.ports import (
+    AccountExists,
+    Accounts,
     Alarm,
     Backplane,
     BadToken,
@@ -32,8 +36,10 @@ from chat_core.ports import (
     Claims,
     ClientIdTaken,
     Clock,
+    EmailTaken,
     Log,
     NameTaken,
+    Passwords,
     Policy,
     Session,
     Stale,
@@ -41,10 +47,22 @@ from chat_core.ports import (
     TokenExpired,
     TokenInvalid,
     Tokens,
+    Traces,
+    UsernameTaken,
 )
 from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
 from chat_core.rules.rate import Bucket, Rate
 from chat_core.version import VERSION
+from chat_core.words.account import (
+    Account,
+    Family,
+    Grant,
+    Login,
+    Profile,
+    ProfileChange,
+    ProfilePage,
+    Status,
+)
 from chat_core.words.commands import (
     Block,
     CancelSearch,
@@ -130,6 +148,10 @@ __all__ = [
     "CODES",
     "TIMED",
     "VERSION",
+    "Account",
+    "AccountDesk",
+    "AccountExists",
+    "Accounts",
     "Alarm",
     "Backplane",
     "BadToken",
@@ -160,10 +182,13 @@ __all__ = [
     "Disconnected",
     "Done",
     "Edit",
+    "EmailTaken",
     "Encoder",
     "End",
     "EndReason",
     "Event",
+    "Family",
+    "Grant",
     "InvariantBroken",
     "JoinChannel",
     "Keep",
@@ -175,6 +200,7 @@ __all__ = [
     "LobbyName",
     "Log",
     "Logged",
+    "Login",
     "MarkRead",
     "Matched",
     "Matcher",
@@ -194,6 +220,7 @@ __all__ = [
     "Pair",
     "PartnerLeft",
     "Passing",
+    "Passwords",
     "Person",
     "PersonId",
     "PersonKind",
@@ -205,6 +232,9 @@ __all__ = [
     "Post",
     "PresenceChanged",
     "PresenceStatus",
+    "Profile",
+    "ProfileChange",
+    "ProfilePage",
     "Rate",
     "React",
     "ReactionAdded",
@@ -232,14 +262,18 @@ __all__ = [
     "Stale",
     "Standing",
     "Start",
+    "Status",
     "Store",
+    "SystemClock",
     "TokenExpired",
     "TokenInvalid",
     "Tokens",
+    "Traces",
     "Type",
     "Unavailable",
     "Unblock",
     "Unreact",
+    "UsernameTaken",
     "Waiting",
     "open_chat",
     "open_tokens",

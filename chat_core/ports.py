@@ -273,8 +273,10 @@ class Tokens(Protocol):
     def lifetime_s(self, kind: PersonKind) -> float:
         """How long a token of this kind of person holds."""
 
-    def issue_access(self, person_id: PersonId, name: str, kind: PersonKind, sid: str, now: float) -> str:
-        """A signed token that holds from ``now`` on."""
+    def issue_access(
+        self, person_id: PersonId, name: str, kind: PersonKind, sid: str, now: float, *, jti: str = ""
+    ) -> str:
+        """A signed token that holds from ``now`` on. Without a ``jti`` it gets one by chance."""
 
     def verify(self, token: str, now: float) -> Claims:
         """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""

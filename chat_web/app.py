@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from chat_core import VERSION, Chat, Clock, Config, Tokens, open_chat, open_tokens
+from chat_core import VERSION, Chat, Clock, Config, SystemClock, Tokens, open_chat, open_tokens
 from chat_web import errors, metrics, pages, routes, security
 from chat_web.deadlines import DeadlineRunner
 from chat_web.keys import previous_keys, private_key, signing_secret
@@ -38,7 +38,10 @@ _log = structlog.get_logger("parley")
 def create_app(
     settings: Settings, *, clock: Clock | None = None, chat: Chat | None = None
 ) -> web.Application:
-    """An application that is ready to be run. It opens its chat at startup, unless one is given."""
+    """An application that is ready to be run. It opens its chat at startup, unless one is given.
+
+    A chat that is given has its own tokens: what ``settings`` say about keys is for one that is opened.
+    """
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[without_trailing_slash])
     errors.install(app)
     security.install(app, settings)
@@ -47,9 +50,13 @@ def create_app(
     app[PUMPS] = Pumps(limits_of(settings))
 
     async def chat_running(app: web.Application) -> AsyncIterator[None]:
-        running = chat or await open_chat(config_of(settings), clock=clock)
+        running = chat
+        if running is None:
+            used = clock or SystemClock()
+            tokens = tokens_of(settings, used.now())
+            running = await open_chat(config_of(settings), clock=used, tokens=tokens)
         app[CHAT] = running
-        app[INTRODUCTIONS] = Introductions(running, tokens_of(settings, running.clock.now()))
+        app[INTRODUCTIONS] = Introductions(running, running.accounts.tokens)
         metrics.install(app)
         yield
         app[metrics.FIGURES].stop()
@@ -73,6 +80,8 @@ def config_of(settings: Settings) -> Config:
         rematch_after_s=settings.rematch_after_s,
         matcher=settings.matcher,
         guests_may_post=settings.guests_may_post,
+        login_creates_account=settings.login_creates_account,
+        refresh_s=settings.refresh_token_s,
         messages_per_second=settings.messages_per_s,
         messages_burst=settings.messages_burst,
         searches_per_minute=settings.searches_per_minute,

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from chat_core.words.errors import Unavailable
-from chat_core.words.limits import HASHES_AT_ONCE, HASHES_WAITING_MAX
+from chat_core.words.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
 
 COST: Final = 12  # 2 ** 12 rounds: about a quarter of a second
 _NOBODYS_SALT: Final = (
@@ -30,7 +30,7 @@ class BcryptPasswords:
 
     def __init__(self, *, cost: int = COST) -> None:
         self._cost = cost
-        self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="parley-passwords")
+        self._threads = ThreadPoolExecutor(HASHES_AT_ONCE_MAX, thread_name_prefix="parley-passwords")
         self._lock = threading.Lock()
         self._asked = 0
 
@@ -47,7 +47,7 @@ class BcryptPasswords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         with self._lock:
-            if self._asked >= HASHES_AT_ONCE + HASHES_WAITING_MAX:
+            if self._asked >= HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX:
                 raise Unavailable("Too many are signing in at this moment. Try again.")
             self._asked += 1
         try:

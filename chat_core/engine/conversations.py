@@ -27,6 +27,7 @@ from chat_core.words.commands import (
     JoinChannel,
     LeaveChannel,
     Post,
+    Purge,
     React,
     Unreact,
 )
@@ -296,7 +297,7 @@ def _target(ask: Ask) -> MessageId | None:
     command = ask.command
     if isinstance(command, Post):
         return command.reply_to
-    if isinstance(command, Edit | Delete | React | Unreact):
+    if isinstance(command, Edit | Delete | React | Unreact | Purge):
         return command.message
     return None
 

@@ -37,6 +37,8 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I
 _EMAIL: Final = re.compile(r"[^\s@,;:<>()\[\]\\\"]{1,64}@[^\s@,;:<>()\[\]\\\"]+\.[^\s@,;:<>()\[\]\\\".]{2,}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _AVATAR: Final = re.compile(r"/uploads/[A-Za-z0-9_-]+(?:/thumbnail)?")
+# Control characters, and what would turn the text around a name.
+_NAME_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BIO_REFUSED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -96,8 +98,8 @@ def wrong_display_name(name: str) -> str | None:
     """What is wrong with how a person wants to be called."""
     if not name.strip() or len(name) > DISPLAY_NAME_LENGTH_MAX:
         return f"A name has 1 to {DISPLAY_NAME_LENGTH_MAX} characters."
-    if not name.isprintable():
-        return "A name has only printable characters."
+    if _NAME_REFUSED.search(name):
+        return "A name cannot contain control characters."
     return None
 
 
@@ -142,7 +144,7 @@ def _wrong_bio(bio: str) -> str | None:
 
 def _wrong_interests(interests: tuple[str, ...]) -> str | None:
     good = all(
-        interest.strip() and len(interest) <= INTEREST_LENGTH_MAX and interest.isprintable()
+        interest.strip() and len(interest) <= INTEREST_LENGTH_MAX and not _NAME_REFUSED.search(interest)
         for interest in interests
     )
     if len(interests) > INTERESTS_MAX or not good:

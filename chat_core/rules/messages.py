@@ -33,7 +33,7 @@ from chat_core.words.limits import (
     REACTORS_PER_EMOJI_MAX,
 )
 from chat_core.words.message import Message
-from chat_core.words.person import Person
+from chat_core.words.person import Person, nobody
 
 # Control characters but tab and newline, and surrogates that stand alone.
 _REFUSED_CHARACTERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -78,6 +78,15 @@ def decide(
             return (_fact(ReactionRemoved, conversation, by, now, **values),)
         case _:
             assert_never(command)
+
+
+def purge(conversation: Conversation, target: Message | None, *, now: float) -> tuple[Logged, ...]:
+    """What happens when Parley itself blanks a message, also where nobody writes any more."""
+    if target is None or target.conversation != conversation.id or target.deleted:
+        return ()
+    seq, card = conversation.head + 1, nobody(target.author.id)
+    deleted = MessageDeleted(conversation=conversation.id, seq=seq, at=now, message_id=target.id, person=card)
+    return (deleted,)
 
 
 def apply(message: Message, event: Logged) -> Message:

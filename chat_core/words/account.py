@@ -145,3 +145,11 @@ class Grant:
     access_token: str = attrs.field(repr=False)
     expires_in_s: float
     refresh_token: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class ProfilePage:
+    """Some of many users, by name. ``next`` is where the following page begins, None at the end."""
+
+    items: tuple[Profile, ...]
+    next: str | None = None

@@ -54,7 +54,7 @@ AVATAR_URL_LENGTH_MAX: Final = 200  # characters
 BIRTH_YEAR_MIN: Final = 1900
 ACCOUNTS_PAGE_MAX: Final = 100
 LOGIN_ENDS_S: Final = 30 * 86400.0  # after signing in, whatever is refreshed
-GUEST_PASS_S: Final = 86400.0  # of a guest's session that cannot be refreshed
+GUEST_PASS_S: Final = 86460.0  # of a guest's session that cannot be refreshed: its token ends first
 LOGIN_STALE_S: Final = 30.0  # how old may be what is known about a session
 LOGIN_POLL_S: Final = 20.0  # between two looks at the sessions of live connections
 LOGINS_KNOWN_MAX: Final = 100_000
@@ -63,7 +63,7 @@ GUESSES_PER_ACCOUNT_MAX: Final = 5  # wrong passwords for one account from one s
 GUESSES_PER_SOURCE_MAX: Final = 20
 GUESSES_WITHIN_S: Final = 15 * 60.0
 GUESSERS_MAX: Final = 50_000  # remembered at once
-HASHES_AT_ONCE: Final = 2
+HASHES_AT_ONCE_MAX: Final = 2
 HASHES_WAITING_MAX: Final = 32
 
 # Alarms

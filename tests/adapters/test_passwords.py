@@ -11,7 +11,7 @@ import pytest
 from chat_core.adapters import passwords
 from chat_core.adapters.passwords import BcryptPasswords
 from chat_core.words.errors import Unavailable
-from chat_core.words.limits import HASHES_AT_ONCE, HASHES_WAITING_MAX
+from chat_core.words.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_the_loop_goes_on_while_passwords_are_hashed() -> None:
 
 async def test_one_too_many_is_turned_away_and_the_others_are_answered() -> None:
     slow = BcryptPasswords(cost=9)
-    places = HASHES_AT_ONCE + HASHES_WAITING_MAX
+    places = HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX
     asked = [asyncio.ensure_future(slow.hash(str(n))) for n in range(places + 1)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
@@ -77,7 +77,7 @@ async def test_one_too_many_is_turned_away_and_the_others_are_answered() -> None
 
 async def test_who_goes_away_while_waiting_gives_the_place_back() -> None:
     made = BcryptPasswords(cost=8)
-    places = HASHES_AT_ONCE + HASHES_WAITING_MAX
+    places = HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX
     asked = [asyncio.ensure_future(made.hash(str(n))) for n in range(places)]
     await asyncio.sleep(0)
     for one in asked:
@@ -91,7 +91,7 @@ async def test_a_closed_one_is_unavailable() -> None:
     made = BcryptPasswords(cost=4)
     made.close()
     made.close()
-    for _ in range(HASHES_AT_ONCE + HASHES_WAITING_MAX + 1):
+    for _ in range(HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX + 1):
         with pytest.raises(Unavailable, match="stopping"):
             await made.hash("correct horse")
 

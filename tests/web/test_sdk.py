@@ -20,7 +20,7 @@ from centrifuge import (
 )
 
 from chat_core import Person, PersonKind
-from tests.web.servers import ROOT, Process, token_for
+from tests.web.servers import ROOT, Process, enrolled, token_for
 
 FOLDER: Final = ROOT / "tests" / "js"
 STORY_S: Final = 30.0
@@ -139,9 +139,9 @@ async def test_presence_history_rpc_and_a_timed_room(server: Process) -> None:
 
 
 async def test_a_token_is_renewed_on_a_live_connection(server: Process) -> None:
-    now, ann = time.time(), somebody("ann")
-    first = token_for(ann, now, lasts_s=1.5)
-    later = [token_for(ann, now, lasts_s=3.0), token_for(ann, now, lasts_s=600.0)]
+    now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
+    first = token_for(ann, sid, now, lasts_s=1.5)
+    later = [token_for(ann, sid, now, lasts_s=3.0), token_for(ann, sid, now, lasts_s=600.0)]
     found = await play("refreshes", url=server.url, first=first, tokens=later)
     assert found["person"] == ann.id
     assert (found["asked"], found["state"], found["states"], found["works"]) == (
@@ -153,9 +153,9 @@ async def test_a_token_is_renewed_on_a_live_connection(server: Process) -> None:
 
 
 async def test_an_expired_token_makes_the_client_fetch_a_new_one(server: Process) -> None:
-    now, ann = time.time(), somebody("ann")
-    expired = token_for(ann, now - 100, lasts_s=10)
-    found = await play("expired", url=server.url, expired=expired, good=token_for(ann, now))
+    now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
+    expired = token_for(ann, sid, now - 100, lasts_s=10)
+    found = await play("expired", url=server.url, expired=expired, good=token_for(ann, sid, now))
     assert found == {"asked": 1, "person": ann.id}
 
 
@@ -178,7 +178,7 @@ async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_pa
             await server.start(PORT=server.port)
 
     async with server:
-        token = token_for(somebody("ann"), time.time())
+        token = token_for(*await enrolled("ann", server.folder), time.time())
         found = await play("drained", act, url=server.url, token=token)
     assert statuses == [0]
     assert took[0] < 5.0
@@ -207,7 +207,8 @@ class Ears(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types
 
 async def test_the_client_for_python_talks_loses_the_connection_and_recovers(server: Process) -> None:
     address = f"{server.url.replace('http', 'ws')}/connection/websocket"
-    ann = Client(address, token=token_for(somebody("ann"), time.time()), min_reconnect_delay=0.01)
+    token = token_for(*await enrolled("ann", server.folder), time.time())
+    ann = Client(address, token=token, min_reconnect_delay=0.01)
     bob = Client(address, min_reconnect_delay=0.01)
     ears = Ears()
     async with asyncio.timeout(STORY_S):
