@@ -152,7 +152,6 @@ async def _serve(settings: Settings) -> int:
 
 async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) -> None:
     """Say where it listens, wait for a signal, drain; a second signal ends the drain."""
-    _announce(runner, settings)
     stopped = asyncio.Event()
     hurried = asyncio.Event()
 
@@ -162,6 +161,7 @@ async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    _announce(runner, settings)  # whoever reads it may send a signal at once
     await stopped.wait()
     _log.info("draining", connections=len(app[PUMPS].open))
     drain = asyncio.ensure_future(close_sockets(app[PUMPS], spread_s=spread_of(len(app[PUMPS].open))))

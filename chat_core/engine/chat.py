@@ -92,14 +92,9 @@ class Chat:
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
         self.attendance = Attendance(clock, self.hub, self.peek)
-        self._errands = Errands(
-            store=store,
-            backplane=parts.backplane,
-            conversations=self.conversations,
-            lobbies=self.lobbies,
-            signs=Signs(clock, store, self.hub, self.conversations),
-            readable=self.conversation,
-        )
+        signs = Signs(clock, store, self.hub, self.conversations)
+        logs = (parts.backplane, store)
+        self._errands = Errands(logs, self.conversations, self.lobbies, signs, readable=self.conversation)
         self._aftermath = Aftermath(
             clock=clock,
             alarms=self.alarms,

@@ -1,12 +1,12 @@
 """Errands: commands whose conversation has to be found before it can be asked."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.receipts import Reply
 from chat_core.engine.signs import Signs
-from chat_core.ports import Backplane, Store
+from chat_core.ports import Log
 from chat_core.words.commands import Delete, Edit, MarkRead, React, Skip, Unreact
 from chat_core.words.conversation import Conversation, Room
 from chat_core.words.errors import ChatError, Refused
@@ -19,16 +19,14 @@ class Errands:
 
     def __init__(
         self,
-        *,
-        store: Store,
-        backplane: Backplane,
+        logs: Sequence[Log],
         conversations: Conversations,
         lobbies: Lobbies,
         signs: Signs,
+        *,
         readable: Callable[[Person, ConversationId], Awaitable[Conversation]],
     ) -> None:
-        self._store = store
-        self._backplane = backplane
+        self._logs = logs
         self._conversations = conversations
         self._lobbies = lobbies
         self.signs = signs
@@ -68,7 +66,7 @@ class Errands:
             self._conversations.ask(home, command, person, reply)
 
     async def _home(self, message_id: MessageId) -> ConversationId:
-        for log in (self._backplane, self._store):
+        for log in self._logs:
             message = await log.message(message_id)
             if message is not None:
                 return message.conversation

@@ -276,17 +276,10 @@ class Pump:
                 self._chat.tasks.begin(self._identify(intent))
             case Turn(ref):
                 self._finished(ref, Done())
-            case (
-                Ask(ref=ref)
-                | AskChannel(ref=ref)
-                | Follow(ref=ref)
-                | AskStanding(ref=ref)
-                | AskAttendance(ref=ref)
-                | AskHistory(ref=ref)
-            ) if self._connection is None:
-                self._finished(ref, Refused("unauthenticated", "Introduce yourself first."))
             case AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory() if self._connection:
                 self._chat.spawn(self._question(intent, self._connection))
+            case Ask() | AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory():
+                self._finished(intent.ref, Refused("unauthenticated", "Introduce yourself first."))
             case _:
                 raise TypeError(f"{type(intent).__name__} is carried out elsewhere")
 
@@ -347,11 +340,7 @@ class Pump:
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
 
     def _renewed(self, identity: Identity) -> Introduced:
-        if (
-            self._identity is None
-            or self._connection is None
-            or identity.person.id != self._identity.person.id
-        ):
+        if self._connection is None or identity.person.id != self._connection.person.id:
             raise BadToken("This token is another person's.")
         self._identity = identity
         self._connection.renew(identity.sid)

@@ -19,7 +19,6 @@ from centrifuge import (
     SubscriptionEventHandler,
 )
 
-from chat_core import Person, PersonKind
 from tests.web.servers import ROOT, Process, enrolled, token_for
 
 FOLDER: Final = ROOT / "tests" / "js"
@@ -45,7 +44,7 @@ def node() -> str:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Process]:
-    async with Process(tmp_path, DATABASE_URL="memory://", **OPEN) as process:
+    async with Process(tmp_path, **OPEN) as process:
         yield process
         assert await process.stop() == 0
     assert "Traceback" not in process.log
@@ -80,15 +79,6 @@ async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, An
     assert status == 0, errors
     found: dict[str, Any] = json.loads(last)
     return found
-
-
-def somebody(name: str) -> Person:
-    return Person(
-        id=f"018bcfe5-6800-7000-8000-{name.encode().hex():0>12}",
-        username=name,
-        display_name=name,
-        kind=PersonKind.USER,
-    )
 
 
 async def test_it_connects_with_a_guest_token_and_without(server: Process) -> None:
@@ -165,7 +155,7 @@ async def test_who_is_turned_away_for_good_does_not_come_back(server: Process) -
 
 
 async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_path: Path) -> None:
-    server = Process(tmp_path, DATABASE_URL="sqlite:///./parley.db", **OPEN)
+    server = Process(tmp_path, **OPEN)
     statuses: list[int] = []
     took: list[float] = []
 
