@@ -5,11 +5,13 @@ still waits for it. Kept out: sessions (``engine.logins``), leaving for good
 (``engine.farewell``), and where a request comes from: ``source`` is opaque.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from chat_core.engine.farewell import Farewell
 from chat_core.engine.logins import Logins
@@ -55,6 +57,7 @@ class AccountDesk:
             new_id=chat.new_id,
             refresh_s=parts.refresh_s,
         )
+        self._changing: WeakValueDictionary[PersonId, asyncio.Lock] = WeakValueDictionary()
         self._farewell = Farewell(chat, parts.accounts, self.logins)
 
     async def start(self) -> None:
@@ -136,7 +139,9 @@ class AccountDesk:
         Refuses ``invalid`` with fields, ``wrong_password``, ``email_taken``, and
         ``too_many`` for who guesses the current password.
         """
-        return await self._tasks.whole(self._change(person, change, sid, source))
+        lock = self._changing.setdefault(person, asyncio.Lock())
+        async with lock:  # two changes at once both hold
+            return await self._tasks.whole(self._change(person, change, sid, source))
 
     async def set_status(self, person: PersonId, status: Status) -> Account:
         """What others see from now on while the user is here."""

@@ -1,5 +1,7 @@
 """Passwords for tests: no slower than need be, and no secret either."""
 
+import asyncio
+
 import attrs
 
 from chat_core.adapters.memory_accounts import MemoryAccounts
@@ -14,12 +16,17 @@ class PlainPasswords:
     asked: int = 0
 
     async def hash(self, password: str) -> str:
-        self.asked += 1
+        await self._waits()
         return f"plain:{password}"
 
     async def verify(self, password: str, hashed: str | None) -> bool:
-        self.asked += 1
+        await self._waits()
         return hashed == f"plain:{password}"
+
+    async def _waits(self) -> None:
+        """Others come in between, as they do while a real hash is made."""
+        self.asked += 1
+        await asyncio.sleep(0)
 
     def close(self) -> None:
         """Nothing is held."""

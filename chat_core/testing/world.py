@@ -18,7 +18,7 @@ from chat_core.adapters.memory import InProcessBackplane, MemoryStore
 from chat_core.adapters.memory_accounts import MemoryAccounts
 from chat_core.compose import Config, open_chat
 from chat_core.engine.chat import Chat
-from chat_core.ports import Accounts, Backplane, Store, Tokens
+from chat_core.ports import Accounts, Backplane, Passwords, Store, Tokens
 from chat_core.testing.clock import FakeClock
 from chat_core.testing.passwords import PlainPasswords
 from chat_core.testing.people import Actor, NotSeen
@@ -41,6 +41,7 @@ class World:
         store: Store | None = None,
         backplane: Backplane | None = None,
         accounts: Accounts | None = None,
+        passwords: Passwords | None = None,
         tokens: Tokens | None = None,
     ) -> None:
         self.config = attrs.evolve(config or Config(), flush_s=0.0)
@@ -49,6 +50,7 @@ class World:
         self.store: Store = store or MemoryStore()
         self.backplane: Backplane = backplane or InProcessBackplane(self.clock)
         self.accounts: Accounts = accounts or MemoryAccounts()
+        self.passwords: Passwords = passwords or PlainPasswords()
         self.tokens = tokens
         self._chat: Chat | None = None
         self._nodes: list[Chat] = []
@@ -131,7 +133,7 @@ class World:
             backplane=self.backplane,
             chance=self.chance,
             accounts=self.accounts,
-            passwords=PlainPasswords(),
+            passwords=self.passwords,
             tokens=self.tokens,
         )
         self._nodes.append(chat)
