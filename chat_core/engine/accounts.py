@@ -267,6 +267,7 @@ class AccountDesk:
             except Refused as refusal:
                 if refusal.code != "username_taken":
                     raise
+                account = await self._named(name)  # made meanwhile: by the same person, perhaps
         hashed = await self._checked(account, name, password, source)
         if account is None or hashed is None:
             raise _bad_credentials()

@@ -128,11 +128,9 @@ async def test_while_sessions_cannot_be_asked_for_a_client_is_told_to_come_again
     accounts.is_broken = True
     wire = p5(world)
     wire.say(json.dumps({"id": 1, "connect": {"token": grant.access_token}}))
-    (answer,) = await told(world, wire)
-    assert (answer["error"]["code"], answer["error"]["temporary"]) == (100, True)
+    assert await told(world, wire) == [Closed(3004, "server error: come back")]
     accounts.is_broken = False
-    wire.say(json.dumps({"id": 2, "connect": {"token": grant.access_token}}))
-    assert (await told(world, wire))[0]["id"] == 2
+    await connected(world, grant)
 
 
 async def test_who_hangs_up_while_being_let_in_leaves_nothing_behind(world: World) -> None:
