@@ -24,11 +24,19 @@ from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.hub import Encoder
-from chat_core.engine.receipts import Done, Placed, Position, Receipt, Recovery, Reply, Result, Standing
+from chat_core.engine.receipts import (
+    Done,
+    Excerpt,
+    Placed,
+    Position,
+    Receipt,
+    Recovery,
+    Reply,
+    Result,
+    Standing,
+)
 from chat_core.engine.seat import Seat
 from chat_core.ports import (
-    AccountExists,
-    Accounts,
     Alarm,
     Backplane,
     BadToken,
@@ -36,10 +44,8 @@ from chat_core.ports import (
     Claims,
     ClientIdTaken,
     Clock,
-    EmailTaken,
     Log,
     NameTaken,
-    Passwords,
     Policy,
     Session,
     Stale,
@@ -48,8 +54,8 @@ from chat_core.ports import (
     TokenInvalid,
     Tokens,
     Traces,
-    UsernameTaken,
 )
+from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
 from chat_core.rules.rate import Bucket, Rate
 from chat_core.version import VERSION
@@ -64,6 +70,7 @@ from chat_core.words.account import (
     Status,
 )
 from chat_core.words.commands import (
+    AddMember,
     Block,
     CancelSearch,
     Command,
@@ -78,9 +85,12 @@ from chat_core.words.commands import (
     Leave,
     LeaveChannel,
     MarkRead,
+    OpenRoom,
     Post,
     React,
+    RemoveMember,
     Search,
+    SetRole,
     Skip,
     Start,
     Type,
@@ -134,13 +144,14 @@ from chat_core.words.events import (
     ReactionAdded,
     ReactionRemoved,
     ReadMarked,
+    RoleChanged,
     RoomEnded,
     RoomEvent,
     RoomKept,
     Waiting,
 )
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card, Person, PersonKind
 
 __all__ = [
@@ -152,6 +163,7 @@ __all__ = [
     "AccountDesk",
     "AccountExists",
     "Accounts",
+    "AddMember",
     "Alarm",
     "Backplane",
     "BadToken",
@@ -187,6 +199,7 @@ __all__ = [
     "End",
     "EndReason",
     "Event",
+    "Excerpt",
     "Family",
     "Grant",
     "InvariantBroken",
@@ -201,6 +214,7 @@ __all__ = [
     "Log",
     "Logged",
     "Login",
+    "Mark",
     "MarkRead",
     "Matched",
     "Matcher",
@@ -216,6 +230,7 @@ __all__ = [
     "NameTaken",
     "Notice",
     "NoticeKind",
+    "OpenRoom",
     "OwnerChanged",
     "Pair",
     "PartnerLeft",
@@ -243,10 +258,12 @@ __all__ = [
     "Receipt",
     "Recovery",
     "Refused",
+    "RemoveMember",
     "Reply",
     "Result",
     "Retention",
     "Role",
+    "RoleChanged",
     "Room",
     "RoomEnded",
     "RoomEvent",
@@ -257,6 +274,7 @@ __all__ = [
     "Seat",
     "Seeker",
     "Session",
+    "SetRole",
     "Sink",
     "Skip",
     "Stale",

@@ -15,7 +15,8 @@ from chat_core.adapters.memory_accounts import MemoryAccounts
 from chat_core.adapters.passwords import BcryptPasswords
 from chat_core.engine.chat import Chat
 from chat_core.engine.parts import AccountParts, Parts
-from chat_core.ports import Accounts, Backplane, Clock, Passwords, Policy, Store, Tokens
+from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
+from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.rules.guesses import Guesses
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
@@ -87,6 +88,7 @@ async def open_chat(
         new_id=Ids(clock.now, chance),
         lobbies=lobbies(config),
         matchers=_matchers(config),
+        rooms_by_hand=_timed(config),
         messages=messages,
         searches=searches,
         resume_s=config.resume_s,
@@ -148,10 +150,14 @@ def lobbies(config: Config) -> tuple[LobbyRules, LobbyRules]:
         LobbyRules(
             name=TIMED,
             retention=Retention.STORED,
-            room=RoomRules(countdown_s=config.countdown_s, notification_s=config.notification_s),
+            room=_timed(config),
             rematch_after_s=config.rematch_after_s,
         ),
     )
+
+
+def _timed(config: Config) -> RoomRules:
+    return RoomRules(countdown_s=config.countdown_s, notification_s=config.notification_s)
 
 
 def _matchers(config: Config) -> Mapping[str, Matcher]:

@@ -36,7 +36,10 @@ _log = structlog.get_logger("parley")
 
 
 def create_app(
-    settings: Settings, *, clock: Clock | None = None, chat: Chat | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    chat: Chat | None = None,
 ) -> web.Application:
     """An application that is ready to be run. It opens its chat at startup, unless one is given.
 
@@ -161,7 +164,7 @@ async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    _announce(runner, settings)  # whoever reads it may send a signal at once
+    _announce(runner, settings)  # who reads it may send a signal at once
     await stopped.wait()
     _log.info("draining", connections=len(app[PUMPS].open))
     drain = asyncio.ensure_future(close_sockets(app[PUMPS], spread_s=spread_of(len(app[PUMPS].open))))

@@ -82,18 +82,18 @@ def install(app: web.Application) -> None:
 
 async def landing(request: web.Request) -> web.Response:
     """``/``"""
-    return _page(request, "landing.html", title="Parley")
+    return render(request, "landing.html", title="Parley")
 
 
 async def chat(request: web.Request) -> web.Response:
     """``/chat``, ``/chat/pair``, ``/chat/r/{room_id}``: one page, which asks the server where it stands."""
-    return _page(request, "chat.html", title="Parley", room_id=request.match_info.get("room_id"))
+    return render(request, "chat.html", title="Parley", room_id=request.match_info.get("room_id"))
 
 
 async def privacy(request: web.Request) -> web.Response:
     """``/privacy``: what is kept, said from the running configuration."""
     rows = _kept_rows(request.app[SETTINGS])
-    return _page(request, "privacy.html", title="What is kept: Parley", retention=rows, report_contact=None)
+    return render(request, "privacy.html", title="What is kept: Parley", retention=rows, report_contact=None)
 
 
 async def static(request: web.Request) -> web.StreamResponse:
@@ -114,7 +114,7 @@ def error_page(request: web.Request, status: int, title: str, message: str, requ
     """The page that says what failed, and the way back."""
     if status == http.HTTPStatus.NOT_FOUND:
         title, message = "This page is not here", "Check the address, or start again."
-    return _page(
+    return render(
         request,
         "error.html",
         status_code=status,
@@ -164,7 +164,8 @@ def _kept_rows(settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def _page(request: web.Request, template: str, *, status_code: int = 200, **context: Any) -> web.Response:
+def render(request: web.Request, template: str, *, status_code: int = 200, **context: Any) -> web.Response:
+    """A page from its template, with what every page knows."""
     settings = request.app[SETTINGS]
     theme = request.cookies.get("theme")
     kept_of_timed = kept_of_timed_rooms(settings.countdown_s)

@@ -1,11 +1,24 @@
-"""Who somebody is: from a token to a person, and new guests.
+"""Who somebody is: from a token or a user name to a person, and new guests.
 
 Kept out: what an account may do, and how a token is signed.
 """
 
 import attrs
 
-from chat_core import Chat, Claims, Person, PersonKind, Tokens
+from chat_core import Chat, Claims, Person, PersonKind, Refused, Tokens
+
+
+async def found(chat: Chat, by: Person, username: str) -> Person:
+    """The user of this name. Who has blocked ``by`` is refused as if there were nobody."""
+    person = await chat.accounts.named(username)
+    if person is None or person.id in await chat.store.blocked_with(by.id):
+        raise unknown_user()
+    return person
+
+
+def unknown_user() -> Refused:
+    """The one answer for who is not there, and for who does not want to be found."""
+    return Refused("unknown_user", "There is no such user.")
 
 
 @attrs.frozen(kw_only=True)

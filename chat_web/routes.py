@@ -1,31 +1,101 @@
-"""The whole URL map."""
+"""The whole URL map: what stands where. Each operation says itself what it takes and gives."""
+
+from typing import Final
 
 from aiohttp import web
 
 from chat_web import metrics, ops, pages
-from chat_web.api import accounts
+from chat_web.api import accounts, channels, messages, rooms, shapes, timed_rooms
+from chat_web.documents import asyncapi, openapi
+from chat_web.documents import pages as documents
+from chat_web.registry import FILE, HTML, TEXT, Route, plain
+from chat_web.registry import install as install_routes
 from chat_web.sockets import doors
+
+_PAGE: Final = {200: HTML}
+_DOOR: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "upgrade_required")
+
+_START: Final = plain(pages.landing, "The start page", answers=_PAGE)
+_CHAT: Final = plain(pages.chat, "The chat, which asks the server where it stands", answers=_PAGE)
+_PRIVACY: Final = plain(pages.privacy, "What is kept, and for how long", answers=_PAGE)
+_FILE: Final = plain(pages.static, "A page's file", answers={200: FILE}, errors=("unknown_route",))
+_DOCS: Final = plain(documents.http, "These routes, as a page to try them on", answers=_PAGE)
+_WS_DOCS: Final = plain(documents.sockets, "All frames of the sockets, and a live console", answers=_PAGE)
+_OPENAPI: Final = plain(openapi.openapi, "This document", answers={200: dict})
+_ASYNCAPI: Final = plain(asyncapi.asyncapi, "The frames of the sockets, as AsyncAPI 3", answers={200: dict})
+_GUEST: Final = plain(
+    accounts.guest,
+    "A new guest, with a token",
+    body=accounts.NewGuest,
+    answers={200: shapes.SignedIn},
+    errors=("bad_request", "invalid", "too_large"),
+)
+_P5: Final = plain(doors.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
+_P0: Final = plain(doors.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
+_WELL: Final = {200: shapes.Health, 503: shapes.Health}
+_HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
+_READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
+_METRICS: Final = plain(metrics.metrics, "Figures", answers={200: TEXT}, errors=("unauthenticated",))
+
+ROUTES: Final = (
+    # Pages
+    Route("GET", "/", _START),
+    Route("GET", "/chat", _CHAT),
+    Route("GET", "/chat/pair", _CHAT),
+    Route("GET", "/chat/r/{room_id}", _CHAT),
+    Route("GET", "/privacy", _PRIVACY),
+    Route("GET", "/docs", _DOCS),
+    Route("GET", "/ws/docs", _WS_DOCS),
+    Route("GET", "/openapi.json", _OPENAPI),
+    Route("GET", "/asyncapi.json", _ASYNCAPI),
+    Route("GET", "/static/{digest}/{path:.+}", _FILE),
+    # Accounts
+    Route("POST", "/api/auth/guest", _GUEST),
+    # Channels and messages: P1
+    Route("POST", "/api/channels", channels.create),
+    Route("GET", "/api/channels", channels.listed),
+    Route("GET", "/api/channels/me", channels.mine),
+    Route("GET", "/api/channels/{name}", channels.one),
+    Route("DELETE", "/api/channels/{name}", channels.delete),
+    Route("POST", "/api/channels/{name}/join", channels.join),
+    Route("POST", "/api/channels/{name}/leave", channels.leave),
+    Route("POST", "/api/channels/{name}/members", channels.add_member),
+    Route("PUT", "/api/channels/{name}/members/{username}", channels.set_role),
+    Route("DELETE", "/api/channels/{name}/members/{username}", channels.remove_member),
+    Route("GET", "/api/messages", messages.recent),
+    Route("GET", "/api/messages/me", messages.mine),
+    Route("PATCH", "/api/messages/{id}", messages.edit),
+    Route("DELETE", "/api/messages/{id}", messages.delete),
+    Route("PUT", "/api/messages/{id}/reactions/{emoji}", messages.react),
+    Route("DELETE", "/api/messages/{id}/reactions/{emoji}", messages.unreact),
+    Route("POST", "/api/conversations/{id}/messages", messages.post),
+    Route("PUT", "/api/conversations/{id}/read", messages.read),
+    Route("GET", "/api/search", messages.search),
+    # Open rooms: P4
+    Route("GET", "/api/rooms", rooms.listed),
+    Route("POST", "/api/rooms", rooms.create),
+    Route("GET", "/api/rooms/{id}/messages", rooms.messages),
+    # Rooms with a countdown: P3
+    Route("GET", "/chat/rooms", timed_rooms.listed),
+    Route("POST", "/chat/rooms", timed_rooms.create),
+    Route("GET", "/chat/queue", timed_rooms.queue),
+    Route("DELETE", "/chat/queue", timed_rooms.leave_queue),
+    Route("POST", "/chat/keep/{room_id}", timed_rooms.keep),
+    Route("POST", "/chat/like/{room_id}", timed_rooms.like),
+    Route("POST", "/simple-countdown/start/{room_id}", timed_rooms.start),
+    Route("POST", "/simple-countdown/response/{room_id}", timed_rooms.respond),
+    Route("GET", "/simple-countdown/status/{room_id}", timed_rooms.status),
+    # Sockets: P5, P0
+    Route("GET", "/connection/websocket", _P5),
+    Route("GET", "/ws/{user_id}", _P0),
+    # Operations
+    Route("GET", "/health", _HEALTH),
+    Route("GET", "/ready", _READY),
+    Route("GET", "/metrics", _METRICS),
+)
 
 
 def install(app: web.Application) -> None:
-    """Every route, the more particular ones first."""
-    app.add_routes(
-        [
-            # Pages
-            web.get("/", pages.landing),
-            web.get("/chat", pages.chat),
-            web.get("/chat/pair", pages.chat),
-            web.get("/chat/r/{room_id}", pages.chat),
-            web.get("/privacy", pages.privacy),
-            web.get("/static/{digest}/{path:.+}", pages.static),
-            # Accounts
-            web.post("/api/auth/guest", accounts.guest),
-            # Sockets: P5, P0
-            web.get("/connection/websocket", doors.centrifuge),
-            web.get("/ws/{user_id}", doors.anonymous_pair),
-            # Operations
-            web.get("/health", ops.health),
-            web.get("/ready", ops.ready),
-            web.get("/metrics", metrics.metrics),
-        ]
-    )
+    """Every route, the more particular ones first, and the documents that describe them."""
+    install_routes(app, ROUTES)
+    openapi.install(app, ROUTES)

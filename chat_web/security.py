@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 from chat_web import values
 from chat_web.paths import is_api, is_chat_page
 from chat_web.settings import Settings
-from chat_web.sources import SOURCES, Sources, is_secure
+from chat_web.sources import REQUESTS, SOURCES, Requests, Sources, is_secure
 
 __all__ = ["SETTINGS", "cookies_count", "headers_for", "install", "origin_allowed"]
 
@@ -47,6 +47,7 @@ def install(app: web.Application, settings: Settings) -> None:
     """Give the application its settings, its sources, the headers of every answer, and CORS."""
     app[SETTINGS] = settings
     app[SOURCES] = Sources(settings)
+    app[REQUESTS] = Requests(settings)
     app.middlewares.append(preflights)
     app.on_response_prepare.append(_add_headers)
 

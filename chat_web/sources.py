@@ -10,6 +10,7 @@ the place back by calling what ``Sources.connect`` returned).
 
 import hmac
 import ipaddress
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -23,7 +24,16 @@ from chat_core import Refused, Unavailable
 from chat_web.settings import Settings
 from chat_web.values import Network
 
-__all__ = ["SOURCES", "Sources", "address_of", "is_from_this_machine", "is_secure", "source_of"]
+__all__ = [
+    "REQUESTS",
+    "SOURCES",
+    "Requests",
+    "Sources",
+    "address_of",
+    "is_from_this_machine",
+    "is_secure",
+    "source_of",
+]
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -31,6 +41,8 @@ CONNECTIONS_PER_SOURCE_MAX: Final = 50
 SOURCES_MAX: Final = 50_000  # remembered at once, in each map
 ACCEPTS_PER_S: Final = 100.0
 ACCEPTS_BURST: Final = 200.0
+REQUESTS_PER_S: Final = 20.0
+REQUESTS_BURST: Final = 40.0
 GUESTS_PER_S: Final = 5 / 60
 GUESTS_BURST: Final = 50.0
 REGISTRATIONS_PER_S: Final = 20 / 3600
@@ -129,6 +141,20 @@ class Sources:
             self._connected[source] = left
 
 
+class Requests:
+    """How often a caller may ask over HTTP: as often as a connection may send frames."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hold = settings.rate_limits
+        self._rates = _Rates(REQUESTS_PER_S, REQUESTS_BURST, SOURCES_MAX)
+
+    def take(self, caller: str, now: float) -> None:
+        """Count one more request. Raises ``Refused("too_many")``."""
+        if self._hold and (wait_s := self._rates.take(caller, now)):
+            words = f"You are asking fast. Try again in {math.ceil(wait_s)} s."
+            raise Refused("too_many", words, retry_after_s=wait_s)
+
+
 @attrs.define
 class _Place:
     _sources: Sources
@@ -142,6 +168,7 @@ class _Place:
 
 
 SOURCES: Final = web.AppKey("sources", Sources)
+REQUESTS: Final = web.AppKey("requests", Requests)
 
 
 def source_of(request: web.Request) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from chat_core.ports import AccountExists, EmailTaken, UsernameTaken
+from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules.accounts import email_key, username_key
 from chat_core.words.account import Account, Login, Status
 from chat_core.words.ids import PersonId

@@ -16,13 +16,8 @@ from weakref import WeakValueDictionary
 from chat_core.engine.farewell import Farewell
 from chat_core.engine.logins import Logins
 from chat_core.engine.parts import AccountParts
-from chat_core.ports import (
-    AccountExists,
-    Claims,
-    EmailTaken,
-    Tokens,
-    UsernameTaken,
-)
+from chat_core.ports import Claims, Tokens
+from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules import accounts as rules
 from chat_core.words.account import Account, Grant, Profile, ProfileChange, ProfilePage, Status
 from chat_core.words.commands import JoinChannel
@@ -170,6 +165,11 @@ class AccountDesk:
         if account is None:
             raise _unknown()
         return self.shown(account)
+
+    async def named(self, username: str) -> Person | None:
+        """The user of this name, in whatever case it is written; None where there is none."""
+        account = await self._accounts.by_username(username)
+        return None if account is None else account.person
 
     async def profile_of(self, person: PersonId) -> Profile:
         """The same by id."""

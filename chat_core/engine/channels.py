@@ -8,7 +8,7 @@ from chat_core.engine.conversations import Conversations
 from chat_core.engine.receipts import Receipt, Reply
 from chat_core.ports import Clock, NameTaken, Store
 from chat_core.rules import channel as channel_rules
-from chat_core.words.commands import CreateChannel, DeleteChannel, JoinChannel, LeaveChannel
+from chat_core.words.commands import ChannelCommand, CreateChannel
 from chat_core.words.conversation import Channel, Retention
 from chat_core.words.errors import ChatError, Refused
 from chat_core.words.ids import ConversationId
@@ -69,9 +69,7 @@ class Channels:
         else:
             reply(Receipt(conversation=channel, durable=self._store.durable))
 
-    async def ask(
-        self, command: JoinChannel | LeaveChannel | DeleteChannel, by: Person, reply: Reply
-    ) -> None:
+    async def ask(self, command: ChannelCommand, by: Person, reply: Reply) -> None:
         """Hand the command to the conversation that its name means."""
         try:
             channel = await self.named(command.name)

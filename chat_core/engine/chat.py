@@ -23,19 +23,20 @@ from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.logins import REVOKED
 from chat_core.engine.parts import Parts
 from chat_core.engine.people import Attendee, People
+from chat_core.engine.reading import Reading
 from chat_core.engine.receipts import Position, Reply, Result, Standing, resolving
+from chat_core.engine.rooms import Rooms
 from chat_core.engine.seat import Seat
 from chat_core.engine.sessions import Sessions
 from chat_core.engine.signs import Signs
 from chat_core.engine.tasks import Tasks
 from chat_core.ports import Policy
 from chat_core.words import commands as c
-from chat_core.words.conversation import Channel, Conversation, Room, RoomState
+from chat_core.words.conversation import Conversation, Room, RoomState
 from chat_core.words.errors import ChatError, Disconnected, Refused, Unavailable
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import HEAL_S, HISTORY_PAGE_MAX, RECOVERY_EVENTS_MAX
-from chat_core.words.message import Message
+from chat_core.words.limits import HEAL_S, RECOVERY_EVENTS_MAX
 from chat_core.words.person import Person, PersonKind, guest
 
 F = TypeVar("F")
@@ -91,12 +92,34 @@ class Chat:
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
-        self.attendance = Attendance(clock, self.hub, self.peek)
-        signs = Signs(clock, store, self.hub, self.conversations)
-        logs = (parts.backplane, store)
+        self._put_together(parts)
+        self.accounts = AccountDesk(self, parts.accounts)
+        self.listen = parts.backplane.listen  # for counters and bots: what is stored, as it happens
+        self._end_listening = parts.backplane.listen(self.conversations.hear)
+
+    def _put_together(self, parts: Parts) -> None:
+        """What stands on people, conversations and lobbies."""
+        self.reading = Reading(self.store, self.conversations, self.channels, self._passing_rooms)
+        self.may_read = self.reading.may_read
+        self.conversation = self.reading.conversation
+        self.channel = self.reading.channel
+        self.history = self.reading.history
+        self.messages = self.reading.messages
+        self.events_after = self.reading.events_after
+        self._rooms = Rooms(
+            clock=self.clock,
+            store=self.store,
+            people=self.people,
+            conversations=self.conversations,
+            new_id=self.new_id,
+            rules=parts.rooms_by_hand,
+        )
+        self.attendance = Attendance(self.clock, self.hub, self.peek)
+        signs = Signs(self.clock, self.store, self.hub, self.conversations)
+        logs = (parts.backplane, self.store)
         self._errands = Errands(logs, self.conversations, self.lobbies, signs, readable=self.conversation)
         self._aftermath = Aftermath(
-            clock=clock,
+            clock=self.clock,
             alarms=self.alarms,
             people=self.people,
             hub=self.hub,
@@ -106,17 +129,14 @@ class Chat:
             sessions=self._sessions,
         )
         self._blocks = Blocks(
-            clock=clock,
-            store=store,
+            clock=self.clock,
+            store=self.store,
             people=self.people,
             lobbies=self.lobbies,
             conversations=self.conversations,
             standing=self.standing,
             tasks=self.tasks,
         )
-        self.accounts = AccountDesk(self, parts.accounts)
-        self.listen = parts.backplane.listen  # for counters and bots: what is stored, as it happens
-        self._end_listening = parts.backplane.listen(self.conversations.hear)
 
     # Life
 
@@ -207,15 +227,18 @@ class Chat:
 
     async def standing(self, person: Person) -> Standing:
         """Where the person stands: open rooms, channels, and the line it waits in."""
-        attendee = self.people.get(person.id)
         listed = await self.store.rooms_of(person.id)
         rooms = [room for room in listed if room.state is not RoomState.ENDED and room.member(person.id)]
-        for room_id in tuple(attendee.passing_rooms) if attendee is not None else ():
+        for room_id in self._passing_rooms(person.id):
             room = await self.conversations.state(room_id)
             if isinstance(room, Room) and room.state is not RoomState.ENDED:
                 rooms.append(room)
         channels = await self.store.channels_of(person.id)
         return Standing(rooms=tuple(rooms), channels=tuple(channels), waiting=self.lobbies.placed(person.id))
+
+    def _passing_rooms(self, person: PersonId) -> tuple[ConversationId, ...]:
+        attendee = self.people.get(person)
+        return () if attendee is None else tuple(attendee.passing_rooms)
 
     def heard_before(self, person: PersonId) -> Mapping[ConversationId, Position]:
         """How far the person had heard its conversations when its last connection went."""
@@ -268,6 +291,11 @@ class Chat:
                 self.spawn(self.channels.create(command, person, reply))
             case c.JoinChannel() | c.LeaveChannel() | c.DeleteChannel():
                 self.spawn(self.channels.ask(command, person, reply))
+            case c.AddMember() | c.RemoveMember() | c.SetRole():
+                self.spawn(self.channels.ask(command, person, reply))
+            case c.OpenRoom():
+                self.people.take_message(person)
+                self.spawn(self._rooms.open(command, person, reply))
             case c.MarkRead():
                 self.spawn(self._errands.mark_read(command, person, reply))
             case c.Type():
@@ -285,52 +313,10 @@ class Chat:
         """The conversation as this node knows it, None when it is not loaded."""
         return self.conversations.peek(conversation)
 
-    def may_read(self, person: PersonId, conversation: Conversation) -> bool:
-        """Members read; a public channel is read by anybody."""
-        if isinstance(conversation, Channel) and not conversation.private:
-            return not conversation.deleted
-        return conversation.member(person) is not None
-
-    async def conversation(self, person: Person, conversation: ConversationId) -> Conversation:
-        """A conversation that the person may read. Refuses the rest, all alike."""
-        state = await self.conversations.state(conversation)
-        if state is None or not self.may_read(person.id, state):
-            raise Refused("unknown_room", "There is no such conversation for you.")
-        return state
-
-    async def channel(self, person: Person, name: str) -> Channel:
-        """The channel of this name, if the person may read it. Refuses the rest, all alike."""
-        channel = await self.channels.named(name)
-        if channel is None or not self.may_read(person.id, channel):
-            raise Refused("unknown_channel", "There is no such channel.")
-        return channel
-
-    async def history(
-        self, person: Person, conversation: ConversationId, *, after: int, limit: int
-    ) -> Sequence[Logged]:
-        """The first ``limit`` events after a seq, oldest first."""
-        state = await self.conversation(person, conversation)
-        return await self.events_after(state, after, min(limit, HISTORY_PAGE_MAX))
-
-    async def messages(
-        self,
-        person: Person,
-        conversation: ConversationId,
-        *,
-        before: int | None = None,
-        after: int | None = None,
-        limit: int = 50,
-    ) -> Sequence[Message]:
-        """A page of messages, oldest first: the last below ``before``, or the first above ``after``."""
-        state = await self.conversation(person, conversation)
-        log = self.conversations.log_of(state)
-        return await log.messages(
-            conversation, before=before, after=after, limit=min(limit, HISTORY_PAGE_MAX)
-        )
-
-    async def events_after(self, state: Conversation, seq: int, limit: int) -> Sequence[Logged]:
-        """The log after a seq, whoever asks."""
-        return await self.conversations.log_of(state).after(state.id, seq, limit)
+    def visit(self, person: Person, *, seeks: bool = False) -> None:
+        """The person asks without a connection: who seeks, or is about to, keeps the place for a while."""
+        if seeks or self.lobbies.is_seeking(person.id):
+            self.people.visit(person)
 
     # What connections and people report
 

@@ -20,6 +20,7 @@ from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Stor
 from chat_core.rules import log as log_rules
 from chat_core.rules import messages as message_rules
 from chat_core.words.commands import (
+    AddMember,
     ConversationCommand,
     Delete,
     DeleteChannel,
@@ -29,6 +30,8 @@ from chat_core.words.commands import (
     Post,
     Purge,
     React,
+    RemoveMember,
+    SetRole,
     Unreact,
 )
 from chat_core.words.conversation import Channel, Conversation, Retention
@@ -284,7 +287,7 @@ def _check_guest(state: Conversation, by: Person | None) -> None:
 def unknown(command: ConversationCommand) -> Refused:
     """The refusal for a conversation that is not there."""
     match command:
-        case JoinChannel() | LeaveChannel() | DeleteChannel():
+        case JoinChannel() | LeaveChannel() | DeleteChannel() | AddMember() | RemoveMember() | SetRole():
             return Refused("unknown_channel", "There is no such channel.")
         case Edit() | Delete() | React() | Unreact():
             return message_rules.unknown()

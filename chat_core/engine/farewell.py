@@ -14,7 +14,7 @@ import attrs
 
 from chat_core.engine.logins import Logins
 from chat_core.engine.receipts import Result, resolving
-from chat_core.ports import Accounts
+from chat_core.ports.accounts import Accounts
 from chat_core.words.account import Account
 from chat_core.words.commands import (
     ConversationCommand,

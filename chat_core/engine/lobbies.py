@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 
+import attrs
+
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.people import People
@@ -68,6 +70,15 @@ class Lobbies:
     def lines(self) -> Mapping[LobbyName, Line]:
         return self._lines
 
+    def waiting(self, lobby: LobbyName, person: PersonId) -> Placed | None:
+        """Where the person stands in this lobby's line, None when not in it."""
+        line = self._line(lobby)
+        return self._waiting(line, person) if line.place(person) in (Place.SEEKING, Place.RESERVED) else None
+
+    def is_seeking(self, person: PersonId) -> bool:
+        """Whether the person has a place in a line."""
+        return any(line.place(person) is Place.SEEKING for line in self._lines.values())
+
     def placed(self, person: PersonId) -> Placed | None:
         """The line that the person waits in, None when in none."""
         for line in self._lines.values():
@@ -89,6 +100,7 @@ class Lobbies:
     async def _search(self, command: Search, by: Person, reply: Reply, was_here: bool) -> None:
         try:
             line = self._line(command.lobby)
+            repeated = line.place(by.id) is Place.IN_ROOM
             if line.place(by.id) is None:
                 if self._stopped:
                     raise Refused("wrong_state", "The server is about to restart. Try again soon.")
@@ -107,7 +119,8 @@ class Lobbies:
                     self._tell_waiting(line, by.id)
             while (settling := self._settling.get((line.rules.name, by.id))) is not None:
                 await asyncio.wait([settling])
-            reply(await self._where(line, by.id))
+            placed = await self._where(line, by.id)
+            reply(attrs.evolve(placed, repeated=True) if repeated and placed.room is not None else placed)
         except ChatError as error:
             reply(error)
 
@@ -191,12 +204,17 @@ class Lobbies:
             find_out = partial(self._find_out, line, pair, room, opening)
             when = self._clock.now() + RETRY_S
             self._alarms.set(("doubt", room.id), when, lambda: self._tasks.spawn(find_out()))
-        elif stored:
+        elif stored and self._goes_on(room):
             now_pair = line.reserved(pair)
             line.commit(now_pair, room.id)
             self._matched(line, now_pair, room, opening)
         else:
             self._release(line, pair)
+
+    def _goes_on(self, room: Room) -> bool:
+        """False for a room that ended before it was known to be there: a block ends it, say."""
+        known = self._conversations.peek(room.id)
+        return not isinstance(known, Room) or known.state is not RoomState.ENDED
 
     async def _find_out(self, line: Line, pair: Pair, room: Room, opening: Sequence[Logged]) -> None:
         self._conclude(line, pair, room, opening, await self._is_there(room))
@@ -313,7 +331,7 @@ class Lobbies:
         if after.state is RoomState.ENDED and len(members) == 2:
             line.part(members[0], members[1], now=self._clock.now())
 
-    async def _where(self, line: Line, person: PersonId) -> Result:
+    async def _where(self, line: Line, person: PersonId) -> Placed:
         room_id = line.room_of(person)
         if room_id is not None:
             room = await self._conversations.state(room_id)

@@ -18,7 +18,8 @@ import attrs
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.people import People
 from chat_core.engine.tasks import Tasks
-from chat_core.ports import Accounts, Claims, Clock, TokenInvalid, Tokens
+from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
+from chat_core.ports.accounts import Accounts
 from chat_core.rules import refreshing
 from chat_core.words.account import Account, Grant, Login
 from chat_core.words.errors import ChatError, Refused, Unavailable

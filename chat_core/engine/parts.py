@@ -5,10 +5,12 @@ from random import Random
 
 import attrs
 
-from chat_core.ports import Accounts, Backplane, Clock, Passwords, Policy, Store, Tokens
+from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
+from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.rules.guesses import Guesses
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.rate import Rate
+from chat_core.words.conversation import RoomRules
 from chat_core.words.ids import LobbyName
 
 
@@ -39,6 +41,7 @@ class Parts:
     new_id: Callable[[], str]
     lobbies: Sequence[LobbyRules]
     matchers: Mapping[LobbyName, Matcher]
+    rooms_by_hand: RoomRules
     messages: Rate | None = None
     searches: Rate | None = None
     resume_s: float

@@ -18,7 +18,7 @@ from chat_core.rules.rate import Bucket, Rate
 from chat_core.words.errors import Disconnected, Refused
 from chat_core.words.events import Personal
 from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import CONNECTIONS_PER_PERSON_MAX, MET_MAX, VISITORS_MAX
+from chat_core.words.limits import CONNECTIONS_PER_PERSON_MAX, MET_MAX, VISIT_S, VISITORS_MAX
 from chat_core.words.person import Person
 
 
@@ -147,11 +147,22 @@ class People:
         else:
             self._check_gone(attendee)
 
+    def visit(self, person: Person) -> None:
+        """The person asks without a connection, and counts as here for a while."""
+        attendee = self.attendee(person)
+        attendee.presence = presence_rules.visited(attendee.presence, now=self._clock.now(), for_s=VISIT_S)
+        if attendee.presence.until is not None:
+            key = ("gone", person.id)
+            self._alarms.set(key, attendee.presence.until, lambda: self._check_gone(attendee))
+
     def tell(self, event: Personal) -> None:
         """Hand the event to all of its person's connections."""
         attendee = self._attendees.get(event.to)
-        for connection in tuple(attendee.connections) if attendee is not None else ():
-            connection.tell(event)
+        if attendee is None:
+            return
+        for connection in tuple(attendee.connections):
+            if connection in attendee.connections:  # telling one may have ended another
+                connection.tell(event)
 
     def take_message(self, person: Person) -> None:
         """Count one message; refuse it when the person is too fast."""

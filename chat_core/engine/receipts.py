@@ -1,7 +1,7 @@
 """Receipts: what a command gives back to who asked."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 import attrs
@@ -9,7 +9,7 @@ import attrs
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Logged
-from chat_core.words.ids import LobbyName
+from chat_core.words.ids import ConversationId, LobbyName
 from chat_core.words.message import Message
 
 T = TypeVar("T")
@@ -33,12 +33,16 @@ class Receipt:
 
 @attrs.frozen(kw_only=True)
 class Placed:
-    """Where a search has led: into ``room``, or to a position in the line (from 1)."""
+    """Where a search has led: into ``room``, or to a position in the line (from 1).
+
+    ``repeated``: the person was in that room before.
+    """
 
     lobby: LobbyName
     room: Room | None = None
     position: int | None = None
     since: float | None = None
+    repeated: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -75,6 +79,14 @@ class Standing:
     rooms: tuple[Room, ...] = ()
     channels: tuple[Channel, ...] = ()
     waiting: Placed | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Excerpt:
+    """Messages of several conversations, and those conversations as they are now."""
+
+    messages: tuple[Message, ...]
+    conversations: Mapping[ConversationId, Conversation]
 
 
 Result: TypeAlias = Receipt | Placed | Done

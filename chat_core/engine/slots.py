@@ -53,6 +53,7 @@ class Slot:
     known: Conversation  # the last state whose consequences were drawn
     asks: list[Ask] = attrs.field(factory=list)
     is_turning: bool = False
+    doubts: int = 0  # how often it was doubted
     in_doubt: bool = False  # a write of this node may have come through, and no other node knows
 
 
@@ -174,6 +175,7 @@ class Slots:
     def doubt(self, slot: Slot, *, ours: bool = False) -> None:
         """What is known may no longer be true: it is read again, as soon as the log answers."""
         slot.state = None
+        slot.doubts += 1
         slot.in_doubt = slot.in_doubt or ours
         self._tasks.spawn(self._reload(slot))
 
@@ -198,15 +200,15 @@ class Slots:
     async def fresh(self, slot: Slot) -> Conversation:
         """The conversation as it is now. Raises ``Unavailable``, and ``Refused`` when it is gone."""
         while slot.state is None:
-            known = slot.known
+            known, doubts = slot.known, slot.doubts
             state = await slot.log.load(slot.id)
             if state is None:
                 if self._slots.get(slot.id) is slot:
                     del self._slots[slot.id]
                 raise Refused("unknown_room", "There is no such conversation any more.")
             missed = await self._missed(slot, known, state)
-            if slot.known is not known or slot.state is not None:
-                continue  # a turn, a hint or another reading was faster
+            if slot.known is not known or slot.state is not None or slot.doubts != doubts:
+                continue  # a turn, a hint or another reading was faster, or this one began before the doubt
             if state.head > known.head:
                 self.become(slot, known, state, missed, ours=slot.in_doubt)
                 self._hub.compare(state)  # what the log no longer has is admitted at once

@@ -71,6 +71,9 @@ class _Begun:
             while True:
                 try:
                     sent = yield waits_for
+                except GeneratorExit:  # nobody will go on with it: the loop is gone
+                    self._work.close()
+                    raise
                 except BaseException as error:
                     waits_for = self._work.throw(error)
                 else:

@@ -1,8 +1,9 @@
 """The channel: who may join, leave, own and delete it.
 
 A public channel is open to every account; its owner cannot leave without
-handing it over. The default channels have no owner. Kept out: messages, and
-the name's being free (the store's matter).
+handing it over. Its moderators, whom the owner names, may add people and send
+members out. The default channels have no owner. Kept out: messages, and the
+name's being free (the store's matter).
 """
 
 import re
@@ -10,16 +11,27 @@ from typing import Final, assert_never
 
 import attrs
 
-from chat_core.words.commands import ChannelCommand, CreateChannel, DeleteChannel, JoinChannel, LeaveChannel
+from chat_core.words.commands import (
+    AddMember,
+    ChannelCommand,
+    CreateChannel,
+    DeleteChannel,
+    JoinChannel,
+    LeaveChannel,
+    RemoveMember,
+    SetRole,
+)
 from chat_core.words.conversation import Channel, Member, Role
 from chat_core.words.errors import InvariantBroken, Refused
 from chat_core.words.events import (
     ChannelDeleted,
+    LeaveReason,
     Logged,
     MemberJoined,
     MemberLeft,
     MessagePosted,
     OwnerChanged,
+    RoleChanged,
 )
 from chat_core.words.ids import PersonId
 from chat_core.words.limits import (
@@ -44,7 +56,7 @@ def check(command: CreateChannel) -> None:
 
 def opening(channel: Channel, *, by: Person | None, now: float) -> tuple[Logged, ...]:
     """The first facts of a new channel: its owner joins it."""
-    return () if by is None else (_joined(channel, by, now),)
+    return () if by is None else (_joined(channel, by, by, now),)
 
 
 def decide(channel: Channel, command: ChannelCommand, *, by: Person, now: float) -> tuple[Logged, ...]:
@@ -54,17 +66,20 @@ def decide(channel: Channel, command: ChannelCommand, *, by: Person, now: float)
         raise unknown()
     match command:
         case JoinChannel():
-            if member is not None:
-                return ()
-            if len(channel.members) >= MEMBERS_PER_CHANNEL_MAX:
-                raise Refused("wrong_state", "This channel is full.")
-            return (_joined(channel, by, now),)
+            return () if member is not None else (_joins(channel, by, by, now),)
         case LeaveChannel(new_owner=new_owner):
             return () if member is None else _leave(channel, by, new_owner, now)
         case DeleteChannel():
             if channel.owner != by.id:
                 raise Refused("not_owner", "Only the owner can delete a channel.")
             return (ChannelDeleted(conversation=channel.id, seq=channel.head + 1, at=now, by=by.id),)
+        case AddMember(person=person):
+            _check_moderates(member)
+            return () if channel.member(person.id) is not None else (_joins(channel, person, by, now),)
+        case RemoveMember(member=gone):
+            return (_removed(channel, gone, by, now),)
+        case SetRole():
+            return _role(channel, command, by, now)
         case _:
             assert_never(command)
 
@@ -85,6 +100,9 @@ def evolve(channel: Channel, event: Logged) -> Channel:
             return attrs.evolve(channel, head=event.seq, members=rest)
         case OwnerChanged(owner=owner):
             return _handed_over(channel, owner, event.seq)
+        case RoleChanged(member=person, role=role):
+            changed = attrs.evolve(channel.members[person], role=role)
+            return attrs.evolve(channel, head=event.seq, members={**channel.members, person: changed})
         case ChannelDeleted():
             return attrs.evolve(channel, head=event.seq, deleted=True, members={})
         case _:
@@ -96,9 +114,74 @@ def unknown() -> Refused:
     return Refused("unknown_channel", "There is no such channel.")
 
 
-def _joined(channel: Channel, by: Person, now: float) -> MemberJoined:
+def not_there() -> Refused:
+    """The answer where somebody is named who is no member."""
+    return Refused("unknown_user", "There is no such member.")
+
+
+def _joins(channel: Channel, person: Person, by: Person, now: float) -> MemberJoined:
+    if len(channel.members) >= MEMBERS_PER_CHANNEL_MAX:
+        raise Refused("wrong_state", "This channel is full.")
+    return _joined(channel, person, by, now)
+
+
+def _joined(channel: Channel, person: Person, by: Person, now: float) -> MemberJoined:
     return MemberJoined(
-        conversation=channel.id, seq=channel.head + 1, at=now, by=by.id, member=by.id, person=by.card
+        conversation=channel.id, seq=channel.head + 1, at=now, by=by.id, member=person.id, person=person.card
+    )
+
+
+def _check_moderates(member: Member | None) -> None:
+    if member is None or member.role is Role.MEMBER:
+        raise Refused("not_owner", "Only the owner and the moderators can do that.")
+
+
+def _removed(channel: Channel, gone: PersonId, by: Person, now: float) -> MemberLeft:
+    """A moderator sends out members like others; the owner everybody else."""
+    _check_moderates(channel.member(by.id))
+    member = channel.member(gone)
+    if member is None:
+        raise not_there()
+    if gone == channel.owner:
+        if gone == by.id:
+            raise Refused("owner_must_stay", "Hand the channel over to a member first, or delete it.")
+        raise Refused("not_owner", "Nobody can send the owner out.")
+    if member.role is Role.MODERATOR and by.id not in (channel.owner, gone):
+        raise Refused("not_owner", "Only the owner can send a moderator out.")
+    return MemberLeft(
+        conversation=channel.id,
+        seq=channel.head + 1,
+        at=now,
+        by=by.id,
+        member=gone,
+        person=member.card,
+        reason=LeaveReason.LEFT if gone == by.id else LeaveReason.REMOVED,
+    )
+
+
+def _role(channel: Channel, command: SetRole, by: Person, now: float) -> tuple[Logged, ...]:
+    if channel.owner != by.id:
+        raise Refused("not_owner", "Only the owner can name moderators.")
+    if command.role is Role.OWNER:
+        words = "A role is member or moderator; a channel is handed over by leaving it."
+        raise Refused("invalid", words, fields={"role": words})
+    member = channel.member(command.member)
+    if member is None:
+        raise not_there()
+    if command.member == channel.owner:
+        raise Refused("owner_must_stay", "Hand the channel over to a member first.")
+    if member.role is command.role:
+        return ()
+    return (
+        RoleChanged(
+            conversation=channel.id,
+            seq=channel.head + 1,
+            at=now,
+            by=by.id,
+            member=command.member,
+            person=member.card,
+            role=command.role,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from chat_core.rules import channel as channels
 from chat_core.rules import messages
 from chat_core.rules import room as rooms
 from chat_core.words.commands import (
+    AddMember,
     Close,
     ConversationCommand,
     Decline,
@@ -21,6 +22,8 @@ from chat_core.words.commands import (
     Post,
     Purge,
     React,
+    RemoveMember,
+    SetRole,
     Start,
     Tick,
     Unreact,
@@ -67,7 +70,7 @@ def decide(
             if not isinstance(conversation, Room):
                 raise Refused("unknown_room", "There is no such room for you.")
             return rooms.decide(conversation, command, by=None if by is None else by.id, now=now)
-        case JoinChannel() | LeaveChannel() | DeleteChannel():
+        case JoinChannel() | LeaveChannel() | DeleteChannel() | AddMember() | RemoveMember() | SetRole():
             if not isinstance(conversation, Channel) or by is None:
                 raise channels.unknown()
             return channels.decide(conversation, command, by=by, now=now)

@@ -136,7 +136,7 @@ def writer(conversation: Conversation, person: PersonId) -> Member:
                 raise Refused("wrong_state", "This room has ended.")
         case Channel():
             if conversation.deleted or (conversation.private and member is None):
-                raise Refused("unknown_channel", "There is no such channel.")
+                raise Refused("unknown_room", "There is no such room for you.")  # as if it were not there
             if member is None:
                 raise Refused("not_member", "Join the channel first.")
     if member is None:

@@ -1,8 +1,8 @@
-"""Presence counts people, not sockets, and gives who drops a grace.
+r"""Presence counts people, not sockets, and gives who drops a grace.
 
     ABSENT --connected--> PRESENT --last one dropped--> AWAITED --connected--> PRESENT
-                                                           |
-                                                           +-- grace over --> ABSENT
+            \                                              |
+             +----------------------visited----------------+-- grace over --> ABSENT
 
 Others hear of the first coming and of the going for good, of nothing between.
 Kept out: alarms (the engine asks ``is_gone`` when one rings) and who is to hear.
@@ -50,6 +50,13 @@ def dropped(presence: Presence, *, now: float, grace_s: float) -> Presence:
         return attrs.evolve(presence, connections=presence.connections - 1)
     grace = grace_s if presence.may_return else 0.0
     return Presence(connections=0, may_return=presence.may_return, until=now + grace)
+
+
+def visited(presence: Presence, *, now: float, for_s: float) -> Presence:
+    """Who asks for something without a connection is awaited for ``for_s``; a connection counts more."""
+    if presence.connections:
+        return presence
+    return Presence(may_return=True, until=max(presence.until or 0.0, now + for_s))
 
 
 def is_gone(presence: Presence, *, now: float) -> bool:

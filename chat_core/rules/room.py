@@ -124,8 +124,8 @@ def _asked(
     match command:
         case Start():
             return _start(room, by, now)
-        case Keep():
-            return _keep(room, by, now)
+        case Keep(in_answer=in_answer):
+            return _keep(room, by, now, in_answer=in_answer)
         case Decline():
             return _decline(room, by, now)
         case End():
@@ -159,9 +159,11 @@ def _started(room: Room, countdown_s: float, by: PersonId | None, now: float) ->
     return _fact(CountdownStarted, room, now, by=by, deadline=now + countdown_s)
 
 
-def _keep(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
+def _keep(room: Room, by: PersonId, now: float, *, in_answer: bool) -> tuple[RoomEvent, ...]:
     if room.state not in (COUNTDOWN, NOTIFICATION):
         raise Refused("wrong_state", "There is nothing to decide in this room now.")
+    if in_answer and not _is_asked(room, by):
+        raise Refused("nothing_to_answer", "Nobody has asked you to keep this room.")
     if room.answers.get(by) is Answer.KEEP:
         return ()
     asked = _fact(KeepAsked, room, now, by=by, deadline=room.deadline, member=by)
@@ -172,12 +174,15 @@ def _keep(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
 
 
 def _decline(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
-    asked = any(room.answers.get(other) is Answer.KEEP for other in room.present() if other != by)
-    if not asked or room.state not in (COUNTDOWN, NOTIFICATION):
+    if not _is_asked(room, by) or room.state not in (COUNTDOWN, NOTIFICATION):
         raise Refused("nothing_to_answer", "Nobody has asked you to keep this room.")
     if room.answers.get(by) is Answer.DECLINED:
         return ()
     return (_fact(KeepDeclined, room, now, by=by, deadline=room.deadline, member=by),)
+
+
+def _is_asked(room: Room, by: PersonId) -> bool:
+    return any(room.answers.get(other) is Answer.KEEP for other in room.present() if other != by)
 
 
 def _leave(room: Room, command: Leave, by: PersonId, now: float) -> tuple[Logged, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chat_core.engine.receipts import Position
 from chat_core.testing.crowd import Device, Somebody, turned_away
 from chat_core.words import commands as c
-from chat_core.words.conversation import Room
+from chat_core.words.conversation import Role, Room
 from chat_core.words.errors import Disconnected
 from chat_core.words.ids import ConversationId
 
@@ -139,8 +139,23 @@ def _follow(world: "Simulation", device: Device, conversation: ConversationId) -
 
 
 def _follow_more(world: "Simulation", somebody: Somebody) -> None:
-    if somebody.devices:
-        _follow(world, world.chance.choice(somebody.devices), _conversation(world, somebody))
+    if not somebody.devices:
+        return
+    conversation = _conversation(world, somebody)
+    device = world.chance.choice(somebody.devices)
+    if world.chance.random() < 0.5:  # away for a moment, so that there is something to recover
+        device.unfollow(conversation)
+        _talk(world, conversation)
+    _follow(world, device, conversation)
+    _talk(world, conversation)  # what comes while the history is read is neither lost nor doubled
+
+
+def _talk(world: "Simulation", conversation: ConversationId) -> None:
+    for somebody in world.people:
+        if somebody.live == conversation:
+            world.loop.run_some(int(world.chance.random() * 4))
+            command = c.Post(conversation=conversation, content=_text(world))
+            world.ask(_node(world, somebody), somebody.person, command)
 
 
 def _unfollow(world: "Simulation", somebody: Somebody) -> None:
@@ -289,6 +304,19 @@ def _leave_channel(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_any_node(world, somebody), somebody.person, command)
 
 
+def _moderate(world: "Simulation", somebody: Somebody) -> None:
+    name = world.chance.choice(NAMES)
+    other = world.chance.choice(world.people).person
+    command: c.Command = world.chance.choice(
+        (
+            c.AddMember(name=name, person=other),
+            c.RemoveMember(name=name, member=other.id),
+            c.SetRole(name=name, member=other.id, role=world.chance.choice((Role.MEMBER, Role.MODERATOR))),
+        )
+    )
+    world.ask(_any_node(world, somebody), somebody.person, command)
+
+
 ACTIONS: Final[tuple[tuple[float, Callable[["Simulation", Somebody], None]], ...]] = (
     (40, _post),
     (2, _burst),
@@ -306,7 +334,8 @@ ACTIONS: Final[tuple[tuple[float, Callable[["Simulation", Somebody], None]], ...
     (2, _unfollow),
     (2, _block),
     (4, _join),
-    (2, _leave_channel),
+    (4, _leave_channel),
+    (2, _moderate),
 )
 _IN_ROOM: Final = (_post, _skip, _step_in_room, _finish_room, _change_message)
 _WEIGHTS: Final = tuple(accumulate(weight for weight, _ in ACTIONS))

@@ -141,7 +141,9 @@ class Device:
     def unfollow(self, conversation: ConversationId) -> None:
         if conversation in self.connection.follows:
             self.connection.unfollow(conversation)
-            self.views.pop(conversation, None)
+            view = self.views.pop(conversation, None)
+            if view is not None and view.seq is not None:
+                self.owner.positions[conversation] = Position(epoch=view.epoch, seq=view.seq)
 
     def _ready(
         self, conversation: ConversationId, view: View, since: Position | None

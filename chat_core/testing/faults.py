@@ -19,7 +19,7 @@ from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
 
 Committed: TypeAlias = Callable[[Change], None]
@@ -163,6 +163,50 @@ class FaultyStore(FaultyLog):
         rooms = await self._store.rooms_of(person)
         await self._linger()
         return rooms
+
+    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        await self._reach()
+        rooms = await self._store.rooms_of_two(one, other)
+        await self._linger()
+        return rooms
+
+    async def channels_listed(
+        self, person: PersonId, *, after: str, part: str, limit: int
+    ) -> Sequence[ConversationId]:
+        await self._reach()
+        return await self._store.channels_listed(person, after=after, part=part, limit=limit)
+
+    async def messages_across(
+        self,
+        conversations: Sequence[ConversationId],
+        *,
+        before: Mark | None,
+        after: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        await self._reach()
+        return await self._store.messages_across(conversations, before=before, after=after, limit=limit)
+
+    async def messages_by(
+        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+    ) -> Sequence[Message]:
+        await self._reach()
+        return await self._store.messages_by(person, before=before, after=after, limit=limit)
+
+    async def search(
+        self,
+        person: PersonId,
+        text: str,
+        *,
+        within: ConversationId | None,
+        author: str | None,
+        before: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        await self._reach()
+        return await self._store.search(
+            person, text, within=within, author=author, before=before, limit=limit
+        )
 
     async def channels_of(self, person: PersonId) -> Sequence[Channel]:
         await self._reach()

@@ -12,7 +12,7 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import attrs
 
@@ -24,21 +24,22 @@ from chat_core.engine.parts import Parts
 from chat_core.engine.receipts import Receipt, Result
 from chat_core.ports import Change
 from chat_core.rules.matching import MATCHERS
+from chat_core.testing.actions import act
 from chat_core.testing.clock import FakeClock
-from chat_core.testing.crowd import Device, Somebody
+from chat_core.testing.crowd import Somebody
+from chat_core.testing.endings import end, quiesce
 from chat_core.testing.faults import Faults, FaultyBackplane, FaultyStore
 from chat_core.testing.invariants import Journal, check_at_rest, check_deadlines, check_lines
 from chat_core.testing.loop import SeededLoop
 from chat_core.testing.passwords import no_accounts
 from chat_core.words.commands import Block, Command, Post, Unblock
-from chat_core.words.conversation import Channel, Retention, Room
+from chat_core.words.conversation import Channel, Retention
 from chat_core.words.errors import ChatError, InvariantBroken, Refused, Unavailable
 from chat_core.words.ids import ConversationId, PersonId
 from chat_core.words.person import Person, PersonKind
 
 LAST_EVENTS: Final = 40  # that a failure shows
 CONFIG: Final = Config(countdown_s=20.0, notification_s=5.0, resume_s=10.0, rate_limits=False)
-PATIENCE_S: Final = 16.0  # of calm, after which every retry and every heal has had its turn
 
 
 @attrs.define(eq=False)
@@ -104,8 +105,6 @@ class Simulation:
 
     def run(self, steps: int) -> str:
         """So many steps, then quiet, then the end of everything."""
-        from chat_core.testing.actions import act
-
         core = logging.getLogger("chat_core")
         ears = _Ears(self)
         core.addHandler(ears)
@@ -117,8 +116,8 @@ class Simulation:
                     act(self)
                     self._run_a_little()
                     self.check()
-                self._quiesce()
-                self._end()
+                quiesce(self)
+                end(self)
         except InvariantBroken as error:
             why = self._broken or str(error)
             raise SimulationFailed(
@@ -302,6 +301,7 @@ class Simulation:
             chance=self._chance(f"node{len(self.nodes)}"),
             new_id=self._ids,
             lobbies=lobbies(CONFIG),
+            rooms_by_hand=lobbies(CONFIG)[1].room,
             matchers={"anonymous": MATCHERS["first_come"], "timed": MATCHERS["random"]},
             resume_s=CONFIG.resume_s,
             flush_s=CONFIG.flush_s,
@@ -344,56 +344,6 @@ class Simulation:
         except InvariantBroken as error:
             self.broke(str(error))
         self.traced("commit", change.after.id, *change.events)
-
-    # The end
-
-    def _quiesce(self) -> None:
-        """Everything works again: after a while every view equals the log, or was told that it lost track."""
-        self.faults.off()
-        self.pass_time(PATIENCE_S)
-        for asked in self.asked:
-            if asked.node.alive and not asked.answered:
-                self.broke(f"never answered: {asked}")
-        for text in self.refused_texts:
-            if text in self.journal.contents:
-                self.broke(f"I-5: refused, but stored: {text}")
-        for somebody in self.people:
-            for device in somebody.devices:
-                self._check_views(device)
-
-    def _check_views(self, device: Device) -> None:
-        for conversation, view in device.views.items():
-            head = self.journal.head(conversation)
-            if head is not None and view.seq != head:
-                self.broke(f"a view of {conversation} stands at {view.seq}, the log at {head}")
-
-    def _end(self) -> None:
-        """Everybody goes: after a while nothing is left but what is to last."""
-        for somebody in self.people:
-            for device in tuple(somebody.devices):
-                device.drop()
-        self.pass_time(200.0)
-        for node in self.nodes:
-            chat = node.chat
-            left: dict[str, Any] = {
-                "topics": chat.hub.topics(),
-                "people": [a.person.id for a in chat.people if a.connections or a.follows],
-                "places": [p for line in chat.lobbies.lines.values() for p in line.people()],
-                "deadlines": dict(self.journal.deadlines),
-                "alarms": len(chat.alarms) - 3,  # comparing heads goes on, and looking after sessions
-                "tasks": len(chat.tasks),
-            }
-            for name, what in left.items():
-                if what:
-                    self.broke(f"I-17: when everybody had gone there were left {name}: {what}")
-        still_open = [s.id for s in self.memory.sessions.values() if s.ended_at is None]
-        if still_open:
-            self.broke(f"sessions were never closed: {still_open}")
-        live = [
-            room.id for room in self.memory.states() if isinstance(room, Room) and room.is_live and room.lobby
-        ]
-        if live:
-            self.broke(f"rooms were never decided: {live}")
 
 
 class _Ears(logging.Handler):

@@ -16,6 +16,7 @@ from chat_core.rules import channel as channel_rules
 from chat_core.rules import log
 from chat_core.rules import messages as message_rules
 from chat_core.words.commands import (
+    AddMember,
     ConversationCommand,
     Decline,
     Delete,
@@ -28,11 +29,13 @@ from chat_core.words.commands import (
     LeaveChannel,
     Post,
     React,
+    RemoveMember,
+    SetRole,
     Start,
     Tick,
     Unreact,
 )
-from chat_core.words.conversation import Channel, Conversation, Member, Retention, Room, RoomRules
+from chat_core.words.conversation import Channel, Conversation, Member, Retention, Role, Room, RoomRules
 from chat_core.words.errors import Refused
 from chat_core.words.events import Logged, MessageEdited, MessagePosted
 from chat_core.words.ids import CHANCE_BITS, MessageId, PersonId, uuid7
@@ -249,4 +252,9 @@ class Story:
         name = self.opened.name if isinstance(self.opened, Channel) else ""
         heir: PersonId = chance.choice(self.people).id
         often = (JoinChannel(name=name), LeaveChannel(name=name), LeaveChannel(name=name, new_owner=heir)) * 5
-        return chance.choice((*often, DeleteChannel(name=name)))
+        by_owner = (
+            AddMember(name=name, person=chance.choice(self.people)),
+            RemoveMember(name=name, member=heir),
+            SetRole(name=name, member=heir, role=chance.choice((Role.MEMBER, Role.MODERATOR))),
+        ) * 3
+        return chance.choice((*often, *by_owner, DeleteChannel(name=name)))

@@ -18,7 +18,8 @@ from chat_core.adapters.memory import InProcessBackplane, MemoryStore
 from chat_core.adapters.memory_accounts import MemoryAccounts
 from chat_core.compose import Config, open_chat
 from chat_core.engine.chat import Chat
-from chat_core.ports import Accounts, Backplane, Passwords, Store, Tokens
+from chat_core.ports import Backplane, Store, Tokens
+from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.testing.clock import FakeClock
 from chat_core.testing.passwords import PlainPasswords
 from chat_core.testing.people import Actor, NotSeen

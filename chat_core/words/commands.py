@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 import attrs
 
-from chat_core.words.conversation import EndReason
+from chat_core.words.conversation import EndReason, Role
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.words.person import Person
 
 # Lobbies
 
@@ -43,13 +44,23 @@ class Skip:
 
 
 @attrs.frozen(kw_only=True)
+class OpenRoom:
+    """Make a room with somebody. The one that the two have and that has not ended is the same one."""
+
+    other: Person
+
+
+@attrs.frozen(kw_only=True)
 class Start:
     room: ConversationId
 
 
 @attrs.frozen(kw_only=True)
 class Keep:
+    """Say keep. ``in_answer``: only where another member has asked for it."""
+
     room: ConversationId
+    in_answer: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -111,6 +122,31 @@ class LeaveChannel:
 @attrs.frozen(kw_only=True)
 class DeleteChannel:
     name: str
+
+
+@attrs.frozen(kw_only=True)
+class AddMember:
+    """Bring a person into a channel, a private one too: for its owner and moderators."""
+
+    name: str
+    person: Person
+
+
+@attrs.frozen(kw_only=True)
+class RemoveMember:
+    """Send a member out of a channel: for its owner and moderators."""
+
+    name: str
+    member: PersonId
+
+
+@attrs.frozen(kw_only=True)
+class SetRole:
+    """Make a member a moderator, or a moderator a member like others: for the owner."""
+
+    name: str
+    member: PersonId
+    role: Role
 
 
 # Messages
@@ -190,8 +226,10 @@ class Unblock:
 
 
 RoomCommand: TypeAlias = Start | Keep | Decline | End | Leave | Close | Tick
-ChannelCommand: TypeAlias = JoinChannel | LeaveChannel | DeleteChannel
+ChannelCommand: TypeAlias = JoinChannel | LeaveChannel | DeleteChannel | AddMember | RemoveMember | SetRole
 MessageCommand: TypeAlias = Post | Edit | Delete | React | Unreact
 LobbyCommand: TypeAlias = Search | CancelSearch | Skip
 ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand | Purge
-Command: TypeAlias = ConversationCommand | CreateChannel | LobbyCommand | MarkRead | Type | Block | Unblock
+Command: TypeAlias = (
+    ConversationCommand | CreateChannel | OpenRoom | LobbyCommand | MarkRead | Type | Block | Unblock
+)

@@ -103,6 +103,11 @@ class Conversation:
         """The ids of those who are members now, in the order they came."""
         return (person for person, member in self.members.items() if not member.left)
 
+    def member_named(self, username: str) -> PersonId | None:
+        """The id of the present member of this user name, in whatever case it is written."""
+        wanted = username.casefold()
+        return next((p for p in self.present() if self.members[p].card.username.casefold() == wanted), None)
+
     def owner_of(self, card_id: PersonId) -> PersonId | None:
         """The real id behind a card that is shown here."""
         return next((p for p, member in self.members.items() if member.card.id == card_id), None)

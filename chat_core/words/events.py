@@ -3,7 +3,7 @@
     Event
     +-- Logged         has a place (``seq``) in a conversation's log
     |   +-- MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved
-    |   +-- MemberJoined, MemberLeft, OwnerChanged, ChannelDeleted
+    |   +-- MemberJoined, MemberLeft, OwnerChanged, RoleChanged, ChannelDeleted
     |   +-- RoomEvent: CountdownStarted, KeepAsked, KeepDeclined, DecisionOpened, RoomKept, RoomEnded
     +-- Passing        about a conversation, told once and never kept: PersonTyped, ReadMarked,
     |                  PresenceChanged
@@ -18,7 +18,7 @@ import enum
 
 import attrs
 
-from chat_core.words.conversation import EndReason, Room, RoomOutcome, RoomState
+from chat_core.words.conversation import EndReason, Role, Room, RoomOutcome, RoomState
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Message
 from chat_core.words.person import Card
@@ -76,6 +76,7 @@ class ReactionRemoved(Logged):
 class LeaveReason(enum.StrEnum):
     LEFT = "left"
     DISCONNECTED = "disconnected"
+    REMOVED = "removed"
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +96,13 @@ class MemberLeft(Logged):
 class OwnerChanged(Logged):
     owner: PersonId
     person: Card
+
+
+@attrs.frozen(kw_only=True)
+class RoleChanged(Logged):
+    member: PersonId
+    person: Card
+    role: Role
 
 
 @attrs.frozen(kw_only=True)

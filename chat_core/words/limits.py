@@ -23,6 +23,7 @@ RECOVERY_EVENTS_MAX: Final = 300  # of a stored log
 EPHEMERAL_EVENTS_MAX: Final = 100  # the last of a log of retention none
 EPHEMERAL_KEPT_S: Final = 120.0  # after the end of its room
 HISTORY_PAGE_MAX: Final = 300  # events a page
+SEARCH_LENGTH_MAX: Final = 200  # code points of what is searched for
 
 # Lobbies
 QUEUE_LENGTH_MAX: Final = 10_000  # seekers
@@ -40,6 +41,7 @@ BLOCKS_PER_PERSON_MAX: Final = 10_000
 MEMBERS_PER_CHANNEL_MAX: Final = 10_000
 HOLD_EVENTS_MAX: Final = 1000  # events kept for a connection whose history is being read
 EVENT_OVERHEAD_BYTES: Final = 200  # what an event counts for in an embedded outbox, beside its text
+VISIT_S: Final = 60.0  # how long a seeker without a connection keeps the place after asking for anything
 
 # Accounts
 USERNAME_LENGTH_MIN: Final = 3  # characters

@@ -8,6 +8,15 @@ from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.person import Card
 
 
+@attrs.frozen(order=True)
+class Mark:
+    """Where a message stands among those of many conversations: by time, and always the same way."""
+
+    at: float
+    conversation: ConversationId
+    seq: int
+
+
 @attrs.frozen(kw_only=True)
 class Message:
     """One message as it stands now.
@@ -32,3 +41,7 @@ class Message:
     deleted: bool = False
     client_id: str | None = None
     digest: str | None = None
+
+    @property
+    def mark(self) -> Mark:
+        return Mark(self.created_at, self.conversation, self.seq)

@@ -9,7 +9,7 @@ import pytest
 from chat_core.adapters.memory_accounts import MemoryAccounts
 from chat_core.adapters.sql.accounts import SQLiteAccounts
 from chat_core.adapters.sql.sqlite import open_sqlite
-from chat_core.ports import Accounts
+from chat_core.ports.accounts import Accounts
 from chat_core.testing.contracts import AccountsContract
 
 

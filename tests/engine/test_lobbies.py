@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from chat_core import Block, CancelSearch, Config, MayPair, Pair, Refused, Search, Seeker, Skip
+from chat_core.rules.lobby import Place
 from chat_core.testing import Actor, World
 from chat_core.words.events import LeaveReason, Matched, PartnerLeft, RoomEnded, Waiting
 from tests.engine.stores import FailingStore
@@ -269,3 +270,18 @@ async def _while_a_pair_is_made(
     store.gate.set()
     await asked
     await world.settle()
+
+
+async def test_a_pair_whose_room_ended_before_anybody_knew_of_it_is_back_in_the_line() -> None:
+    store = FailingStore()
+    async with World(store=store) as world:
+        ann, bob = await world.comes("ann"), await world.comes("bob")
+        store.fails_after = store.cannot_read = True
+        await ann.searches("timed")
+        await bob.searches("timed")
+        store.fails_after = store.cannot_read = False
+        await ann.does(Block(user=bob.id))  # it finds the room in the store, and ends it
+        await world.advance(1)
+        assert ann.room == bob.room == ""
+        places = dict(world.chat.lobbies.lines["timed"].people())
+        assert places == {ann.id: Place.SEEKING, bob.id: Place.SEEKING}

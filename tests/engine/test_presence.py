@@ -9,10 +9,12 @@ from chat_core.words.commands import MarkRead
 from chat_core.words.events import (
     LeaveReason,
     PartnerLeft,
+    Personal,
     PersonTyped,
     PresenceChanged,
     ReadMarked,
     RoomEnded,
+    Waiting,
 )
 from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S, RECOVERY_EVENTS_MAX
 
@@ -256,3 +258,18 @@ async def _position(actor: Actor) -> Position:
     room = await actor.sees_room()
     actor.unfollows(actor.room)
     return Position(epoch=room.epoch, seq=room.head)
+
+
+async def test_telling_one_connection_may_end_another(parley_world: World) -> None:
+    class Jealous(Actor):
+        def tell(self, event: Personal) -> None:
+            super().tell(event)
+            tablet.drops()
+
+    ann = await parley_world.comes("ann")
+    phone = Jealous(parley_world, ann.person)
+    await phone.comes()
+    tablet = await parley_world.device(ann)
+    await ann.searches()
+    assert ann.sees(Waiting)
+    tablet.sees_no(Waiting)

@@ -8,8 +8,9 @@ import pytest
 from chat_core import Config, MessagePosted, Post, Refused, Result, Unavailable
 from chat_core.testing import Actor, World
 from chat_core.words.commands import Close, Tick
-from chat_core.words.conversation import EndReason
+from chat_core.words.conversation import Conversation, EndReason
 from chat_core.words.events import DecisionOpened, Notice, NoticeKind, RoomEnded
+from chat_core.words.ids import ConversationId
 from chat_core.words.limits import ASKS_WAITING_MAX
 from tests.engine.stores import FailingStore
 
@@ -261,3 +262,30 @@ def _ask(
 ) -> "asyncio.Future[Result]":
     post = Post(conversation=room or actor.room, content=text, client_id=client_id)
     return asyncio.ensure_future(world.chat.do(actor.person, post))
+
+
+async def test_a_reading_that_began_before_the_doubt_does_not_settle_it() -> None:
+    class Slow(FailingStore):
+        late: asyncio.Event | None = None
+
+        async def load(self, conversation: ConversationId) -> Conversation | None:
+            state = await super().load(conversation)
+            if self.late is not None:
+                await self.late.wait()
+            return state
+
+    store = Slow()
+    async with World(store=store) as world:
+        ann, bob = await world.pair("ann", "bob", lobby="timed")
+        late = store.late = asyncio.Event()
+        store.fails_before = True
+        first = _ask(world, ann, "lost")
+        with pytest.raises(Unavailable):
+            await first  # its reading is under way, and has seen nothing
+        store.late, store.fails_before, store.fails_after = None, False, True
+        with pytest.raises(Unavailable):
+            await _ask(world, ann, "stored")
+        store.fails_after = False
+        late.set()
+        await world.settle()
+        assert bob.sees(MessagePosted).message.content == "stored"

@@ -8,16 +8,27 @@ import pytest
 from chat_core.rules import channel as rules
 from chat_core.rules import log
 from chat_core.words.commands import (
+    AddMember,
     ChannelCommand,
     CreateChannel,
     DeleteChannel,
     JoinChannel,
     LeaveChannel,
     Post,
+    RemoveMember,
+    SetRole,
 )
 from chat_core.words.conversation import Channel, Member, Role
 from chat_core.words.errors import Code, InvariantBroken, Refused
-from chat_core.words.events import ChannelDeleted, Logged, MemberJoined, MemberLeft, OwnerChanged
+from chat_core.words.events import (
+    ChannelDeleted,
+    LeaveReason,
+    Logged,
+    MemberJoined,
+    MemberLeft,
+    OwnerChanged,
+    RoleChanged,
+)
 from chat_core.words.limits import (
     CHANNEL_DESCRIPTION_LENGTH_MAX,
     CHANNEL_NAME_LENGTH_MAX,
@@ -29,10 +40,28 @@ from .scripts import C, ann, bob, cat, eve, new_channel, only, refused, run
 
 JOIN, DELETE = JoinChannel(name="general"), DeleteChannel(name="general")
 LEAVE = LeaveChannel(name="general")
+POST = Post(conversation=C, content="hi")
 
 
 def leave_to(heir: Person) -> LeaveChannel:
     return LeaveChannel(name="general", new_owner=heir.id)
+
+
+def add(who: Person) -> AddMember:
+    return AddMember(name="general", person=who)
+
+
+def remove(who: Person) -> RemoveMember:
+    return RemoveMember(name="general", member=who.id)
+
+
+def name_moderator(who: Person, role: Role = Role.MODERATOR) -> SetRole:
+    return SetRole(name="general", member=who.id, role=role)
+
+
+def unknown(command: ChannelCommand | Post) -> Code:
+    """A post names its conversation by id, so that it is a room's answer that it gets."""
+    return "unknown_room" if isinstance(command, Post) else "unknown_channel"
 
 
 # Names
@@ -152,22 +181,107 @@ def test_only_the_owner_deletes_a_channel() -> None:
     assert (told.names, told.after.deleted, dict(told.after.members)) == (["ChannelDeleted"], True, {})
 
 
-@pytest.mark.parametrize("command", [JOIN, LEAVE, DELETE, Post(conversation=C, content="hi")])
+@pytest.mark.parametrize("command", [JOIN, LEAVE, DELETE, add(eve), remove(bob), POST])
 def test_a_deleted_channel_is_unknown_to_everybody(command: ChannelCommand | Post) -> None:
     gone = run(new_channel(ann, bob, owner=ann), (5, ann, DELETE)).after
     for who in (ann, bob, eve):
-        refused(gone, (6, who, command), code="unknown_channel")
+        refused(gone, (6, who, command), code=unknown(command))
+
+
+# Owner and moderators
+
+TEAM = new_channel(ann, bob, cat, owner=ann, moderator=bob, private=True)
+
+
+@pytest.mark.parametrize("by", [ann, bob], ids=["owner", "moderator"])
+def test_the_owner_and_moderators_add_people_also_to_a_private_channel(by: Person) -> None:
+    told = run(TEAM, (5, by, add(eve)), (6, by, add(eve)))
+    fact = only(told.facts)
+    assert isinstance(fact, MemberJoined)
+    assert (fact.by, fact.member, fact.person) == (by.id, eve.id, eve.card)
+    assert told.after.members[eve.id] == Member(card=eve.card, role=Role.MEMBER, joined_at=5)
+
+
+def test_a_full_channel_takes_nobody_who_is_brought() -> None:
+    members = {f"p{n}": Member(card=bob.card, joined_at=0) for n in range(MEMBERS_PER_CHANNEL_MAX - 1)}
+    owner = Member(card=ann.card, role=Role.OWNER, joined_at=0)
+    full = attrs.evolve(new_channel(), owner=ann.id, members={**members, ann.id: owner})
+    refused(full, (1, ann, add(eve)), code="wrong_state")
+
+
+def test_members_and_outsiders_bring_and_send_out_nobody() -> None:
+    public = new_channel(ann, bob, cat, owner=ann, moderator=bob)
+    for who in (cat, eve):
+        for command in (add(eve), remove(cat), remove(bob)):
+            refused(public, (5, who, command), code="not_owner")
+
+
+@pytest.mark.parametrize(
+    ("by", "gone", "code"),
+    [
+        (ann, bob, None),
+        (ann, cat, None),
+        (ann, ann, "owner_must_stay"),
+        (ann, eve, "unknown_user"),
+        (bob, cat, None),
+        (bob, bob, None),
+        (bob, ann, "not_owner"),
+        (bob, eve, "unknown_user"),
+    ],
+    ids=lambda value: getattr(value, "id", value),
+)
+def test_who_sends_out_whom(by: Person, gone: Person, code: Code | None) -> None:
+    if code is not None:
+        refused(TEAM, (5, by, remove(gone)), code=code)
+        return
+    told = run(TEAM, (5, by, remove(gone)))
+    fact = only(told.facts)
+    assert isinstance(fact, MemberLeft)
+    assert (fact.by, fact.member, fact.person) == (by.id, gone.id, gone.card)
+    assert fact.reason is (LeaveReason.LEFT if by is gone else LeaveReason.REMOVED)
+    assert gone.id not in told.after.members
+
+
+def test_a_moderator_sends_no_other_moderator_out() -> None:
+    two = run(TEAM, (5, ann, name_moderator(cat))).after
+    refused(two, (6, bob, remove(cat)), code="not_owner")
+
+
+def test_the_owner_names_moderators_and_takes_it_back() -> None:
+    told = run(TEAM, (5, ann, name_moderator(cat)), (6, ann, name_moderator(cat)))
+    fact = only(told.facts)
+    assert isinstance(fact, RoleChanged)
+    assert (fact.member, fact.person, fact.role) == (cat.id, cat.card, Role.MODERATOR)
+    assert told.after.members[cat.id] == Member(card=cat.card, role=Role.MODERATOR, joined_at=0)
+    back = run(told.after, (7, ann, name_moderator(cat, Role.MEMBER)))
+    assert back.after.members == TEAM.members
+
+
+@pytest.mark.parametrize("by", [bob, cat], ids=["moderator", "member"])
+def test_only_the_owner_names_moderators(by: Person) -> None:
+    refused(TEAM, (5, by, name_moderator(cat)), code="not_owner")
+
+
+def test_a_role_that_cannot_be_given() -> None:
+    refused(TEAM, (5, ann, name_moderator(cat, Role.OWNER)), code="invalid")
+    refused(TEAM, (5, ann, name_moderator(ann, Role.MEMBER)), code="owner_must_stay")
+    refused(TEAM, (5, ann, name_moderator(eve)), code="unknown_user")
+
+
+def test_a_member_is_found_by_user_name_in_whatever_case() -> None:
+    assert (TEAM.member_named("ANN"), TEAM.member_named("bob")) == (ann.id, bob.id)
+    assert TEAM.member_named("eve") is None
 
 
 # Private channels
 
 
-@pytest.mark.parametrize("command", [JOIN, LEAVE, DELETE, Post(conversation=C, content="hi")])
+@pytest.mark.parametrize("command", [JOIN, LEAVE, DELETE, add(cat), remove(ann), POST])
 def test_a_private_channel_is_unknown_to_outsiders_in_the_same_words(command: ChannelCommand | Post) -> None:
     private = new_channel(ann, owner=ann, private=True)
-    hidden = refused(private, (5, eve, command), code="unknown_channel")
+    hidden = refused(private, (5, eve, command), code=unknown(command))
     gone = run(new_channel(ann, owner=ann), (5, ann, DELETE)).after
-    missing = refused(gone, (6, eve, command), code="unknown_channel")
+    missing = refused(gone, (6, eve, command), code=unknown(command))
     assert (hidden.message, hidden.fields) == (missing.message, missing.fields)
 
 
@@ -182,7 +296,9 @@ def test_the_members_of_a_private_channel_use_it_as_any_other() -> None:
 # The whole table of commands and callers
 
 OWNED = new_channel(ann, bob, cat, owner=ann, moderator=bob)
-TABLE: Mapping[str, tuple[Person, Mapping[type[ChannelCommand], Code | tuple[str, ...]]]] = {
+TABLE: Mapping[
+    str, tuple[Person, Mapping[type[JoinChannel | LeaveChannel | DeleteChannel], Code | tuple[str, ...]]]
+] = {
     "owner": (
         ann,
         {JoinChannel: (), LeaveChannel: "owner_must_stay", DeleteChannel: ("ChannelDeleted",)},
@@ -195,7 +311,7 @@ TABLE: Mapping[str, tuple[Person, Mapping[type[ChannelCommand], Code | tuple[str
 
 @pytest.mark.parametrize("who", TABLE)
 @pytest.mark.parametrize("kind", [JoinChannel, LeaveChannel, DeleteChannel])
-def test_every_command_of_everybody(who: str, kind: type[ChannelCommand]) -> None:
+def test_every_command_of_everybody(who: str, kind: type[JoinChannel | LeaveChannel | DeleteChannel]) -> None:
     by, row = TABLE[who]
     match row[kind]:
         case tuple() as names:
@@ -211,6 +327,7 @@ FACTS: list[Logged] = [
     MemberJoined(conversation=C, seq=1, at=0.0, member=eve.id, person=eve.card),
     MemberLeft(conversation=C, seq=1, at=0.0, member=bob.id, person=bob.card),
     OwnerChanged(conversation=C, seq=1, at=0.0, owner=bob.id, person=bob.card),
+    RoleChanged(conversation=C, seq=1, at=0.0, member=bob.id, person=bob.card, role=Role.MODERATOR),
     ChannelDeleted(conversation=C, seq=1, at=0.0),
 ]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from chat_core.rules import log
 from chat_core.words import commands, events
 from chat_core.words.commands import (
+    AddMember,
     Close,
     ConversationCommand,
     Decline,
@@ -20,10 +21,12 @@ from chat_core.words.commands import (
     Leave,
     LeaveChannel,
     Post,
+    RemoveMember,
+    SetRole,
     Start,
     Tick,
 )
-from chat_core.words.conversation import Channel, Conversation, EndReason, Retention
+from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Role
 from chat_core.words.errors import InvariantBroken, Refused
 from chat_core.words.events import Logged
 from chat_core.words.person import Person
@@ -34,8 +37,11 @@ ROOM_COMMANDS: Sequence[ConversationCommand] = (
     *(kind(room=R) for kind in (Start, Keep, Decline, End, Leave, Tick)),
     Close(room=R, reason=EndReason.BLOCKED),
 )
-CHANNEL_COMMANDS: Sequence[ConversationCommand] = tuple(
-    kind(name="general") for kind in (JoinChannel, LeaveChannel, DeleteChannel)
+CHANNEL_COMMANDS: Sequence[ConversationCommand] = (
+    *(kind(name="general") for kind in (JoinChannel, LeaveChannel, DeleteChannel)),
+    AddMember(name="general", person=bob),
+    RemoveMember(name="general", member=bob.id),
+    SetRole(name="general", member=bob.id, role=Role.MODERATOR),
 )
 
 
@@ -75,9 +81,19 @@ def test_every_command_about_a_conversation_is_known_to_the_log() -> None:
     every = {
         kind
         for kind in vars(commands).values()
-        if isinstance(kind, type) and hasattr(kind, "__attrs_attrs__")
+        if isinstance(kind, type) and kind.__module__ == commands.__name__
     }
-    elsewhere = {"Search", "CancelSearch", "Skip", "CreateChannel", "MarkRead", "Type", "Block", "Unblock"}
+    elsewhere = {
+        "Search",
+        "CancelSearch",
+        "Skip",
+        "CreateChannel",
+        "OpenRoom",
+        "MarkRead",
+        "Type",
+        "Block",
+        "Unblock",
+    }
     known = set(ConversationCommand.__args__)
     assert {kind.__name__ for kind in every - known} == elsewhere
     assert known <= every

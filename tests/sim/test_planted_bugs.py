@@ -265,6 +265,8 @@ PLANTS: tuple[Plant, ...] = (
 )
 
 
+# A simulation that breaks off leaves coroutines behind; when they go is the collector's affair.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)

@@ -35,7 +35,7 @@ def test_different_seeds_give_different_traces() -> None:
 
 def test_the_people_of_a_simulation_do_everything() -> None:
     done: set[str] = set()
-    for seed in range(30):
+    for seed in range(60):
         world = Simulation(seed)
         world.run(STEPS)
         for book in world.journal.books.values():

@@ -207,7 +207,7 @@ async def test_a_bad_label_is_refused(server: Server, label: str) -> None:
     assert await status_of(server, f"/ws/{label}") == (400, "bad_label")
 
 
-@pytest.mark.parametrize("label", ["chat", "docs", "notifications"])
+@pytest.mark.parametrize("label", ["chat", "notifications"])
 async def test_a_taken_label_is_not_there(server: Server, label: str) -> None:
     assert (await status_of(server, f"/ws/{label}"))[0] == 404
 

@@ -9,7 +9,7 @@ from chat_core.adapters.sql import account_statements as sql
 from chat_core.adapters.sql.bodies import Row, to_json
 from chat_core.adapters.sql.connection import run
 from chat_core.adapters.sql.sqlite import SQLiteStore
-from chat_core.ports import AccountExists, EmailTaken, UsernameTaken
+from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules.accounts import email_key, username_key
 from chat_core.words.account import Account, Family, Login, Status
 from chat_core.words.ids import PersonId

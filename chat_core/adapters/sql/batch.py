@@ -25,6 +25,7 @@ from chat_core.words.events import (
     OwnerChanged,
     ReactionAdded,
     ReactionRemoved,
+    RoleChanged,
 )
 from chat_core.words.ids import PersonId
 
@@ -125,7 +126,7 @@ def _about_message(event: Logged) -> Sequence[Step]:
 
 def _about_members(after: Conversation, event: Logged) -> Sequence[Step]:
     match event:
-        case MemberJoined(member=person):
+        case MemberJoined(member=person) | RoleChanged(member=person):
             return _put(after, person, event.seq)
         case MemberLeft(member=person):
             member = after.members.get(person)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from chat_core.words.conversation import EndReason, RoomOutcome, RoomState
+from chat_core.words.conversation import EndReason, Role, RoomOutcome, RoomState
 from chat_core.words.errors import InvariantBroken
 from chat_core.words.events import (
     ChannelDeleted,
@@ -27,6 +27,7 @@ from chat_core.words.events import (
     OwnerChanged,
     ReactionAdded,
     ReactionRemoved,
+    RoleChanged,
     RoomEnded,
     RoomEvent,
     RoomKept,
@@ -44,6 +45,7 @@ KINDS: Final[Mapping[str, type[Logged]]] = {
     "member_joined": MemberJoined,
     "member_left": MemberLeft,
     "owner_changed": OwnerChanged,
+    "role_changed": RoleChanged,
     "channel_deleted": ChannelDeleted,
     "countdown_started": CountdownStarted,
     "keep_asked": KeepAsked,
@@ -70,6 +72,7 @@ _READ: Final[Mapping[str, Callable[[Any], object]]] = {
     "person": _card,
     "state": RoomState,
     "outcome": RoomOutcome,
+    "role": Role,
 }
 
 

@@ -45,14 +45,13 @@ _OWN_FIELDS: Final = {
 
 def opening_row(after: Conversation) -> Row:
     """A new conversation as a row of ``conversations``."""
-    state, name, live, deadline = _searched(after)
     kind = kind_of(after)
     common = (after.id, kind, after.epoch, after.retention.value, after.created_at)
-    return (*common, state, name, live, deadline)
+    return (*common, *_searched(after))
 
 
 def state_row(after: Conversation) -> Row:
-    """What more than the head changes: id, epoch, state, name, live, deadline."""
+    """What more than the head changes: id, epoch, state, name, is_public, live, deadline."""
     return (after.id, after.epoch, *_searched(after))
 
 
@@ -70,12 +69,13 @@ def conversations(rows: Iterable[Row]) -> Iterator[Conversation]:
         yield _conversation(list(together))
 
 
-def _searched(after: Conversation) -> tuple[str, str | None, bool, float | None]:
+def _searched(after: Conversation) -> tuple[str, str | None, bool, bool, float | None]:
     state = to_json({name: _plain(getattr(after, name)) for name in _OWN_FIELDS[type(after)]})
     if isinstance(after, Room):
-        return state, None, after.is_live, after.deadline
+        return state, None, False, after.is_live, after.deadline
     if isinstance(after, Channel):
-        return state, None if after.deleted else after.name, False, None
+        is_public = not after.private and not after.deleted
+        return state, None if after.deleted else after.name, is_public, False, None
     raise InvariantBroken(f"{type(after).__name__} is neither a room nor a channel")
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql import traces
+from chat_core.adapters.sql.across import rows_across
 from chat_core.adapters.sql.bodies import Row, event
 from chat_core.adapters.sql.connection import prepare, run
 from chat_core.adapters.sql.readers import Readers
@@ -22,11 +23,12 @@ from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
 from chat_core.words.events import Logged, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX: Final = 200
 SEQ_MAX: Final = 2**63 - 1
+END_OF_TIME: Final = 1e18
 
 T = TypeVar("T")
 
@@ -104,13 +106,61 @@ class SQLiteStore:
         found = await self._conversations(sql.ROOMS_OF, person, ROOMS_LISTED_MAX)
         return [room for room in found if isinstance(room, Room)]
 
+    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        found = await self._conversations(sql.ROOMS_OF_TWO, one, other, ROOMS_LISTED_MAX)
+        return [room for room in found if isinstance(room, Room)]
+
     async def channels_of(self, person: PersonId) -> Sequence[Channel]:
         found = await self._conversations(sql.CHANNELS_OF, person)
         return [channel for channel in found if isinstance(channel, Channel)]
 
+    async def channels_listed(
+        self, person: PersonId, *, after: str, part: str, limit: int
+    ) -> Sequence[ConversationId]:
+        rows = await self._rows(sql.CHANNELS_LISTED, person, after, _containing(part), limit)
+        return [channel for (channel,) in rows]
+
     async def channel_named(self, name: str) -> Channel | None:
         found = _first(await self._conversations(sql.CHANNEL_NAMED, name))
         return found if isinstance(found, Channel) else None
+
+    # Messages of many conversations
+
+    async def messages_across(
+        self,
+        conversations: Sequence[ConversationId],
+        *,
+        before: Mark | None,
+        after: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        def found(db: sqlite3.Connection) -> Sequence[Message]:
+            rows = rows_across(db, conversations, before=before, after=after, limit=limit)
+            return _with_reactions(db, rows)
+
+        return await self.read(found)
+
+    async def messages_by(
+        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+    ) -> Sequence[Message]:
+        if after is not None and before is None:
+            values = (person, after.at, after.conversation, after.seq, limit)
+            return await self.read(lambda db: _marked(db, sql.MESSAGES_BY_AFTER, values))
+        values = (person, *_below(before), limit)
+        return await self.read(lambda db: _marked(db, sql.MESSAGES_BY_BEFORE, values)[::-1])
+
+    async def search(
+        self,
+        person: PersonId,
+        text: str,
+        *,
+        within: ConversationId | None,
+        author: str | None,
+        before: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        values = (person, *_below(before), _containing(text), within, author, limit)
+        return await self.read(lambda db: _marked(db, sql.SEARCH, values))
 
     # Sessions
 
@@ -231,6 +281,17 @@ def _first(found: Sequence[T]) -> T | None:
     return found[0] if found else None
 
 
+def _containing(part: str) -> str:
+    """The pattern of what has ``part`` in it, to the letter."""
+    escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _below(mark: Mark | None) -> tuple[float, str, int]:
+    """The mark as values; without one, above all there is."""
+    return (END_OF_TIME, "", 0) if mark is None else (mark.at, mark.conversation, mark.seq)
+
+
 # In a reader's thread
 
 
@@ -261,6 +322,18 @@ def _messages(db: sqlite3.Connection, conversation: ConversationId, rows: Sequen
     found = run(db, sql.REACTIONS_BETWEEN, (conversation, min(seqs), max(seqs))).fetchall()
     reactions = reactions_by_message(found)
     return [message(row, reactions.get(row[0], {})) for row in rows]
+
+
+def _marked(db: sqlite3.Connection, statement: str, values: Row) -> Sequence[Message]:
+    return _with_reactions(db, run(db, statement, values).fetchall())
+
+
+def _with_reactions(db: sqlite3.Connection, rows: Sequence[Row]) -> Sequence[Message]:
+    """The messages of rows of any conversations, in their order, with the reactions to each."""
+    return [
+        message(row, reactions_by_message(run(db, sql.REACTIONS_OF, (row[0],))).get(row[0], {}))
+        for row in rows
+    ]
 
 
 def _message(db: sqlite3.Connection, statement: str, values: Row) -> Message | None:

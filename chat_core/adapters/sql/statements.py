@@ -12,8 +12,8 @@ from typing import Final
 # Appending. The compare-and-set of a head is what makes a write the first.
 
 OPEN: Final = """
-insert into conversations (id, kind, epoch, retention, created_at, state, name, live, deadline)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing"""
+insert into conversations (id, kind, epoch, retention, created_at, state, name, is_public, live, deadline)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
 OPEN_HEAD: Final = "insert into heads (conversation, head) values ($1, $2)"
 
 MOVE_HEADS: Final = """
@@ -22,7 +22,7 @@ where heads.conversation = moved.column1 and heads.head = moved.column2"""  # he
 MOVE_HEADS_ROW: Final = "(cast($1 as text), cast($2 as bigint), cast($3 as bigint))"
 
 SET_STATE: Final = """
-update conversations set epoch = $2, state = $3, name = $4, live = $5, deadline = $6
+update conversations set epoch = $2, state = $3, name = $4, is_public = $5, live = $6, deadline = $7
 where id = $1"""  # conversations' key
 
 INSERT_EVENTS: Final = """
@@ -106,6 +106,28 @@ CHANNELS_OF: Final = (  # members_person
     + " order by c.name, m.place"
 )
 
+ROOMS_OF_TWO: Final = (  # members_person, members' key
+    _WITH_MEMBERS.format(
+        source="""(
+    select r.* from members l
+    join members o on o.conversation = l.conversation and o.person = $2 and not o.has_left
+    join conversations r on r.id = l.conversation
+    where l.person = $1 and l.kind = 'room' and not l.has_left
+    order by r.created_at desc, r.id desc limit $3
+)"""
+    )
+    + " order by c.created_at desc, c.id desc, m.place"
+)
+
+# Whom a row ``c`` may be shown to: everybody, or its members. Members' key.
+_READABLE: Final = """(c.is_public or exists (
+    select 1 from members l where l.conversation = c.id and l.person = $1 and not l.has_left
+))"""
+CHANNELS_LISTED: Final = f"""
+select c.id from conversations c
+where c.name > $2 and c.name like $3 escape '\\' and {_READABLE}
+order by c.name limit $4"""  # conversations_name
+
 # Messages as they are now.
 
 _MESSAGE: Final = """
@@ -122,6 +144,32 @@ MESSAGE: Final = f"select {_MESSAGE} from messages m where m.id = $1"  # message
 POSTED: Final = f"""
 select {_MESSAGE} from messages m
 where m.conversation = $1 and m.person = $2 and m.client_id = $3"""  # messages_client_id
+
+# By time, among those of many conversations: a mark is (created_at, conversation, seq).
+
+LAST_MESSAGE: Final = "select max(seq) from messages where conversation = $1"  # messages' key
+MESSAGE_AT: Final = """
+select seq, created_at from messages where conversation = $1 and seq >= $2
+order by seq limit 1"""  # messages' key
+_STANDS: Final = "(m.created_at, m.conversation, m.seq)"
+_BY: Final = f"""
+select {_MESSAGE} from messages m join conversations c on c.id = m.conversation
+where m.person = $1 and not m.deleted and (c.kind = 'room' or c.name is not null)"""  # messages_person
+MESSAGES_BY_BEFORE: Final = (
+    f"{_BY} and m.created_at <= $2 and {_STANDS} < ($2, $3, $4)"
+    " order by m.created_at desc, m.conversation desc, m.seq desc limit $5"
+)
+MESSAGES_BY_AFTER: Final = (
+    f"{_BY} and m.created_at >= $2 and {_STANDS} > ($2, $3, $4)"
+    " order by m.created_at, m.conversation, m.seq limit $5"
+)
+SEARCH: Final = f"""
+select {_MESSAGE} from messages m join conversations c on c.id = m.conversation
+where {_STANDS} < ($2, $3, $4) and m.content like $5 escape '\\' and not m.deleted
+and (cast($6 as text) is null or m.conversation = $6)
+and (cast($7 as text) is null or lower(m.username) = lower($7))
+and {_READABLE}
+order by m.created_at desc, m.conversation desc, m.seq desc limit $8"""  # every message is looked at
 
 REACTIONS_OF: Final = """
 select message, emoji, person from reactions where message = $1 order by place, seq"""  # reactions' key

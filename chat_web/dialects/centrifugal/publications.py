@@ -29,6 +29,7 @@ from chat_core import (
     ReactionAdded,
     ReactionRemoved,
     ReadMarked,
+    RoleChanged,
     Room,
     RoomEvent,
     RoomState,
@@ -130,6 +131,8 @@ def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, 
             return {"type": "member_left", "person": wire.person(person)}
         case OwnerChanged(person=person):
             return {"type": "owner_changed", "person": wire.person(person)}
+        case RoleChanged(person=person, role=role):
+            return {"type": "role_changed", "person": wire.person(person), "role": role}
         case ChannelDeleted():
             return {"type": "channel_deleted"}
         case RoomEvent():

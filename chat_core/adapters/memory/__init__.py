@@ -3,107 +3,34 @@
 Nothing here survives the process; nothing here reaches a disk.
 """
 
+import string
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
+from chat_core.adapters.memory.book import Book
 from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
-from chat_core.rules import messages as message_rules
 from chat_core.words.conversation import Channel, Conversation, Room, RoomState
 from chat_core.words.events import Logged, MemberJoined, MessageDeleted, MessageEdited, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX = 200
-
-
-def _renamed(card: Card, person: PersonId, named: Card) -> Card:
-    """The card with other names, if it shows the person itself: a pseudonym tells nothing."""
-    if card.id != person:
-        return card
-    return attrs.evolve(card, username=named.username, display_name=named.display_name)
+_LOWERED = {ord(upper): upper.lower() for upper in string.ascii_uppercase}
 
 
 def _joined(event: Logged, person: PersonId) -> bool:
     return isinstance(event, MemberJoined) and event.member == person
 
 
-@attrs.define
-class _Book:
-    """One conversation: its state, its events, and its messages as they are now."""
-
-    state: Conversation
-    events: list[Logged] = attrs.field(factory=list)
-    messages: dict[MessageId, Message] = attrs.field(factory=dict)  # in seq order
-    seqs: list[int] = attrs.field(factory=list)  # of the messages, in the same order
-    posted: dict[tuple[PersonId, str], MessageId] = attrs.field(factory=dict)
-
-    def write(self, event: Logged) -> MessageId | None:
-        """Take the event in; returns the id of a message that is new."""
-        self.events.append(event)
-        if isinstance(event, MessagePosted):
-            message = event.message
-            self.messages[message.id] = message
-            self.seqs.append(message.seq)
-            if message.client_id is not None:
-                self.posted[message.by, message.client_id] = message.id
-            return message.id
-        about = getattr(event, "message_id", None)
-        if about in self.messages:
-            self.messages[about] = message_rules.apply(self.messages[about], event)
-        return None
-
-    def as_now(self, event: Logged) -> Logged:
-        """The event with the text of now: what was deleted is a tombstone in its history too."""
-        if isinstance(event, MessagePosted):
-            return attrs.evolve(event, message=self.messages[event.message.id])
-        if isinstance(event, MessageEdited) and event.message_id in self.messages:
-            return attrs.evolve(event, content=self.messages[event.message_id].content)
-        return event
-
-    def anonymise(self, person: PersonId, card: Card) -> None:
-        """Names of the person become those of ``card``, texts tombstones."""
-        members = {
-            who: attrs.evolve(member, card=_renamed(member.card, person, card))
-            for who, member in self.state.members.items()
-        }
-        self.state = attrs.evolve(self.state, members=members)
-        for id_, message in self.messages.items():
-            if message.by == person:
-                self.messages[id_] = attrs.evolve(
-                    message_rules.blank(message),
-                    author=_renamed(message.author, person, card),
-                    client_id=None,
-                )
-        self.posted = {pair: id_ for pair, id_ in self.posted.items() if pair[0] != person}
-        for at, event in enumerate(self.events):
-            shown = getattr(event, "person", None)
-            cards: dict[str, Any] = (
-                {"person": _renamed(shown, person, card)} if isinstance(shown, Card) else {}
-            )
-            self.events[at] = self.as_now(attrs.evolve(event, **cards))
-
-    def forget_oldest(self) -> MessageId | None:
-        """Drop the oldest event; returns the id of a message that went with it."""
-        event = self.events.pop(0)
-        if not isinstance(event, MessagePosted):
-            return None
-        message = self.messages.pop(event.message.id)
-        self.seqs.pop(0)
-        if message.client_id is not None:
-            del self.posted[message.by, message.client_id]
-        return message.id
-
-
 class MemoryLog:
     """``ports.Log`` in memory. Events are kept whole unless ``events_max`` says otherwise."""
 
     def __init__(self, *, events_max: int | None = None) -> None:
-        self._books: dict[ConversationId, _Book] = {}
+        self._books: dict[ConversationId, Book] = {}
         self._homes: dict[MessageId, ConversationId] = {}
         self._names: dict[str, ConversationId] = {}
         self._events_max = events_max
@@ -115,7 +42,7 @@ class MemoryLog:
         self._check(change)
         after = change.after
         if change.expected is None:
-            self._books[after.id] = _Book(state=after)
+            self._books[after.id] = Book(state=after)
             if isinstance(after, Channel):
                 self._names[after.name] = after.id
         book = self._books[after.id]
@@ -198,7 +125,7 @@ class MemoryLog:
         if taken:
             raise ClientIdTaken(*taken)
 
-    def _blank(self, book: _Book, message: MessageId) -> None:
+    def _blank(self, book: Book, message: MessageId) -> None:
         """Leave no text of a deleted message in its older events either."""
         for index, event in enumerate(book.events):
             if (isinstance(event, MessagePosted) and event.message.id == message) or (
@@ -229,6 +156,69 @@ class MemoryStore(MemoryLog):
     async def channels_of(self, person: PersonId) -> Sequence[Channel]:
         channels = [state for state in self.states() if isinstance(state, Channel) and state.member(person)]
         return sorted(channels, key=lambda channel: channel.name)
+
+    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        rooms = [state for state in self.states() if isinstance(state, Room)]
+        common = [room for room in rooms if room.member(one) is not None and room.member(other) is not None]
+        common.sort(key=lambda room: (room.created_at, room.id), reverse=True)
+        return common[:ROOMS_LISTED_MAX]
+
+    async def channels_listed(
+        self, person: PersonId, *, after: str, part: str, limit: int
+    ) -> Sequence[ConversationId]:
+        names = sorted(name for name in self._names if name > after and part in name)
+        ids = [self._names[name] for name in names]
+        return [one for one in ids if self._may_read(person, self._books[one].state)][:limit]
+
+    async def messages_across(
+        self,
+        conversations: Sequence[ConversationId],
+        *,
+        before: Mark | None,
+        after: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        books = [self._books[one] for one in conversations if one in self._books]
+        found = (message for book in books for message in book.messages.values())
+        return _marked(found, before=before, after=after, limit=limit)
+
+    async def messages_by(
+        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+    ) -> Sequence[Message]:
+        found = (
+            message
+            for book in self._books.values()
+            if not getattr(book.state, "deleted", False)
+            for message in book.messages.values()
+            if message.by == person and not message.deleted
+        )
+        return _marked(found, before=before, after=after, limit=limit)
+
+    async def search(
+        self,
+        person: PersonId,
+        text: str,
+        *,
+        within: ConversationId | None,
+        author: str | None,
+        before: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        found = (
+            message
+            for book in self._books.values()
+            if within in (None, book.state.id) and self._may_read(person, book.state)
+            for message in book.messages.values()
+            if not message.deleted
+            and _lowered(text) in _lowered(message.content)
+            and (author is None or _lowered(author) == _lowered(message.author.username))
+        )
+        return _marked(found, before=before, after=None, limit=limit)[::-1]
+
+    def _may_read(self, person: PersonId, state: Conversation) -> bool:
+        if isinstance(state, Channel) and not state.private:
+            return not state.deleted
+        return state.member(person) is not None
 
     async def channel_named(self, name: str) -> Channel | None:
         found = self._books.get(self._names.get(name, ""))
@@ -322,6 +312,20 @@ class MemoryStore(MemoryLog):
 
     async def close(self) -> None:
         return None
+
+
+def _marked(
+    messages: Iterable[Message], *, before: Mark | None, after: Mark | None, limit: int
+) -> Sequence[Message]:
+    ordered = sorted(messages, key=lambda message: message.mark)
+    if after is not None and before is None:
+        return [message for message in ordered if message.mark > after][:limit]
+    return [message for message in ordered if before is None or message.mark < before][-limit:]
+
+
+def _lowered(text: str) -> str:
+    """ASCII letters in lower case, as SQL compares them; others as they are."""
+    return text.translate(_LOWERED)
 
 
 class InProcessBackplane(MemoryLog):

@@ -10,13 +10,12 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from chat_core.words.account import Account, Login, Status
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError, Refused
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card, Person, PersonKind
 
 
@@ -177,6 +176,51 @@ class Store(Log, Traces, Protocol):
     async def channels_of(self, person: PersonId) -> Sequence[Channel]:
         """The channels that the person is a member of, by name."""
 
+    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        """The rooms in which both are members now, newest first, at most 200."""
+
+    async def channels_listed(
+        self, person: PersonId, *, after: str, part: str, limit: int
+    ) -> Sequence[ConversationId]:
+        """The first ``limit`` channels, by name, that are public or have the person as a member.
+
+        Only names above ``after`` that have ``part`` in them.
+        """
+
+    async def messages_across(
+        self,
+        conversations: Sequence[ConversationId],
+        *,
+        before: Mark | None,
+        after: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        """Messages of all these conversations, in the order of their marks; pages as ``messages``."""
+
+    async def messages_by(
+        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+    ) -> Sequence[Message]:
+        """What the person wrote and did not delete, in the order of the marks; pages as ``messages``.
+
+        What stands in a deleted channel is left out.
+        """
+
+    async def search(
+        self,
+        person: PersonId,
+        text: str,
+        *,
+        within: ConversationId | None,
+        author: str | None,
+        before: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        """The last ``limit`` messages below ``before`` that have this text, the newest first.
+
+        Only of conversations in which the person is a member now, and of public
+        channels. ASCII letters are alike in either case; ``author`` is a user name.
+        """
+
     async def channel_named(self, name: str) -> Channel | None:
         """The channel of this name, unless it was deleted."""
 
@@ -280,117 +324,6 @@ class Tokens(Protocol):
 
     def verify(self, token: str, now: float) -> Claims:
         """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""
-
-
-class UsernameTaken(ChatError):
-    """Another account has this user name, but perhaps for its case."""
-
-
-class EmailTaken(ChatError):
-    """Another account has this e-mail address."""
-
-
-class AccountExists(ChatError):
-    """This person has an account already."""
-
-
-class Accounts(Protocol):
-    """Who has an account, and the sessions of everybody.
-
-    Every method happens wholly or not at all, and on return it is there for
-    good. ``Unavailable`` and cancelling leave unknown whether it happened.
-    """
-
-    async def add(self, account: Account, password: str) -> None:
-        """Make an account, with the hash of its password. Any number may have no ``email``.
-
-        Raises ``AccountExists``, ``UsernameTaken`` or ``EmailTaken``, looked for in this order.
-        """
-
-    async def by_id(self, person: PersonId) -> Account | None:
-        """The account of this person."""
-
-    async def by_ids(self, people: Sequence[PersonId]) -> Sequence[Account]:
-        """The accounts of these people, in any order; who has none is left out."""
-
-    async def by_username(self, username: str) -> Account | None:
-        """The account of this user name, without regard to case."""
-
-    async def by_email(self, email: str) -> Account | None:
-        """The account of this e-mail address, without regard to case. Nobody has the empty one."""
-
-    async def password_of(self, person: PersonId) -> str | None:
-        """The hash of the person's password."""
-
-    async def update(self, account: Account) -> bool:
-        """Write what a user tells about itself; False where there is no such account any more.
-
-        ``status``, ``last_seen`` and names to sign in with stay. Raises ``EmailTaken``.
-        """
-
-    async def set_password(self, person: PersonId, password: str, *, keep_sid: str, at: float) -> None:
-        """Another password (its hash); every live login of the person but ``keep_sid`` is revoked."""
-
-    async def seen(self, person: PersonId, at: float, status: Status | None = None) -> None:
-        """The user was here just now; ``status``, if given, is what it shows from now on."""
-
-    async def page(self, *, after: str, limit: int, q: str) -> Sequence[Account]:
-        """Accounts by user name, without regard to case, those after ``after`` alone.
-
-        ``q`` is a part of the user name or of the display name.
-        """
-
-    async def erase(self, person: PersonId, at: float) -> None:
-        """The account and the logins are gone; the person stays among ``unfinished_erasures``."""
-
-    async def unfinished_erasures(self) -> Sequence[PersonId]:
-        """Those of whom something may still stand elsewhere, the oldest first."""
-
-    async def erased(self, person: PersonId) -> None:
-        """Nothing stands anywhere any more. Twice is once."""
-
-    async def open_login(self, login: Login, *, password: str | None = None) -> bool:
-        """Write down a new session; False, and nothing, where ``password`` is not the account's hash."""
-
-    async def login(self, sid: str) -> Login | None:
-        """A session as it is now, a revoked one too."""
-
-    async def login_by_token(self, token: str) -> Login | None:
-        """The session to whose family this hash belongs, or ever belonged."""
-
-    async def replace_login(self, before: Login, after: Login) -> bool:
-        """Write another family, or the end; False where the session is not as ``before`` any more."""
-
-    async def logins_of(self, person: PersonId) -> Sequence[Login]:
-        """Every session of the person, the oldest first."""
-
-    async def revoke(self, sid: str, at: float) -> bool:
-        """End a session; False where it was over, or never was."""
-
-    async def revoke_all(self, person: PersonId, at: float, *, keep_sid: str = "") -> None:
-        """End every session of the person, but for ``keep_sid``."""
-
-    async def live(self, sids: Sequence[str], now: float) -> frozenset[str]:
-        """Those of these sessions that are neither revoked nor at their end."""
-
-    async def forget_logins(self, before: float) -> int:
-        """Drop the sessions that came to their end before; returns how many."""
-
-
-class Passwords(Protocol):
-    """Hashes of passwords: slow on purpose, never in the event loop, few at once.
-
-    Cancelling frees the place of one that waits; one that has begun runs on.
-    """
-
-    async def hash(self, password: str) -> str:
-        """A hash to keep. Raises ``Unavailable`` when too many wait."""
-
-    async def verify(self, password: str, hashed: str | None) -> bool:
-        """Whether it is the password of the hash; for None, False after the same time. Raises as ``hash``."""
-
-    def close(self) -> None:
-        """Let go of the threads. Harmless twice."""
 
 
 class Policy(Protocol):

@@ -1,0 +1,177 @@
+"""Reading: what a person may see, and pages of it. Everything else is as if it were not there."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from chat_core.engine.channels import Channels
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.receipts import Excerpt
+from chat_core.ports import Store
+from chat_core.rules import channel as channel_rules
+from chat_core.words.conversation import Channel, Conversation, Room
+from chat_core.words.errors import Refused
+from chat_core.words.events import Logged
+from chat_core.words.ids import ConversationId, PersonId
+from chat_core.words.limits import HISTORY_PAGE_MAX, SEARCH_LENGTH_MAX
+from chat_core.words.message import Mark, Message
+from chat_core.words.person import Person
+
+
+class Reading:
+    """Questions about conversations. ``passing_rooms`` tells a person's open rooms that nobody stores."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        channels: Channels,
+        passing_rooms: Callable[[PersonId], Iterable[ConversationId]],
+    ) -> None:
+        self._store = store
+        self._conversations = conversations
+        self._channels = channels
+        self._passing_rooms = passing_rooms
+
+    def may_read(self, person: PersonId, conversation: Conversation) -> bool:
+        """Members read; a public channel is read by anybody."""
+        if isinstance(conversation, Channel) and not conversation.private:
+            return not conversation.deleted
+        return conversation.member(person) is not None
+
+    # One conversation
+
+    async def conversation(self, person: Person, conversation: ConversationId) -> Conversation:
+        """A conversation that the person may read. Refuses the rest, all alike."""
+        state = await self._conversations.state(conversation)
+        if state is None or not self.may_read(person.id, state):
+            raise Refused("unknown_room", "There is no such conversation for you.")
+        return state
+
+    async def channel(self, person: Person, name: str) -> Channel:
+        """The channel of this name, if the person may read it. Refuses the rest, all alike."""
+        channel = await self._channels.named(name)
+        if channel is None or not self.may_read(person.id, channel):
+            raise channel_rules.unknown()
+        return channel
+
+    async def room(self, person: Person, room: ConversationId) -> Room:
+        """A room that the person is a member of. Refuses the rest, all alike."""
+        state = await self._conversations.state(room)
+        if not isinstance(state, Room) or state.member(person.id) is None:
+            raise Refused("unknown_room", "There is no such room for you.")
+        return state
+
+    async def history(
+        self, person: Person, conversation: ConversationId, *, after: int, limit: int
+    ) -> Sequence[Logged]:
+        """The first ``limit`` events after a seq, oldest first."""
+        state = await self.conversation(person, conversation)
+        return await self.events_after(state, after, min(limit, HISTORY_PAGE_MAX))
+
+    async def events_after(self, state: Conversation, seq: int, limit: int) -> Sequence[Logged]:
+        """The log after a seq, whoever asks."""
+        return await self._conversations.log_of(state).after(state.id, seq, limit)
+
+    async def messages(
+        self,
+        person: Person,
+        conversation: ConversationId,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Message]:
+        """A page of messages, oldest first: the last below ``before``, or the first above ``after``."""
+        state = await self.conversation(person, conversation)
+        log = self._conversations.log_of(state)
+        return await log.messages(
+            conversation, before=before, after=after, limit=min(limit, HISTORY_PAGE_MAX)
+        )
+
+    # Lists
+
+    async def rooms(self, person: Person) -> Sequence[Room]:
+        """The rooms that the person is in, ended ones too, the newest first."""
+        rooms = [room for room in await self._store.rooms_of(person.id) if room.member(person.id)]
+        for room_id in tuple(self._passing_rooms(person.id)):
+            room = await self._conversations.state(room_id)
+            if isinstance(room, Room) and room.member(person.id):
+                rooms.append(room)
+        return sorted(rooms, key=lambda room: (room.created_at, room.id), reverse=True)
+
+    async def channels_of(self, person: Person) -> Sequence[Channel]:
+        """The channels that the person is a member of, by name."""
+        return await self._store.channels_of(person.id)
+
+    async def channels(
+        self, person: Person, *, after: str = "", part: str = "", limit: int = 50
+    ) -> Sequence[Channel]:
+        """The channels that the person may read, by name: those above ``after`` that have ``part`` in it."""
+        found = await self._store.channels_listed(
+            person.id, after=after, part=part, limit=min(limit, HISTORY_PAGE_MAX)
+        )
+        states = [await self._conversations.state(one) for one in found]
+        return [state for state in states if isinstance(state, Channel) and self.may_read(person.id, state)]
+
+    # Messages of many conversations
+
+    async def messages_of_channels(
+        self, person: Person, *, before: Mark | None = None, after: Mark | None = None, limit: int = 50
+    ) -> Excerpt:
+        """Messages of all the person's channels, oldest first; pages as ``messages``."""
+        channels = await self._store.channels_of(person.id)
+        found = await self._store.messages_across(
+            [channel.id for channel in channels],
+            before=before,
+            after=after,
+            limit=min(limit, HISTORY_PAGE_MAX),
+        )
+        return Excerpt(messages=tuple(found), conversations={channel.id: channel for channel in channels})
+
+    async def messages_by(
+        self, person: Person, *, before: Mark | None = None, after: Mark | None = None, limit: int = 50
+    ) -> Excerpt:
+        """What the person wrote in stored conversations, oldest first; pages as ``messages``."""
+        limit = min(limit, HISTORY_PAGE_MAX)
+        return await self._excerpt(
+            await self._store.messages_by(person.id, before=before, after=after, limit=limit)
+        )
+
+    async def search(
+        self,
+        person: Person,
+        text: str,
+        *,
+        within: str | None = None,
+        author: str | None = None,
+        before: Mark | None = None,
+        limit: int = 50,
+    ) -> Excerpt:
+        """Messages with this text that the person may read, the newest first.
+
+        ``within`` is a channel's name or a conversation's id, ``author`` a user name.
+        """
+        if not text.strip() or len(text) > SEARCH_LENGTH_MAX:
+            words = f"Search for 1 to {SEARCH_LENGTH_MAX} characters."
+            raise Refused("invalid", words, fields={"q": words})
+        home = None if within is None else (await self._within(person, within)).id
+        limit = min(limit, HISTORY_PAGE_MAX)
+        return await self._excerpt(
+            await self._store.search(person.id, text, within=home, author=author, before=before, limit=limit)
+        )
+
+    async def _within(self, person: Person, named: str) -> Conversation:
+        try:
+            return await self.channel(person, named)
+        except Refused as refusal:
+            try:
+                return await self.conversation(person, named)
+            except Refused:
+                raise refusal from None
+
+    async def _excerpt(self, messages: Sequence[Message]) -> Excerpt:
+        states: dict[ConversationId, Conversation] = {}
+        for conversation in dict.fromkeys(message.conversation for message in messages):
+            state = await self._conversations.state(conversation)
+            if state is not None:
+                states[conversation] = state
+        return Excerpt(messages=tuple(messages), conversations=states)

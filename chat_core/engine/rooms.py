@@ -1,0 +1,84 @@
+"""Rooms that people make by hand: with somebody they name, without a lobby."""
+
+import asyncio
+from collections.abc import Callable
+
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.people import People
+from chat_core.engine.receipts import Receipt, Reply
+from chat_core.ports import Clock, Store
+from chat_core.words.commands import OpenRoom
+from chat_core.words.conversation import Member, Retention, Room, RoomRules, RoomState
+from chat_core.words.errors import ChatError, Refused
+from chat_core.words.events import Notice, NoticeKind
+from chat_core.words.ids import PersonId
+from chat_core.words.person import Person, PersonKind
+
+
+class Rooms:
+    """Opens rooms. Two people have at most one that has not ended: asked again, it is the answer."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        people: People,
+        conversations: Conversations,
+        new_id: Callable[[], str],
+        rules: RoomRules,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._people = people
+        self._conversations = conversations
+        self._new_id = new_id
+        self._rules = rules
+        self._opening: dict[frozenset[PersonId], asyncio.Future[None]] = {}
+
+    async def open(self, command: OpenRoom, by: Person, reply: Reply) -> None:
+        """The room of the two, made and told to the other where they have none."""
+        other = command.other
+        pair = frozenset((by.id, other.id))
+        try:
+            if by.kind is PersonKind.GUEST:
+                raise Refused("guests_may_not", "Guests meet people in lobbies. Sign in first.")
+            if len(pair) == 1:
+                words = "A room is made with somebody else."
+                raise Refused("invalid", words, fields={"with": words})
+            while (under_way := self._opening.get(pair)) is not None:
+                await asyncio.wait([under_way])
+            opened = self._opening[pair] = asyncio.get_running_loop().create_future()
+            try:
+                receipt = await self._opened(by, other)
+            finally:
+                del self._opening[pair]
+                opened.set_result(None)
+        except ChatError as error:
+            reply(error)
+        else:
+            reply(receipt)
+
+    async def _opened(self, by: Person, other: Person) -> Receipt:
+        if other.id in await self._store.blocked_with(by.id):
+            raise unknown_user()  # who blocked the caller is not told of
+        for room in await self._store.rooms_of_two(by.id, other.id):
+            if room.state is not RoomState.ENDED:
+                return Receipt(conversation=room, repeated=True, durable=self._store.durable)
+        now = self._clock.now()
+        room = Room(
+            id=self._new_id(),
+            epoch=self._new_id(),
+            retention=Retention.STORED,
+            created_at=now,
+            members={one.id: Member(card=one.card, joined_at=now) for one in (by, other)},
+            rules=self._rules,
+        )
+        await self._conversations.open(room, ())
+        self._people.tell(Notice(at=now, to=other.id, kind=NoticeKind.INVITED, room=room, sender=by.card))
+        return Receipt(conversation=room, durable=self._store.durable)
+
+
+def unknown_user() -> Refused:
+    """The one answer for who is not there, and for who does not want to be found."""
+    return Refused("unknown_user", "There is no such user.")

@@ -1,0 +1,63 @@
+"""How a simulation ends: first everything works again, then everybody goes. What is left then is a leak."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from chat_core.testing.crowd import Device
+from chat_core.words.conversation import Room
+
+if TYPE_CHECKING:
+    from chat_core.testing.simulator import Simulation
+
+PATIENCE_S: Final = 16.0  # of calm, after which every retry and every heal has had its turn
+LONG_S: Final = 200.0  # after which every room has been decided, and every passing log forgotten
+
+
+def quiesce(world: "Simulation") -> None:
+    """Everything works again: after a while every view equals the log, or was told that it lost track."""
+    world.faults.off()
+    world.pass_time(PATIENCE_S)
+    for asked in world.asked:
+        if asked.node.alive and not asked.answered:
+            world.broke(f"never answered: {asked}")
+    for text in world.refused_texts:
+        if text in world.journal.contents:
+            world.broke(f"I-5: refused, but stored: {text}")
+    for somebody in world.people:
+        for device in somebody.devices:
+            _check_views(world, device)
+
+
+def _check_views(world: "Simulation", device: Device) -> None:
+    for conversation, view in device.views.items():
+        head = world.journal.head(conversation)
+        if head is not None and view.seq != head:
+            world.broke(f"a view of {conversation} stands at {view.seq}, the log at {head}")
+
+
+def end(world: "Simulation") -> None:
+    """Everybody goes: after a while nothing is left but what is to last."""
+    for somebody in world.people:
+        for device in tuple(somebody.devices):
+            device.drop()
+    world.pass_time(LONG_S)
+    for node in world.nodes:
+        chat = node.chat
+        left: dict[str, Any] = {
+            "topics": chat.hub.topics(),
+            "people": [a.person.id for a in chat.people if a.connections or a.follows],
+            "places": [p for line in chat.lobbies.lines.values() for p in line.people()],
+            "deadlines": dict(world.journal.deadlines),
+            "alarms": len(chat.alarms) - 3,  # comparing heads goes on, and looking after sessions
+            "tasks": len(chat.tasks),
+        }
+        for name, what in left.items():
+            if what:
+                world.broke(f"I-17: when everybody had gone there were left {name}: {what}")
+    still_open = [s.id for s in world.memory.sessions.values() if s.ended_at is None]
+    if still_open:
+        world.broke(f"sessions were never closed: {still_open}")
+    live = [
+        room.id for room in world.memory.states() if isinstance(room, Room) and room.is_live and room.lobby
+    ]
+    if live:
+        world.broke(f"rooms were never decided: {live}")

@@ -1,0 +1,83 @@
+"""``/asyncapi.json``: AsyncAPI 3.0, made from the frames of the dialects."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from chat_core import VERSION
+from chat_web.documents.frames import CLOSE_CODES, Dialogue, Frame
+from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
+from chat_web.documents.spoken_p5 import CENTRIFUGE
+
+DIALOGUES: Final[tuple[Dialogue, ...]] = (CENTRIFUGE, ANONYMOUS_PAIR)
+
+
+async def asyncapi(request: web.Request) -> web.Response:
+    """``/asyncapi.json``"""
+    return web.Response(body=_DOCUMENT, content_type="application/json")
+
+
+def document(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
+    """The description of every frame that is spoken at these addresses."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
+    for dialogue in dialogues:
+        both = {"send": dialogue.told, "receive": dialogue.asked}  # as the server sees it
+        names = [_name(dialogue, way, frame) for way, frames in both.items() for frame in frames]
+        channels[dialogue.name] = _channel(dialogue, names)
+        for way, frames in both.items():
+            own = [_name(dialogue, way, frame) for frame in frames]
+            messages.update(zip(own, map(_message, frames), strict=True))
+            operations[f"{dialogue.name}_{way}"] = {
+                "action": way,
+                "channel": {"$ref": f"#/channels/{dialogue.name}"},
+                "messages": [{"$ref": f"#/channels/{dialogue.name}/messages/{name}"} for name in own],
+            }
+    codes = "; ".join(f"{code} {words}" for code, words in CLOSE_CODES.items())
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Parley",
+            "version": VERSION,
+            "description": f"Close codes, 3000-3499 to come back and 3500-3999 not to: {codes}.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages},
+    }
+
+
+def _channel(dialogue: Dialogue, names: Sequence[str]) -> dict[str, Any]:
+    channel: dict[str, Any] = {
+        "address": dialogue.address,
+        "title": dialogue.title,
+        "description": dialogue.summary,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+    }
+    parameters = re.findall(r"\{(\w+)\}", dialogue.address)
+    if parameters:
+        channel["parameters"] = {name: {"description": "A label"} for name in parameters}
+    return channel
+
+
+def _name(dialogue: Dialogue, way: str, frame: Frame) -> str:
+    return f"{dialogue.name}_{way}_{frame.name}"
+
+
+def _message(frame: Frame) -> dict[str, Any]:
+    is_text = isinstance(frame.example, str)
+    return {
+        "name": frame.name,
+        "summary": frame.summary,
+        "contentType": "text/plain" if is_text else "application/json",
+        "payload": frame.schema,
+        "examples": [{"name": frame.name, "payload": frame.example}],
+    }
+
+
+_DOCUMENT: Final = msgspec.json.encode(document(DIALOGUES))

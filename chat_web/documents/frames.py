@@ -1,0 +1,82 @@
+"""What a page or a document can say of a dialect: its frames with examples, and the close codes of all.
+
+A frame's schema is read from its example, so that the two cannot differ.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+CLOSE_CODES: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        1002: "protocol error",
+        1003: "binary frame",
+        1007: "not UTF-8",
+        1009: "frame too big",
+        3001: "shutdown: come back",
+        3004: "server error",
+        3005: "token expired",
+        3008: "slow: too much unread",
+        3010: "insufficient state: recover",
+        3012: "no pong",
+        3500: "invalid token",
+        3501: "bad request",
+        3502: "did not introduce itself in time",
+        3503: "replaced, banned or revoked",
+        3504: "too many connections",
+        3509: "too many errors",
+    }
+)
+"""3000-3499: come back. 3500-3999: do not."""
+
+
+@attrs.frozen(kw_only=True)
+class Frame:
+    """One kind of frame, as it is sent. An ``example`` that is a string is bare text, no JSON."""
+
+    name: str
+    summary: str
+    example: Any
+
+    @property
+    def text(self) -> str:
+        return self.example if isinstance(self.example, str) else msgspec.json.encode(self.example).decode()
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return schema_of(self.example)
+
+
+@attrs.frozen(kw_only=True)
+class Dialogue:
+    """What is spoken at one address: by the client (``asked``) and by the server (``told``)."""
+
+    name: str
+    title: str
+    address: str
+    summary: str
+    asked: Sequence[Frame]
+    told: Sequence[Frame]
+
+
+def schema_of(example: Any, name: str = "") -> dict[str, Any]:
+    """The schema of a value like this one; what names a kind of frame is fixed."""
+    match example:
+        case dict():
+            properties = {key: schema_of(value, key) for key, value in example.items()}
+            return {"type": "object", "properties": properties, "required": list(example)}
+        case list():
+            return {"type": "array", "items": schema_of(example[0]) if example else {}}
+        case bool():
+            return {"type": "boolean"}
+        case str() if name in ("type", "event", "method"):
+            return {"const": example}
+        case str():
+            return {"type": "string"}
+        case int() | float():
+            return {"type": "number"}
+        case _:
+            return {}  # null stands for something that is not there now

@@ -1,0 +1,101 @@
+"""Every operation of ``/openapi.json`` is asked all sorts of things: by nobody, by a user, by another one.
+
+No 5xx, no status and no code that the document does not name, no answer of another
+shape. A few cases each, the same ones each time; PARLEY_FUZZ_CASES asks for more.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import attrs
+import pytest
+import schemathesis
+from aiohttp import web
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.checks import CheckFunction
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from chat_web.app import create_app
+from chat_web.deadlines import DeadlineRunner
+from chat_web.documents.openapi import document
+from chat_web.routes import ROUTES
+from chat_web.sockets.doors import CHAT
+from tests.web import servers
+
+CASES: Final = int(os.environ.get("PARLEY_FUZZ_CASES", "4"))
+CHECKS: Final[list[CheckFunction]] = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+SCHEMA: Final = schemathesis.openapi.from_dict(document(ROUTES))
+OPERATIONS: Final[list[Any]] = [found.ok() for found in SCHEMA.get_all_operations()]  # type: ignore[union-attr]  # ours is valid
+
+
+@attrs.frozen
+class Fuzzed:
+    """A server of its own thread, and the headers of who calls."""
+
+    url: str
+    callers: dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def fuzzed() -> Iterator[Fuzzed]:
+    ready: threading.Event = threading.Event()
+    found: list[Fuzzed] = []
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        app = create_app(servers.settings(rate_limits=False))
+        runner = DeadlineRunner(app, handle_signals=False)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        chat = app[CHAT]
+        bearers = {}
+        for name in ("ann", "bob"):
+            person, sid = await servers.user(name, chat)
+            bearers[name] = {"Authorization": f"Bearer {servers.token_for(person, sid, chat.clock.now())}"}
+        found.append(Fuzzed(f"http://{host}:{port}", {"nobody": {}, **bearers}))
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(20)
+    yield found[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+    loop.close()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+@pytest.mark.parametrize("who", ["nobody", "ann", "bob"])
+def test_no_question_breaks_it_or_gets_an_answer_that_is_not_described(
+    fuzzed: Fuzzed, operation: Any, who: str
+) -> None:
+    @seed(1)
+    @settings(
+        max_examples=CASES,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def ask(case: Any) -> None:
+        case.headers.pop("Authorization", None)
+        case.call_and_validate(base_url=fuzzed.url, headers=fuzzed.callers[who], checks=CHECKS)
+
+    ask()
