@@ -43,6 +43,7 @@ ACCEPTS_PER_S: Final = 100.0
 ACCEPTS_BURST: Final = 200.0
 REQUESTS_PER_S: Final = 20.0
 REQUESTS_BURST: Final = 40.0
+REQUESTS_OF_SOURCE_BURST: Final = 100.0  # of those without a token
 GUESTS_PER_S: Final = 5 / 60
 GUESTS_BURST: Final = 50.0
 REGISTRATIONS_PER_S: Final = 20 / 3600
@@ -90,7 +91,7 @@ class Sources:
         self._connected: dict[str, int] = {}
         self._total = 0
         self._accepts = _Rates(ACCEPTS_PER_S, ACCEPTS_BURST, 1)
-        self._requests = _Rates(REQUESTS_PER_S, REQUESTS_BURST, sources_max)
+        self._requests = _Rates(REQUESTS_PER_S, REQUESTS_OF_SOURCE_BURST, sources_max)
         self._guests = _Rates(GUESTS_PER_S, GUESTS_BURST, sources_max)
         self._registrations = _Rates(REGISTRATIONS_PER_S, REGISTRATIONS_BURST, sources_max)
         self._key = secrets.token_bytes(32)

@@ -53,12 +53,8 @@ def test_every_entry_says_what_it_is_and_refuses_with_known_codes() -> None:
 def test_no_api_route_is_open_but_those_that_say_so() -> None:
     opened = {path for (_, path), operation in ENTRIES.items() if operation.caller is not Who.PERSON}
     assert {path for path in opened if path.startswith(("/api", "/auth", "/simple-countdown"))} == {
-        f"{prefix}/auth/{name}"
-        for prefix, names in (
-            ("/api", ("register", "login", "guest", "refresh")),
-            ("", ("register", "login")),
-        )
-        for name in names
+        *(f"/api/auth/{name}" for name in ("register", "login", "guest", "refresh")),
+        *(f"/auth/{name}" for name in ("register", "login")),
     }
     with_a_token = {path for (_, path), operation in ENTRIES.items() if operation.caller is Who.GUEST}
     assert with_a_token == {"/api/auth/register", "/auth/register"}
