@@ -140,7 +140,7 @@ class _Connection(web.RequestHandler):
         self.force_close()
 
     def log_exception(self, *args: Any, **more: Any) -> None:
-        """A body that breaks off or lies about its encoding is the caller's fault, also where nobody read it."""
+        """A body that breaks off or lies about its encoding is the caller's fault, read or not."""
         if isinstance(more.get("exc_info"), web.RequestPayloadError | TooSlow):
             _log.debug("not understood", kind=type(more["exc_info"]).__name__)
         else:

@@ -47,6 +47,7 @@ from chat_web.intents import (
     Introduced,
     Ponged,
     Say,
+    Turn,
     Unfollow,
 )
 from chat_web.json import NotUnderstood, decoded
@@ -162,6 +163,8 @@ class SocketIO:
                 return (Introduce("", _CONNECT),)
             case packet.DISCONNECT:
                 return (HangUp(1000, "goodbye"),)
+            case packet.EVENT if session.is_introducing:
+                return (Turn(text),)
             case packet.EVENT if session.person is not None:
                 return self._asked(session, read)
         return _not_understood(session, read.id)
@@ -171,6 +174,8 @@ class SocketIO:
         return (Say(_refusal(None if ack is None else int(ack[1]), error.code, error.message)),)
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        if isinstance(ref, str):  # it came before it was known who this is
+            return self.received(session, ref)
         if not isinstance(ref, _Asked):
             raise TypeError("every question of P2 has a note")
         if ref is _CONNECT:

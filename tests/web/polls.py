@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 import aiohttp
@@ -103,8 +104,13 @@ async def close_of(wire: aiohttp.ClientWebSocketResponse) -> int:
     return wire.close_code or 0
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what a server in this process comes to."""
+    async with asyncio.timeout(WAIT_S):
+        while not holds():  # noqa: ASYNC110 - what a peer's packets bring about gives no event
+            await asyncio.sleep(0.005)
+
+
 async def gone(server: Server, left: int = 0) -> None:
     """Wait until no more connections than this are open."""
-    async with asyncio.timeout(WAIT_S):
-        while len(server.pumps.open) > left:
-            await asyncio.sleep(0.005)
+    await until(lambda: len(server.pumps.open) <= left)

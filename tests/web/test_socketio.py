@@ -18,7 +18,7 @@ from chat_web.sockets.pump import PumpLimits
 from chat_web.sockets.receiver import SocketLimits
 from chat_web.sources import CONNECTIONS_PER_SOURCE_MAX
 from tests.web.callers import code
-from tests.web.polls import PATH, Poller, asked, close_of, connected, gone, said, websocket
+from tests.web.polls import PATH, Poller, asked, close_of, connected, gone, said, until, websocket
 from tests.web.servers import Server, browser, serving, settings
 
 
@@ -133,8 +133,8 @@ async def test_origins_are_judged_at_every_request() -> None:
     good, evil = "https://good.example", "https://evil.example"
     async with limited(allowed_origins=(good,)) as (server, http):
         for query in (asked(), asked("websocket")):
-            answer = http.get(PATH, params=query, headers={"Origin": evil, "Upgrade": "websocket"})
-            assert await refusal(answer) == (403, "forbidden")
+            refused_get = http.get(PATH, params=query, headers={"Origin": evil, "Upgrade": "websocket"})
+            assert await refusal(refused_get) == (403, "forbidden")
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await http.ws_connect(PATH, params=asked("websocket"), origin=evil)
         assert refused.value.status == 403
@@ -211,8 +211,7 @@ async def test_a_poll_whose_peer_leaves_ends_the_session_at_once(
     await paired(ann, bob)
     poll = asyncio.ensure_future(bob.poll())
     session = server.app[ENGINE].sessions[bob.sid]
-    while not session.is_polled:
-        await asyncio.sleep(0.005)
+    await until(lambda: session.is_polled)
     poll.cancel()
     assert await ann.event() == ("partner_left", {"reason": "disconnected"})
     assert (await bob.poll())[0] == 400
@@ -221,9 +220,9 @@ async def test_a_poll_whose_peer_leaves_ends_the_session_at_once(
 
 async def test_one_poll_and_one_body_at_a_time(server: Server, http: aiohttp.ClientSession) -> None:
     ann = await Poller.connected(http)
+    session = server.app[ENGINE].sessions[ann.sid]
     first = asyncio.ensure_future(ann.poll())
-    while not server.app[ENGINE].sessions[ann.sid].is_polled:
-        await asyncio.sleep(0.005)
+    await until(lambda: session.is_polled)
     assert (await ann.poll())[0] == 400
     await ann.say('421["search"]')
     assert await first == (200, '431[{"ok":true}]')
@@ -236,8 +235,7 @@ async def test_one_poll_and_one_body_at_a_time(server: Server, http: aiohttp.Cli
         yield b'rch"]'
 
     slow = asyncio.ensure_future(_post(http, ann, slowly()))
-    while not server.app[ENGINE].sessions[ann.sid].is_posting:
-        await asyncio.sleep(0.005)
+    await until(lambda: session.is_posting)
     assert (await ann.post(b'423["search"]'))[0] == 400
     held.set()
     assert await slow == 200

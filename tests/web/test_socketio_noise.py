@@ -1,4 +1,4 @@
-"""Noise over Socket.IO, from a seed: typed errors or closes, no traceback, bounded memory, nobody disturbed."""
+"""Noise over Socket.IO, from a seed: typed errors or closes, no traceback, bounded memory."""
 
 import asyncio
 import contextlib
