@@ -10,9 +10,10 @@ from aiohttp import web
 from chat_core import VERSION
 from chat_web.documents.frames import CLOSE_CODES, Dialogue, Frame
 from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
+from chat_web.documents.spoken_p2 import SOCKET_IO
 from chat_web.documents.spoken_p5 import CENTRIFUGE
 
-DIALOGUES: Final[tuple[Dialogue, ...]] = (CENTRIFUGE, ANONYMOUS_PAIR)
+DIALOGUES: Final[tuple[Dialogue, ...]] = (CENTRIFUGE, ANONYMOUS_PAIR, SOCKET_IO)
 
 
 async def asyncapi(request: web.Request) -> web.Response:
@@ -56,7 +57,7 @@ def _channel(dialogue: Dialogue, names: Sequence[str]) -> dict[str, Any]:
     channel: dict[str, Any] = {
         "address": dialogue.address,
         "title": dialogue.title,
-        "description": dialogue.summary,
+        "description": dialogue.summary + (f" With {dialogue.query}." if dialogue.query else ""),
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
     }
     parameters = re.findall(r"\{(\w+)\}", dialogue.address)
