@@ -167,7 +167,9 @@ class SocketIO:
                 return (Turn(text),)
             case packet.EVENT if session.person is not None:
                 return self._asked(session, read)
-        return _not_understood(session, read.id)
+            case packet.BINARY_EVENT:
+                return _not_understood(session, read.id)
+        return _not_understood(session)
 
     def refused(self, text: str, error: Refused) -> Intents:
         ack = _ACK.match(text)

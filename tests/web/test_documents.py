@@ -10,12 +10,15 @@ import aiohttp
 import msgspec
 import pytest
 
-from chat_core import NoticeKind
+from chat_core import NoticeKind, Person
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import commands, rpc
+from chat_web.dialects.socketio import Session as P2Session
+from chat_web.dialects.socketio import SocketIO
 from chat_web.documents.asyncapi import DIALOGUES, document
 from chat_web.documents.frames import CLOSE_CODES, Frame, schema_of
 from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
+from chat_web.documents.spoken_p2 import SOCKET_IO
 from chat_web.documents.spoken_p5 import CENTRIFUGE
 from chat_web.intents import Complain
 from chat_web.json import decoded
@@ -72,6 +75,36 @@ def test_every_frame_of_p0_is_understood(frame: Frame) -> None:
     session = dialect.session()
     session.is_settled = True
     assert not any(isinstance(intent, Complain) for intent in dialect.received(session, frame.text))
+
+
+@pytest.mark.parametrize("frame", SOCKET_IO.asked, ids=lambda frame: frame.name)
+def test_every_packet_of_p2_is_understood(frame: Frame) -> None:
+    dialect, session = SocketIO(), P2Session(person=Person(id="ann", username="ann", display_name="Ann"))
+    if frame.name == "connect":
+        session.person = None
+    assert not any(isinstance(intent, Complain) for intent in dialect.received(session, frame.text))
+
+
+def test_every_packet_of_p2_stands_in_its_section_and_was_seen_in_a_recorded_conversation() -> None:
+    section = (ROOT / "PROTOCOLS.md").read_text("utf-8").split("\n## P2, Socket.IO\n")[1].split("\n## ")[0]
+    written = {
+        line for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL) for line in block.splitlines()
+    }
+    frames = {frame.text for frame in (*SOCKET_IO.asked, *SOCKET_IO.told)}
+    transports = {frame.text for frame in SOCKET_IO.told if frame.name == "open"} | {"2", "3", "41"}
+    assert written == frames - transports
+    story = (ROOT / "tests" / "dialects" / "p2.txt").read_text("utf-8")
+    seen = {_kind(line) for line in re.findall(r"^\w+< (\d.*)$", story, re.MULTILINE)}
+    told = {
+        _kind(frame.text) for frame in SOCKET_IO.told if frame.name not in ("open", "not_connected", "ping")
+    }
+    assert told <= seen
+
+
+def _kind(packet: str) -> str:
+    """A packet without numbers and words of its own: its kind, and the event or whether it was done."""
+    found = re.match(r'(4[0-4])\d*(?:\["(\w+)"|\[\{"ok":(\w+))?', packet)
+    return packet if found is None else " ".join(filter(None, found.groups()))
 
 
 def recorded(path: str) -> list[dict[str, Any]]:
@@ -134,6 +167,7 @@ def test_the_asyncapi_document_hangs_together() -> None:
     assert {its["address"] for its in shown["channels"].values()} == {
         "/connection/websocket",
         "/ws/{user_id}",
+        "/socket.io/",
     }
     addresses = {route.path for route in ROUTES}
     for its in shown["channels"].values():
