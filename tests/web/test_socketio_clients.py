@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import pytest
 import socketio
 
+from tests.web.polls import until
 from tests.web.servers import Process
 from tests.web.test_sdk import Act, play
 
@@ -20,6 +22,7 @@ NO_PARTNER: Final = {"code": "wrong_state", "message": "You have no partner yet.
 STORY_S: Final = 20.0
 
 each_way = pytest.mark.parametrize("ways", WAYS, ids="-then-".join)
+each_transport = pytest.mark.parametrize("ways", WAYS[:2], ids="".join)
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ async def test_a_lost_connection_parts_at_once_and_the_client_comes_back_as_some
     assert found["isAnother"]
 
 
-@each_way
+@each_transport
 async def test_ten_bad_packets_end_the_connection_for_good(server: Process, ways: list[str]) -> None:
     found = await found_by("misbehaves", server, transports=ways)
     events = [event for event, _ in found["heard"]]
@@ -89,7 +92,7 @@ async def test_ten_bad_packets_end_the_connection_for_good(server: Process, ways
     assert (found["active"], found["connected"]) == (False, False)
 
 
-@each_way
+@each_transport
 async def test_another_namespace_and_binary_are_refused(server: Process, ways: list[str]) -> None:
     found = await found_by("elsewhere", server, transports=ways)
     assert found["refused"] == "Invalid namespace"
@@ -111,7 +114,7 @@ async def test_a_drain_sends_clients_away_and_they_come_back(server: Process, wa
     assert found["isAnother"]
 
 
-@each_way
+@each_transport
 async def test_it_talks_to_a_client_of_the_plain_pair_chat(server: Process, ways: list[str]) -> None:
     found = await found_by("meets", server, transports=ways)
     assert found["greeted"] == ["connected", "waiting", "paired"]
@@ -134,7 +137,7 @@ class Person:
         return lambda data: self.heard.put_nowait((name, data))
 
 
-@each_way
+@each_transport
 async def test_the_client_for_python(server: Process, ways: list[str]) -> None:
     ann, bob = Person(), Person()
     async with asyncio.timeout(STORY_S):
@@ -153,3 +156,48 @@ async def test_the_client_for_python(server: Process, ways: list[str]) -> None:
         assert await ann.heard.get() == ("error", NO_PARTNER)
         await bob.client.disconnect()
         await ann.client.disconnect()
+
+
+def sessions(folder: Path) -> list[tuple[str, float, float | None]]:
+    """The rows of the pairs: id, beginning and end."""
+    with sqlite3.connect(folder / "data" / "parley.db") as database:
+        rows = database.execute("select id, started_at, ended_at from chat_sessions order by id").fetchall()
+    database.close()
+    return rows
+
+
+async def test_each_pair_is_a_row_that_closes_with_it_or_after_a_crash(tmp_path: Path) -> None:
+    process = Process(tmp_path, **OPEN)
+    await process.start()
+    ann, bob = Person(), Person()
+    async with asyncio.timeout(STORY_S):
+        for person in (ann, bob):
+            await person.client.connect(process.url, transports=["websocket"])
+        began = time.time()
+        for person in (ann, bob):
+            assert await person.client.call("search") == OK
+        _, first = await ann.heard.get()
+        ((id_, started_at, ended_at),) = sessions(tmp_path)
+        assert (id_, ended_at) == (first["sessionId"], None)
+        assert began - 1 <= started_at <= time.time() + 1
+        parted = time.time()
+        assert await ann.client.call("skip") == OK
+        assert await bob.client.call("search") == OK
+        await bob.heard.get()  # matched
+        await bob.heard.get()  # partner_left
+        _, second = await bob.heard.get()
+        await until(lambda: sessions(tmp_path)[0][2] is not None)
+        rows = sessions(tmp_path)
+    assert parted - 1 <= (rows[0][2] or 0.0) <= time.time() + 1
+    assert rows[1][0] == second["sessionId"]
+    assert rows[1][2] is None
+    assert await process.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert sessions(tmp_path)[1][2] is None
+    crashed = time.time()
+    await process.start()
+    ended_at = sessions(tmp_path)[1][2]
+    assert ended_at is not None
+    assert crashed - 1 <= ended_at <= time.time() + 1
+    assert await process.stop() == 0
+    for person in (ann, bob):
+        await person.client.disconnect()
