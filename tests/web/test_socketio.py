@@ -9,12 +9,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from chat_core import Rate
+from chat_web.app import close_sockets
 from chat_web.sockets import engine_wire
-from chat_web.sockets.doors import ENGINE
+from chat_web.sockets.doors import ENGINE, SOCKET_IO
 from chat_web.sockets.engine import PACKET_BYTES_MAX
-from chat_web.sockets.pump import PumpLimits
+from chat_web.sockets.pump import INBOX_MAX, PumpLimits
 from chat_web.sockets.receiver import SocketLimits
 from chat_web.sources import CONNECTIONS_PER_SOURCE_MAX
 from tests.web.callers import code
@@ -450,3 +452,52 @@ async def test_pings_want_pongs(ways: str) -> None:
             assert await wire.receive_str() == "2"
             assert await close_of(wire) == 3012
         await gone(server)
+
+
+@pytest.mark.parametrize("ways", ["polling", "websocket"])
+async def test_more_than_can_be_done_at_once_waits_and_is_answered_in_order(
+    http: aiohttp.ClientSession, ways: str
+) -> None:
+    packets = [f'42{n}["search"]' for n in range(3 * INBOX_MAX)]
+    answers = [f'43{n}[{{"ok":true}}]' for n in range(3 * INBOX_MAX)]
+    if ways == "polling":
+        ann = await Poller.connected(http)
+        posting = asyncio.ensure_future(ann.say(*packets))
+        assert [await ann.heard() for _ in packets] == answers
+        await posting
+        await ann.say("1")
+    else:
+        wire = await connected(http)
+        for packet in packets:
+            await wire.send_str(packet)
+        assert [await said(wire) for _ in packets] == answers
+        await wire.close()
+
+
+async def test_a_drain_tells_everybody_to_come_back() -> None:
+    async with limited() as (server, http):
+        ann, bob = await Poller.connected(http), await connected(http)
+        draining = asyncio.ensure_future(close_sockets(server.pumps, spread_s=0.0))
+        assert await ann.heard() == "1"
+        assert await close_of(bob) == 3001
+        await draining
+        assert await refusal(http.get(PATH, params=asked())) == (503, "unavailable")
+
+
+async def test_a_bug_of_ours_ends_one_connection_and_says_nothing_of_what_was_sent(
+    server: Server, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("canary")
+
+    ann, bob = await Poller.connected(http), await connected(http)
+    with capture_logs() as lines:
+        monkeypatch.setattr(SOCKET_IO, "_asked", fails)
+        await ann.say('42["search"]')
+        await bob.send_str('42["search"]')
+        assert await ann.heard() == "1"
+        assert await close_of(bob) == 3004
+        monkeypatch.undo()
+    assert [line["event"] for line in lines].count("a receiver failed") == 2
+    assert "canary" not in str(lines)
+    await (await Poller.connected(http)).say("1")
