@@ -18,6 +18,9 @@ _DOOR: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "u
 _START: Final = plain(pages.landing, "The start page", answers=_PAGE)
 _CHAT: Final = plain(pages.chat, "The chat, which asks the server where it stands", answers=_PAGE)
 _PRIVACY: Final = plain(pages.privacy, "What is kept, and for how long", answers=_PAGE)
+_DEMO: Final = plain(
+    pages.demo, "Clients of two products talk (development)", answers=_PAGE, errors=("unknown_route",)
+)
 _FILE: Final = plain(pages.static, "A page's file", answers={200: FILE}, errors=("unknown_route",))
 _DOCS: Final = plain(documents.http, "These routes, as a page to try them on", answers=_PAGE)
 _WS_DOCS: Final = plain(documents.sockets, "All frames of the sockets, and a live console", answers=_PAGE)
@@ -42,6 +45,7 @@ ROUTES: Final = (
     Route("GET", "/chat/pair", _CHAT),
     Route("GET", "/chat/r/{room_id}", _CHAT),
     Route("GET", "/privacy", _PRIVACY),
+    Route("GET", "/demo", _DEMO),
     Route("GET", "/docs", _DOCS),
     Route("GET", "/ws/docs", _WS_DOCS),
     Route("GET", "/openapi.json", _OPENAPI),

@@ -273,6 +273,11 @@ class Settings:
         return values.is_loopback(self.host)
 
     @property
+    def is_for_development(self) -> bool:
+        """Whether this server is somebody's own: nobody else can connect, or it is said so."""
+        return self.debug or (self.is_loopback and not self.trusted_proxies)
+
+    @property
     def source_limits_hold(self) -> bool:
         """Whether limits per source apply: ``auto`` lets go only of who is surely alone on the machine."""
         if not self.rate_limits or self.source_limits == "off":
