@@ -135,7 +135,7 @@ class Settings:
         "TOKEN_GRACE_SECONDS", "25", _seconds(0, 3600), "how long a live socket may outlive its token"
     )
 
-    debug: bool = _var("DEBUG", "false", values.flag, "more in the log")
+    debug: bool = _var("DEBUG", "false", values.flag, "more in the log, and `/demo` for everybody")
     allowed_origins: tuple[str, ...] = _var(
         "ALLOWED_ORIGINS",
         "",

@@ -70,7 +70,7 @@ class Pane {
     const line = document.createElement("li");
     line.className = isOwn ? "own" : "theirs";
     line.textContent = text;
-    add(this.talk, line);
+    add(this.talk, line, this.talk.parentElement);
   }
 
   left() {
@@ -105,11 +105,11 @@ class Pane {
 }
 
 /** Add a line at the end, and stay there with who was there. */
-function add(list, line) {
-  const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+function add(list, line, scrolled = list) {
+  const isAtEnd = scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight < 40;
   list.append(line);
   while (list.childElementCount > LINES_MAX) list.firstElementChild.remove();
-  if (isAtEnd) list.scrollTop = list.scrollHeight;
+  if (isAtEnd) scrolled.scrollTop = scrolled.scrollHeight;
 }
 
 for (const root of document.querySelectorAll("[data-pane]")) new Pane(root).connect();
