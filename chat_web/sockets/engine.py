@@ -335,9 +335,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # it has no types
     def start_background_task(self, target: Any, *args: Any, **options: Any) -> None:
         """Nothing: the one task that is left to the library here would send its own pings."""
 
-    def session(self, sid: str) -> EngineSession | None:
-        return self.sessions.get(sid)
-
     async def finished(self) -> None:
         """Wait until what was closed is over: goodbyes that wait for a poll, the library's own work."""
         while self.endings:

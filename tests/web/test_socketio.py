@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from chat_web.sockets.engine import PACKET_BYTES_MAX
 from chat_web.sockets.pump import INBOX_MAX, PumpLimits
 from chat_web.sockets.receiver import SocketLimits
 from chat_web.sources import CONNECTIONS_PER_SOURCE_MAX
+from tests.dialects.wires import masked
 from tests.web.callers import code
 from tests.web.polls import PATH, Poller, asked, close_of, connected, gone, said, until, websocket
 from tests.web.servers import Server, browser, serving, settings
@@ -501,3 +503,31 @@ async def test_a_bug_of_ours_ends_one_connection_and_says_nothing_of_what_was_se
     assert [line["event"] for line in lines].count("a receiver failed") == 2
     assert "canary" not in str(lines)
     await (await Poller.connected(http)).say("1")
+
+
+async def test_who_never_reads_a_websocket_is_closed_and_the_partner_is_told() -> None:
+    limits = SocketLimits(outbox_bytes_max=64 * 1024, close_s=0.05)
+    async with limited(socket=limits, rate_limits=False) as (server, http):
+        ann = await connected(http)
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        deaf = socket.create_connection((host, int(port)))
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        handshake = (
+            f"GET {PATH}?EIO=4&transport=websocket HTTP/1.1\r\nHost: {host}:{port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        deaf.sendall(handshake.encode() + masked(0x1, b"40") + masked(0x1, b'42["search"]'))
+        await ann.send_str('42["search"]')
+        assert (await said(ann)).startswith('42["matched"')
+        answer, sent = "", 0
+        while not answer.startswith('42["partner_left"'):
+            assert sent < 50_000
+            for _ in range(100):
+                await ann.send_str(f'42["message","{"x" * 1000}"]')
+            await ann.send_str('421["message","answered"]')
+            answer, sent = await said(ann), sent + 100
+        assert answer == '42["partner_left",{"reason":"disconnected"}]'
+        deaf.close()
+        await ann.close()
+        await gone(server)
