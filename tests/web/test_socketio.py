@@ -29,9 +29,11 @@ from tests.web.servers import Server, browser, serving, settings
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     async with serving(settings(rate_limits=False)) as server:
+        tasks = len(asyncio.all_tasks())
         yield server
         await gone(server)
         await server.app[ENGINE].finished()
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)  # nothing is left of a connection
         assert server.app[ENGINE].sessions == {} == server.app[ENGINE].sockets
 
 
@@ -530,4 +532,26 @@ async def test_who_never_reads_a_websocket_is_closed_and_the_partner_is_told() -
         assert answer == '42["partner_left",{"reason":"disconnected"}]'
         deaf.close()
         await ann.close()
+        await gone(server)
+
+
+async def test_messages_and_searches_of_a_person_have_a_rate() -> None:
+    async with limited() as (server, http):
+        ann, bob = await connected(http), await Poller.connected(http)
+        await ann.send_str('42["search"]')
+        await bob.say('42["search"]')
+        assert (await said(ann)).startswith('42["matched"')
+        for n in range(21):
+            await ann.send_str(f'42{n}["message","{n}"]')
+        answers = [json.loads((await said(ann))[2 + len(str(n)) :])[0] for n in range(21)]
+        assert [answer["ok"] for answer in answers] == [True] * 20 + [False]
+        assert answers[20]["code"] == "too_many"
+        for n in range(10):
+            await bob.say(f'42{n}["search"]')
+        heard = [await bob.heard() for _ in range(1 + 20 + 10)]
+        assert heard[0].startswith('42["matched"')
+        assert sum('"message"' in packet and "too_many" not in packet for packet in heard) == 20
+        assert sum('"code":"too_many"' in packet for packet in heard) == 1  # the eleventh search
+        await ann.close()
+        await bob.say("1")
         await gone(server)
