@@ -165,7 +165,7 @@ async def test_a_full_node_and_a_source_with_its_share_take_no_more() -> None:
         assert await refusal(http.get(PATH, params=asked())) == (503, "unavailable")
         await ann.say("1")
         await (await Poller.opened(http)).say("1")
-    async with limited(source_limits="on") as (server, http):
+    async with limited(source_limits="on", pump=PumpLimits(first_command_s=60.0)) as (server, http):
         opened = [await Poller.opened(http) for _ in range(CONNECTIONS_PER_SOURCE_MAX)]
         assert await refusal(http.get(PATH, params=asked())) == (429, "too_many")
         assert len(server.pumps.open) == CONNECTIONS_PER_SOURCE_MAX
@@ -282,7 +282,7 @@ async def _in_chunks(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_who_does_not_poll_any_more_is_gone() -> None:
-    async with limited(socket=SocketLimits(progress_s=0.1)) as (server, http):
+    async with limited(socket=SocketLimits(progress_s=0.5)) as (server, http):
         await Poller.opened(http)
         await gone(server)
         await Poller.connected(http)
@@ -442,7 +442,7 @@ async def test_who_never_says_connect_is_closed(ways: str) -> None:
 
 @pytest.mark.parametrize("ways", ["polling", "websocket"])
 async def test_pings_want_pongs(ways: str) -> None:
-    async with limited(pump=PumpLimits(ping_s=0.05, pong_s=0.3)) as (server, http):
+    async with limited(pump=PumpLimits(ping_s=0.05, pong_s=1.0)) as (server, http):
         if ways == "polling":
             ann = await Poller.connected(http)
             assert (await ann.poll())[1] == "2"

@@ -11,9 +11,10 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.web.polls import PATH, Poller, asked, connected, said, websocket
+from tests.web.polls import PATH, Poller, asked, connected, websocket
 from tests.web.servers import Process, browser
 from tests.web.test_bad_input import noise
+from tests.web.test_socketio_clients import OK, Person
 
 PACKETS: Final = 2000
 BATCH: Final = 8  # bad packets, below those that end a connection
@@ -63,22 +64,22 @@ CLOSES: Final = frozenset({1000, 1002, 1007, 1009, 3509})
 async def server(tmp_path: Path) -> AsyncIterator[Process]:
     """A server on which two talk to each other before and after."""
     async with Process(tmp_path, DATABASE_URL="memory://", RATE_LIMITS="off", LOG_LEVEL="DEBUG") as process:
-        async with browser(process) as http:
-            ann, bob = await connected(http), await Poller.connected(http)
-            await ann.send_str('42["search"]')
-            await bob.say('42["search"]')
-            assert (await said(ann)).startswith('42["matched"')
-            assert (await bob.event())[0] == "matched"
-            before = memory_of(process)
-            yield process
-            assert memory_of(process) - before < MEMORY_BYTES_MAX
-            await ann.send_str("3")
-            await ann.send_str('42["message","still here"]')
-            assert await bob.event() == ("message", "still here")
-            await bob.say('42["message","so am I"]')
-            assert await said(ann) == '42["message","so am I"]'
-            await ann.close()
-            await bob.say("1")
+        ann, bob = Person(), Person()
+        await ann.client.connect(process.url, transports=["websocket"])
+        await bob.client.connect(process.url, transports=["polling"])
+        for person in (ann, bob):
+            assert await person.client.call("search") == OK
+        assert (await ann.heard.get())[1] == (await bob.heard.get())[1]
+        before = memory_of(process)
+        yield process
+        assert memory_of(process) - before < MEMORY_BYTES_MAX
+        async with asyncio.timeout(10):
+            assert await ann.client.call("message", "still here") == OK
+            assert await bob.client.call("message", "so am I") == OK
+            assert await bob.heard.get() == ("message", "still here")
+            assert await ann.heard.get() == ("message", "so am I")
+        for person in (ann, bob):
+            await person.client.disconnect()
         assert await process.stop() == 0
     for word in ("Traceback", "never retrieved", "still here", "dance", "anybody", '"error"'):
         assert word not in process.log, word
