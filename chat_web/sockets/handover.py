@@ -74,7 +74,7 @@ class _Answered(web.StreamResponse):
 
 async def upgrade(
     request: web.Request,
-    receiver: Receiver,
+    receiver: Receiver[WebSocket],
     *,
     message_bytes_max: int,
     ping_s: float | None = PING_S,
