@@ -24,6 +24,7 @@ from chat_web.people import DIRECTORY, Directory, Introductions, nobody
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
 from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
+from chat_web.sockets.emulation import STREAMS, Streams
 
 BODY_BYTES_MAX: Final = 64 * 1024
 PREVIOUS_KEYS_S: Final = 31 * 60.0
@@ -49,6 +50,7 @@ def create_app(
     pages.install(app)
     routes.install(app)
     app[PUMPS] = Pumps(limits_of(settings))
+    app[STREAMS] = Streams()
     app[DIRECTORY] = directory
 
     async def chat_running(app: web.Application) -> AsyncIterator[None]:
@@ -78,6 +80,7 @@ def config_of(settings: Settings) -> Config:
         rematch_after_s=settings.rematch_after_s,
         matcher=settings.matcher,
         guests_may_post=settings.guests_may_post,
+        open_channels=settings.open_channels,
         messages_per_second=settings.messages_per_s,
         messages_burst=settings.messages_burst,
         searches_per_minute=settings.searches_per_minute,

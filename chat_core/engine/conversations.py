@@ -28,6 +28,7 @@ from chat_core.words.commands import (
     JoinChannel,
     LeaveChannel,
     Post,
+    PublishData,
     React,
     RemoveMember,
     SetRole,
@@ -237,7 +238,7 @@ class Conversations:
     ) -> Receipt:
         command, by = ask.command, ask.by
         if not self._guests_may_post:
-            _check_guest(plan.after, by)
+            _check_guest(plan.after, command, by)
         earlier = None
         new_id = ""
         if isinstance(command, Post):
@@ -277,8 +278,8 @@ class Conversations:
         return targets
 
 
-def _check_guest(state: Conversation, by: Person | None) -> None:
-    is_public = isinstance(state, Channel) and not state.private
+def _check_guest(state: Conversation, command: ConversationCommand, by: Person | None) -> None:
+    is_public = isinstance(state, Channel) and not state.private and not isinstance(command, PublishData)
     if is_public and by is not None and by.kind is PersonKind.GUEST:
         raise Refused("guests_may_not", "Guests can read channels. Sign in to join and write.")
 

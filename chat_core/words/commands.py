@@ -162,6 +162,14 @@ class Post:
 
 
 @attrs.frozen(kw_only=True)
+class PublishData:
+    """Put JSON into a channel's log as it is. Only where channels are open to all (development)."""
+
+    conversation: ConversationId
+    data: str
+
+
+@attrs.frozen(kw_only=True)
 class Edit:
     message: MessageId
     content: str
@@ -222,7 +230,7 @@ RoomCommand: TypeAlias = Start | Keep | Decline | End | Leave | Close | Tick
 ChannelCommand: TypeAlias = JoinChannel | LeaveChannel | DeleteChannel | AddMember | RemoveMember | SetRole
 MessageCommand: TypeAlias = Post | Edit | Delete | React | Unreact
 LobbyCommand: TypeAlias = Search | CancelSearch | Skip
-ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand
+ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand | PublishData
 Command: TypeAlias = (
     ConversationCommand | CreateChannel | OpenRoom | LobbyCommand | MarkRead | Type | Block | Unblock
 )

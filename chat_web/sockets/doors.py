@@ -4,8 +4,10 @@ Kept out: what is spoken behind them (``dialects``), and the upgrade itself.
 """
 
 import asyncio
+import contextlib
 import functools
 import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -77,7 +79,7 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
     if not _LABEL.fullmatch(label):
         raise Rejected("bad_label", "The name in the address has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
     introductions = request.app[INTRODUCTIONS]
-    _admit(request)
+    admit(request)
     headers: CIMultiDict[str] = CIMultiDict()
     token = request.query.get("token", "")
     if token:
@@ -95,8 +97,10 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
 
 async def centrifuge(request: web.Request) -> web.StreamResponse:
     """P5 ``/connection/websocket``: who it is comes with the first command."""
-    _admit(request)
-    return await _open(request, CENTRIFUGE, None, CIMultiDict())
+    admit(request)
+    is_open = request.app[SETTINGS].open_channels
+    dialect = Centrifuge(open_to_all=True) if is_open else CENTRIFUGE
+    return await _open(request, dialect, None, CIMultiDict())
 
 
 def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
@@ -109,9 +113,9 @@ def _returning_guest(request: web.Request, introductions: Introductions) -> Iden
         return None
 
 
-def _admit(request: web.Request) -> None:
+def admit(request: web.Request, *, is_new: bool = True) -> None:
     """Refuse who may not connect at all, before anything is made for it."""
-    if request.app[PUMPS].is_draining:
+    if is_new and request.app[PUMPS].is_draining:
         raise Rejected("unavailable", "The server is about to restart. Try again in a moment.")
     if not origin_allowed(request, request.app[SETTINGS]):
         raise Rejected("forbidden", "Pages of this origin may not connect.")
@@ -129,32 +133,47 @@ def _introduce(request: web.Request, token: str) -> Identity:
 async def _open(
     request: web.Request, dialect: Dialect, identity: Identity | None, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
-    app = request.app
-    settings, chat, pumps, sources = app[SETTINGS], app[CHAT], app[PUMPS], app[SOURCES]
-    now = chat.clock.now()
-    leave = sources.connect(sources.of(request, now), now)
-
-    def left(pump: Pump) -> None:
-        pumps.remove(pump)
-        leave()
-
-    introduce = functools.partial(_introduce, request)
-    pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
-    for name, value in headers_for(request, settings).items():
+    for name, value in headers_for(request, request.app[SETTINGS]).items():
         headers.setdefault(name, value)
-    try:
-        answer = await upgrade(
+    with place(request, dialect, identity) as pump:
+        return await upgrade(
             request,
             pump,
             message_bytes_max=dialect.message_bytes_max,
             ping_s=None if dialect.pings_itself else PING_S,
             headers=headers,
         )
-    except BaseException:
+
+
+@contextlib.contextmanager
+def place(
+    request: web.Request,
+    dialect: Dialect,
+    identity: Identity | None = None,
+    *,
+    gone: Callable[[], object] = lambda: None,
+) -> Iterator[Pump]:
+    """A pump for one more connection, to be opened inside; it has its place until it is closed.
+
+    ``gone`` is called then, once, if it was opened.
+    Raises as ``Sources.connect``. What was not opened gives its place back.
+    """
+    app = request.app
+    chat, pumps, sources = app[CHAT], app[PUMPS], app[SOURCES]
+    now = chat.clock.now()
+    leave = sources.connect(sources.of(request, now), now)
+
+    def left(pump: Pump) -> None:
+        pumps.remove(pump)
         leave()
-        raise
-    if pump.is_open:
-        pumps.add(pump)
-    else:
-        leave()
-    return answer
+        gone()
+
+    introduce = functools.partial(_introduce, request)
+    pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
+    try:
+        yield pump
+    finally:
+        if pump.is_open:
+            pumps.add(pump)
+        else:
+            leave()

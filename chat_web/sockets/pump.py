@@ -295,8 +295,9 @@ class Pump:
         person = connection.person
         try:
             match intent:
-                case AskChannel(name=name, command=command):
-                    conversation = await self._questions.id_of(person, Address(channel=name))
+                case AskChannel(name=name, command=command, may_make=may_make):
+                    address = Address(channel=name, may_make=may_make)
+                    conversation = await self._questions.id_of(person, address)
                     connection.ask(command(conversation), lambda result: self._finished(intent.ref, result))
                     return
                 case Follow(address=address, since=since):

@@ -20,6 +20,7 @@ class Subscribe(msgspec.Struct):
     offset: Number = 0
     delta: str = ""
     type: int = 0
+    flag: Number = 0
 
 
 class Unsubscribe(msgspec.Struct):
@@ -36,6 +37,12 @@ class Published(msgspec.Struct):
 class Publish(msgspec.Struct):
     channel: Text
     data: Published
+
+
+class PublishJson(Publish):
+    """``publish`` where channels are open to all: anything is data."""
+
+    data: msgspec.Raw  # type: ignore[assignment]  # read by its own decoder
 
 
 class Presence(msgspec.Struct):
@@ -103,3 +110,16 @@ class Command(msgspec.Struct):
             return self.publish
         only = next(part for part in parts if part is not None)
         return Presence(only.channel, is_stats=True) if isinstance(only, PresenceStats) else only
+
+
+class FirstCommand(msgspec.Struct):
+    """The line that opens a stream over HTTP."""
+
+    id: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
+    connect: Connect
+
+
+class OpenCommand(Command):
+    """One line where channels are open to all."""
+
+    publish: PublishJson | None = None

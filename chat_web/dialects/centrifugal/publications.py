@@ -3,11 +3,13 @@
 from typing import Any, Final, assert_never
 
 import attrs
+import msgspec
 
 from chat_core import (
     Channel,
     ChannelDeleted,
     Conversation,
+    DataPublished,
     Event,
     LeaveReason,
     Logged,
@@ -52,7 +54,9 @@ def name_of(conversation: Conversation) -> str:
 
 def publication(event: Event, conversation: Conversation, *, now: float) -> dict[str, Any] | None:
     """The publication of an event: with an offset where it has a seq; None for what has no place here."""
-    if isinstance(event, Logged):  # first: it comes most often
+    if isinstance(event, DataPublished):
+        return {"data": msgspec.Raw(event.data.encode()), "offset": event.seq}
+    if isinstance(event, Logged):
         data = {"seq": event.seq, "at": wire.stamp(event.at), **_logged(event, conversation, now)}
         return {"data": data, "offset": event.seq}
     match event:
