@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -70,6 +70,10 @@ class Position:
 
     epoch: str
     seq: int
+
+
+START: Final = Position(epoch="", seq=0)
+"""Before the first event of whichever history there is."""
 
 
 @attrs.frozen(kw_only=True)
