@@ -66,6 +66,10 @@ class AskChannel:
     ref: Any = None
     may_make: bool = False
 
+    @property
+    def address(self) -> "Address":
+        return Address(channel=self.name, may_make=self.may_make)
+
 
 @attrs.frozen
 class Introduce:

@@ -243,6 +243,8 @@ class Centrifuge:
                 return (Renew(token, ref),)
             case dict():
                 return (Say(reply(ref.id, ping={})),)
+            case msgspec.Raw():  # sub_refresh: no subscription here has a token of its own
+                return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
             case _:
                 return self._rpc(session, ref)
 

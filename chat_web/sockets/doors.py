@@ -17,12 +17,15 @@ from multidict import CIMultiDict
 from chat_core import BadToken, Chat
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
+from chat_web.dialects.centrifugal import protobuf
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.errors import Rejected
 from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
 from chat_web.security import SETTINGS, cookies_count, headers_for, origin_allowed
 from chat_web.settings import Settings
+from chat_web.sockets.carrier import Carrier
+from chat_web.sockets.frames import binary_frame
 from chat_web.sockets.handover import upgrade
 from chat_web.sockets.pump import PING_S, Pump, PumpLimits
 from chat_web.sources import SOURCES
@@ -98,6 +101,8 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
 async def centrifuge(request: web.Request) -> web.StreamResponse:
     """P5 ``/connection/websocket``: who it is comes with the first command."""
     admit(request)
+    if protobuf.SUBPROTOCOL in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, ""):
+        return await _refuse_protobuf(request)
     is_open = request.app[SETTINGS].open_channels
     dialect = Centrifuge(open_to_all=True) if is_open else CENTRIFUGE
     return await _open(request, dialect, None, CIMultiDict())
@@ -128,6 +133,42 @@ def _introduce(request: web.Request, token: str) -> Identity:
         now = app[CHAT].clock.now()
         app[SOURCES].guest(app[SOURCES].of(request, now), now)
     return app[INTRODUCTIONS].introduced(token)
+
+
+class _NoProtobuf:
+    """Who hears a connection that is told at once that protobuf is not spoken here."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self.is_open = False
+
+    def opened(self, socket: Carrier) -> None:
+        self.is_open = True
+        socket.write(binary_frame(protobuf.refusal()))
+        socket.close(3501, "bad request: JSON is spoken here, no protobuf")
+
+    def received(self, text: str) -> None:
+        pass
+
+    def closed(self, code: int, reason: str) -> None:
+        self._leave()
+
+
+async def _refuse_protobuf(request: web.Request) -> web.StreamResponse:
+    sources, now = request.app[SOURCES], request.app[CHAT].clock.now()
+    leave = sources.connect(sources.of(request, now), now)
+    refusing = _NoProtobuf(leave)
+    try:
+        return await upgrade(
+            request,
+            refusing,
+            message_bytes_max=CENTRIFUGE.message_bytes_max,
+            subprotocols=(protobuf.SUBPROTOCOL,),
+            headers=CIMultiDict(headers_for(request, request.app[SETTINGS])),
+        )
+    finally:
+        if not refusing.is_open:
+            leave()
 
 
 async def _open(

@@ -14,6 +14,7 @@ import attrs
 import msgspec
 from aiohttp import hdrs, web
 
+from chat_web.dialects.centrifugal import protobuf
 from chat_web.dialects.centrifugal.commands import FirstCommand
 from chat_web.dialects.centrifugal.encoding import OVER_HTTP_STREAM, OVER_SSE, Lines
 from chat_web.dialects.centrifugal.replies import Ticket
@@ -66,6 +67,9 @@ STREAMS: Final = web.AppKey("streams", Streams)
 async def http_stream(request: web.Request) -> web.StreamResponse:
     """``POST /connection/http_stream``: the body begins with the first command."""
     admit(request)
+    if request.content_type == protobuf.MEDIA_TYPE:
+        refusal = protobuf.refusal(await request.read())
+        return web.Response(body=refusal, content_type=protobuf.MEDIA_TYPE)
     body = await json_body(request)
     try:
         text = body.decode()

@@ -30,7 +30,6 @@ from chat_core import (
     Unavailable,
 )
 from chat_web.intents import (
-    Address,
     Answer,
     Ask,
     AskAttendance,
@@ -295,9 +294,8 @@ class Pump:
         person = connection.person
         try:
             match intent:
-                case AskChannel(name=name, command=command, may_make=may_make):
-                    address = Address(channel=name, may_make=may_make)
-                    conversation = await self._questions.id_of(person, address)
+                case AskChannel(command=command):
+                    conversation = await self._questions.id_of(person, intent.address)
                     connection.ask(command(conversation), lambda result: self._finished(intent.ref, result))
                     return
                 case Follow(address=address, since=since):

@@ -100,6 +100,7 @@ class Command(msgspec.Struct):
     refresh: Refresh | None = None
     send: Send | None = None
     ping: dict[str, None] | None = None
+    sub_refresh: msgspec.Raw | None = None
 
     def asked(self) -> Any:
         """The one command of the line; None when there is none, or more than one."""
