@@ -1,0 +1,70 @@
+"""Over wires that fail, every client ends up with what the store has, or was told that it has not."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+
+from chat_core import JoinChannel, PersonKind, Post
+from chat_web.sockets.pump import PumpLimits
+from tests.web import servers
+from tests.web.faults import Fault, FaultProxy
+from tests.web.p5_reader import Reader
+
+READERS = 4  # of each transport
+POSTS = 120
+STORY_S = 60.0
+IMPATIENT = PumpLimits(frames=None, ping_s=0.25, pong_s=1.0)
+CHANNEL = "general"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    while not holds():  # noqa: ASYNC110 - readers are watched from outside
+        await asyncio.sleep(0.01)
+
+
+async def test_every_client_equals_the_store_or_was_told(tmp_path: Path) -> None:
+    settings = servers.settings(rate_limits=False, database_url=f"sqlite:///{tmp_path}/parley.db")
+    async with (
+        asyncio.timeout(STORY_S),
+        servers.serving(settings, limits=IMPATIENT) as server,
+        FaultProxy(server.url, seed=4) as wire,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
+    ):
+        chat = server.chat
+        ann = chat.person(chat.new_id(), "ann", PersonKind.USER)
+        await chat.do(ann, JoinChannel(name=CHANNEL))
+        channel = await chat.channel(ann, CHANNEL)
+        readers = []
+        for n, transport in enumerate(["websocket", "http_stream", "sse"] * READERS):
+            person = chat.person(chat.new_id(), f"reader-{n}", PersonKind.USER)
+            token = servers.token_for(person, chat.clock.now())
+            readers.append(Reader(wire.url, transport, token, f"channel:{CHANNEL}", session))
+        running = [asyncio.ensure_future(reader.run()) for reader in readers]
+        for n in range(POSTS):
+            await chat.do(ann, Post(conversation=channel.id, content=f"number {n} " + "x" * (n * 7 % 900)))
+            await asyncio.sleep(0.02)
+        await until(lambda: set(wire.struck) >= set(Fault) - {Fault.NONE})
+        wire.mend()
+        await chat.do(ann, Post(conversation=channel.id, content="the last one"))
+        head = (await chat.channel(ann, CHANNEL)).head
+        await until(lambda: all(reader.offset == head for reader in readers))
+        stored = {event.seq: event for event in await chat.history(ann, channel.id, after=0, limit=300)}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    assert len(stored) == head
+    for reader in readers:
+        assert reader.doubles == 0
+        first = min(reader.seen, default=head)
+        assert list(reader.seen) == list(range(first, head + 1))  # in order, without a hole
+        words = {
+            seq: data["message"]["content"]
+            for seq, data in reader.seen.items()
+            if data["type"] == "message_posted"
+        }
+        assert words == {seq: stored[seq].message.content for seq in words}  # type: ignore[attr-defined]
+    assert sum(reader.recoveries for reader in readers) > READERS
+    assert sum(reader.connections for reader in readers) > 2 * len(readers)
