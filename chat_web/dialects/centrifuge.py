@@ -41,6 +41,7 @@ from chat_web.dialects.centrifugal.commands import (
     Published,
     PublishJson,
     Refresh,
+    SubRefresh,
     Subscribe,
     Unsubscribe,
 )
@@ -243,7 +244,7 @@ class Centrifuge:
                 return (Renew(token, ref),)
             case dict():
                 return (Say(reply(ref.id, ping={})),)
-            case msgspec.Raw():  # sub_refresh: no subscription here has a token of its own
+            case SubRefresh():  # no subscription here has a token of its own
                 return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
             case _:
                 return self._rpc(session, ref)

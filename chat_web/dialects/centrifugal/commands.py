@@ -75,6 +75,12 @@ class Refresh(msgspec.Struct):
     token: str
 
 
+class SubRefresh(msgspec.Struct):
+    """Would renew a subscription's own token; none has one here."""
+
+    channel: Text = ""
+
+
 class Send(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -100,7 +106,7 @@ class Command(msgspec.Struct):
     refresh: Refresh | None = None
     send: Send | None = None
     ping: dict[str, None] | None = None
-    sub_refresh: msgspec.Raw | None = None
+    sub_refresh: SubRefresh | None = None
 
     def asked(self) -> Any:
         """The one command of the line; None when there is none, or more than one."""
