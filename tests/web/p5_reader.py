@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import aiohttp
@@ -103,7 +103,7 @@ class Reader:
             async with asyncio.timeout(SILENCE_S), self.session.post(f"{self.url}/emulation", json=said):
                 pass
 
-    async def _over_websocket(self, connect: Line) -> AsyncIterator[Line]:
+    async def _over_websocket(self, connect: Line) -> AsyncGenerator[Line, None]:
         async with self.session.ws_connect(f"{self.url}/connection/websocket") as socket:
             self._socket = socket
             await socket.send_str(json.dumps(connect))
@@ -111,7 +111,7 @@ class Reader:
                 for line in str(message.data).split("\n"):
                     yield json.loads(line)
 
-    async def _over_http(self, connect: Line) -> AsyncIterator[Line]:
+    async def _over_http(self, connect: Line) -> AsyncGenerator[Line, None]:
         if self.transport == "sse":
             asking = self.session.get(
                 f"{self.url}/connection/sse", params={"cf_connect": json.dumps(connect)}
