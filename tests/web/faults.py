@@ -56,15 +56,19 @@ class _Wire:
 
 
 class FaultProxy:
-    """``url`` leads to ``url`` of the server, over wires that fail until ``mend``."""
+    """``url`` leads to ``url`` of the server, over wires that fail until ``mend``.
+
+    A new connection draws one of ``faults``, and how many bytes, below ``bytes_max``,
+    go well before it strikes. ``struck`` counts the faults that did.
+    """
 
     def __init__(
-        self, url: str, *, seed: int, faults: tuple[Fault, ...] = tuple(Fault), bytes_max: int = 20_000
+        self, url: str, *, seed: int, faults: tuple[Fault, ...] = tuple(Fault), bytes_max: int = 8_000
     ) -> None:
         there = urlsplit(url)
         self._host, self._port = there.hostname or "", there.port or 0
         self._chance = random.Random(seed)
-        self._faults = faults
+        self.faults = faults
         self._bytes_max = bytes_max
         self._is_mended = False
         self._wires: set[_Wire] = set()
@@ -92,6 +96,12 @@ class FaultProxy:
         self._is_mended = True
         self.cut()
 
+    def fail(self, faults: tuple[Fault, ...]) -> None:
+        """From now on, in these ways; what is open is cut."""
+        self._is_mended = False
+        self.faults = faults
+        self.cut()
+
     def cut(self) -> None:
         """End every connection."""
         for wire in tuple(self._wires):
@@ -102,7 +112,7 @@ class FaultProxy:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        fault = Fault.NONE if self._is_mended else self._chance.choice(self._faults)
+        fault = Fault.NONE if self._is_mended else self._chance.choice(self.faults)
         wire = _Wire(fault, self._chance.randrange(self._bytes_max), [writer])
         self._wires.add(wire)
         try:
