@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from chat_core import Chat, ConversationId, JoinChannel, MessagePosted, Person, PersonKind, Post
+from chat_web.sockets.doors import INTRODUCTIONS
 from chat_web.sockets.pump import PumpLimits
 from tests.web import servers
 from tests.web.faults import Fault, FaultProxy
@@ -58,8 +59,7 @@ async def test_every_client_equals_the_store_or_was_told(tmp_path: Path) -> None
         channel = await chat.channel(ann, CHANNEL)
         readers = []
         for n, transport in enumerate(["websocket", "http_stream", "sse"] * READERS):
-            person = chat.person(chat.new_id(), f"reader-{n}", PersonKind.USER)
-            token = servers.token_for(person, chat.clock.now())
+            token, _ = await server.app[INTRODUCTIONS].token_of(chat.guest(f"reader {n}"))
             readers.append(Reader(wire.url, transport, token, f"channel:{CHANNEL}", session))
         running = [asyncio.ensure_future(reader.run()) for reader in readers]
         for n in range(POSTS):

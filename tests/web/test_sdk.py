@@ -19,8 +19,7 @@ from centrifuge import (
     SubscriptionEventHandler,
 )
 
-from chat_core import Person, PersonKind
-from tests.web.servers import ROOT, Process, token_for
+from tests.web.servers import ROOT, Process, enrolled, token_for
 
 FOLDER: Final = ROOT / "tests" / "js"
 STORY_S: Final = 30.0
@@ -46,7 +45,7 @@ def node() -> str:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Process]:
-    async with Process(tmp_path, DATABASE_URL="memory://", **OPEN) as process:
+    async with Process(tmp_path, **OPEN) as process:
         yield process
         assert await process.stop() == 0
     assert "Traceback" not in process.log
@@ -83,15 +82,6 @@ async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, An
     return found
 
 
-def somebody(name: str) -> Person:
-    return Person(
-        id=f"018bcfe5-6800-7000-8000-{name.encode().hex():0>12}",
-        username=name,
-        display_name=name,
-        kind=PersonKind.USER,
-    )
-
-
 @TRANSPORTS
 async def test_it_connects_with_a_guest_token_and_without(server: Process, transport: str) -> None:
     found = await play("connects", transport=transport, url=server.url)
@@ -109,7 +99,7 @@ async def test_it_publishes_and_hears_each_publication_once_with_its_offset(
     assert found["recoverable"] is True
     first = found["offset"] + 1
     assert found["ann"] == found["bob"] == [[first, "hello"], [first + 1, "by rpc"]]
-    assert found["durable"] is False  # memory
+    assert found["durable"] is True
     unknown_room = "unknown_room There is no such room for you."
     assert found["refusals"] == [103, 108, 1009, unknown_room, 102]
 
@@ -150,9 +140,9 @@ async def test_presence_history_rpc_and_a_timed_room(server: Process, transport:
 
 @TRANSPORTS
 async def test_a_token_is_renewed_on_a_live_connection(server: Process, transport: str) -> None:
-    now, ann = time.time(), somebody("ann")
-    first = token_for(ann, now, lasts_s=1.5)
-    later = [token_for(ann, now, lasts_s=3.0), token_for(ann, now, lasts_s=600.0)]
+    now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
+    first = token_for(ann, sid, now, lasts_s=1.5)
+    later = [token_for(ann, sid, now, lasts_s=3.0), token_for(ann, sid, now, lasts_s=600.0)]
     found = await play("refreshes", transport=transport, url=server.url, first=first, tokens=later)
     assert found["person"] == ann.id
     assert (found["asked"], found["state"], found["states"], found["works"]) == (
@@ -165,10 +155,10 @@ async def test_a_token_is_renewed_on_a_live_connection(server: Process, transpor
 
 @TRANSPORTS
 async def test_an_expired_token_makes_the_client_fetch_a_new_one(server: Process, transport: str) -> None:
-    now, ann = time.time(), somebody("ann")
-    expired = token_for(ann, now - 100, lasts_s=10)
+    now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
+    expired = token_for(ann, sid, now - 100, lasts_s=10)
     found = await play(
-        "expired", transport=transport, url=server.url, expired=expired, good=token_for(ann, now)
+        "expired", transport=transport, url=server.url, expired=expired, good=token_for(ann, sid, now)
     )
     assert found == {"asked": 1, "person": ann.id}
 
@@ -183,7 +173,7 @@ async def test_who_is_turned_away_for_good_does_not_come_back(server: Process, t
 async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(
     tmp_path: Path, transport: str
 ) -> None:
-    server = Process(tmp_path, DATABASE_URL="sqlite:///./parley.db", **OPEN)
+    server = Process(tmp_path, **OPEN)
     statuses: list[int] = []
     took: list[float] = []
 
@@ -196,7 +186,7 @@ async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(
             await server.start(PORT=server.port)
 
     async with server:
-        token = token_for(somebody("ann"), time.time())
+        token = token_for(*await enrolled("ann", server.folder), time.time())
         found = await play("drained", act, transport=transport, url=server.url, token=token)
     assert statuses == [0]
     assert took[0] < 5.0
@@ -225,7 +215,8 @@ class Ears(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types
 
 async def test_the_client_for_python_talks_loses_the_connection_and_recovers(server: Process) -> None:
     address = f"{server.url.replace('http', 'ws')}/connection/websocket"
-    ann = Client(address, token=token_for(somebody("ann"), time.time()), min_reconnect_delay=0.01)
+    token = token_for(*await enrolled("ann", server.folder), time.time())
+    ann = Client(address, token=token, min_reconnect_delay=0.01)
     bob = Client(address, min_reconnect_delay=0.01)
     ears = Ears()
     async with asyncio.timeout(STORY_S):
