@@ -39,7 +39,6 @@ OVERFLOWING: Final = 301  # more than Parley recovers; Centrifugo's namespace of
 LEFT_OUT: Final = {
     "js": {
         "centrifuge.protobuf": "protobuf",
-        "codec.bench": "a benchmark without a server",
         "debounce": "Centrifugo PRO's map subscriptions; it skips itself",
         "delta": "delta subscriptions",
         "map": "map subscriptions",

@@ -54,6 +54,10 @@ def name_of(conversation: Conversation) -> str:
 
 def publication(event: Event, conversation: Conversation, *, now: float) -> dict[str, Any] | None:
     """The publication of an event: with an offset where it has a seq; None for what has no place here."""
+    if isinstance(event, MessagePosted):  # first: it comes most often
+        message = wire.message(event.message, conversation)
+        posted = {"seq": event.seq, "at": wire.stamp(event.at), "type": "message_posted", "message": message}
+        return {"data": posted, "offset": event.seq}
     if isinstance(event, DataPublished):
         return {"data": msgspec.Raw(event.data.encode()), "offset": event.seq}
     if isinstance(event, Logged):
@@ -110,8 +114,6 @@ def standing(person: Person, stands: Standing, *, now: float) -> dict[str, Any]:
 
 def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, Any]:
     match event:
-        case MessagePosted():
-            return {"type": "message_posted", "message": wire.message(event.message, conversation)}
         case MessageEdited(message_id=message_id, content=content):
             edited_at = wire.stamp(event.at)
             return {
