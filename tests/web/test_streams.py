@@ -11,7 +11,7 @@ import aiohttp
 import attrs
 import pytest
 
-from chat_core import JoinChannel, PersonKind, Post
+from chat_core import CreateChannel, DeleteChannel, JoinChannel, PersonKind, Post
 from chat_web.app import close_sockets
 from chat_web.sockets.emulation import STREAMS
 from chat_web.sockets.pump import PumpLimits
@@ -329,3 +329,40 @@ async def test_protobuf_is_refused_in_protobuf(session: aiohttp.ClientSession) -
         async with asyncio.timeout(STORY_S):
             while server.app[SOURCES].connections:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
+
+
+@WAYS
+async def test_a_deleted_channel_is_told_and_then_unsubscribed(
+    session: aiohttp.ClientSession, way: str
+) -> None:
+    async with servers.serving() as server:
+        chat = server.chat
+        ann = chat.person(chat.new_id(), "ann", PersonKind.USER)
+        await chat.do(ann, CreateChannel(name="tea"))
+        stream = await opened(server, session, way)
+        await stream.next()
+        await stream.say({"id": 2, "subscribe": {"channel": "channel:tea"}})
+        await stream.next()
+        await chat.do(ann, DeleteChannel(name="tea"))
+        told, ended = await stream.next(), await stream.next()
+        assert told["push"]["pub"]["data"]["type"] == "channel_deleted"
+        unsubscribed = {"code": 2000, "reason": "server unsubscribe"}
+        assert ended == {"push": {"channel": "channel:tea", "unsubscribe": unsubscribed}}
+        await stream.say({"id": 3, "subscribe": {"channel": "channel:tea"}})
+        assert (await stream.next())["error"]["code"] == 102
+        stream.answer.close()
+
+
+async def test_what_is_out_of_scope_is_not_available(session: aiohttp.ClientSession) -> None:
+    async with servers.serving() as server:
+        stream = await opened(server, session)
+        await stream.next()
+        for command in (
+            {"subscribe": {"channel": "channel:general", "delta": "fossil"}},
+            {"subscribe": {"channel": "channel:general", "type": 1}},
+            {"sub_refresh": {"channel": "channel:general", "token": "x"}},
+            {"rpc": {"method": "dance", "data": {}}},
+        ):
+            await stream.say({"id": 7, **command})
+            assert await stream.next() == {"id": 7, "error": {"code": 108, "message": "not available"}}
+        stream.answer.close()
