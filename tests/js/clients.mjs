@@ -220,6 +220,22 @@ const stories = {
     return { code: ctx.code, reason: ctx.reason, state: ann.state, attempts };
   },
 
+  async follows() {
+    process.on("unhandledRejection", () => {});  // the client does not look after what it posts to /emulation
+    const [bob] = await connected({ token: args.token, timeout: 500 }, args.wire);
+    const quick = { minResubscribeDelay: 20, maxResubscribeDelay: 60 };
+    const [atBob, , heard] = await subscribed(bob, "channel:general", quick);
+    const rounds = [];
+    atBob.on("subscribed", (ctx) => {
+      rounds.push([ctx.wasRecovering, ctx.recovered]);
+      if (!ctx.recovered) heard.length = 0;  // told that something is missing
+    });
+    const last = await ask("subscribed");
+    while (!words(heard).some(([, text]) => text === last)) await next(atBob, "publication");
+    bob.disconnect();
+    return { rounds, heard: heard.filter((ctx) => ctx.offset).map((ctx) => ctx.offset), words: words(heard) };
+  },
+
   async drained() {
     const [ann, who] = await connected({ token: args.token });
     await ann.rpc("join_channel", { name: "general" });

@@ -19,14 +19,16 @@ from centrifuge import (
     SubscriptionEventHandler,
 )
 
+from tests.web.faults import FaultProxy
 from tests.web.servers import ROOT, Process, enrolled, token_for
 
 FOLDER: Final = ROOT / "tests" / "js"
 STORY_S: Final = 30.0
+POSTS: Final = 80
 TRANSPORTS: Final = pytest.mark.parametrize("transport", ["websocket", "http_stream", "sse"])
 OPEN: Final = {"GUESTS_MAY_POST": "true", "RATE_LIMITS": "off", "RESUME_SECONDS": "0.2"}
 
-Act: TypeAlias = Callable[[str], Awaitable[None]]
+Act: TypeAlias = Callable[[str], Awaitable[str | None]]
 
 
 def node() -> str:
@@ -70,8 +72,8 @@ async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, An
     async with asyncio.timeout(STORY_S):
         while line := (await process.stdout.readline()).decode():
             if line.startswith('{"ready":') and act is not None:
-                await act(json.loads(line)["ready"])
-                process.stdin.write(b"done\n")
+                answer = await act(json.loads(line)["ready"])
+                process.stdin.write(f"{answer or 'done'}\n".encode())
             else:
                 last = line
         errors = (await process.stderr.read()).decode()
@@ -195,6 +197,39 @@ async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(
     assert found["stored"] == [[seq, f"acked {n}"] for n, (seq, _) in enumerate(found["acked"])]
     assert all(durable for _, durable in found["acked"])
     assert found["heard"] == 5
+
+
+@TRANSPORTS
+async def test_over_a_wire_that_fails_it_has_what_the_store_has(server: Process, transport: str) -> None:
+    address = f"{server.url.replace('http', 'ws')}/connection/websocket"
+    ann = Client(address)
+    posted: list[tuple[int, str]] = []
+
+    async def post(text: str) -> None:
+        answer = await ann.rpc("post", {"conversation": "channel:general", "content": text})
+        posted.append((answer.data["message"]["seq"], text))
+
+    async with FaultProxy(server.url, seed=11, bytes_max=4000) as wire, asyncio.timeout(STORY_S):
+
+        async def act(_: str) -> str:
+            for n in range(POSTS):
+                await post(f"number {n} " + "x" * 300)
+                await asyncio.sleep(0.02)
+            wire.mend()
+            await post("the last one")
+            return "the last one"
+
+        await ann.connect()
+        await ann.rpc("join_channel", {"name": "general"})
+        token = token_for(*await enrolled("bob", server.folder), time.time())
+        found = await play("follows", act, transport=transport, url=server.url, wire=wire.url, token=token)
+        await ann.disconnect()
+    assert wire.struck
+    assert found["rounds"]
+    assert all(was_recovering for was_recovering, _ in found["rounds"])
+    offsets = found["heard"]
+    assert offsets == list(range(offsets[0], posted[-1][0] + 1))
+    assert found["words"] == [list(each) for each in posted if each[0] >= offsets[0]]
 
 
 class Ears(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types
