@@ -109,8 +109,14 @@ async def emulation(request: web.Request) -> web.StreamResponse:
 
 
 def _checked(text: str, what: str) -> str:
-    """The text, if it begins with the command that has to come first."""
-    first = next(filter(None, text.split("\n")), "")
+    """Commands, one a line, of which the first has to come first; it may be alone and indented."""
+    try:
+        decoded(_FIRST, text)
+        return compact(text)
+    except NotUnderstood as wrong:
+        first = next(filter(None, text.split("\n")), "")
+        if first == text:
+            raise invalid(wrong, what=what) from None
     try:
         decoded(_FIRST, first)
     except NotUnderstood as wrong:

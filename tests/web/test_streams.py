@@ -212,6 +212,19 @@ async def test_what_is_no_first_command_is_refused_before_anything_begins(
         assert server.pumps.open == {}
 
 
+async def test_the_first_command_may_be_indented_or_followed_by_others(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with servers.serving() as server:
+        url = f"{server.url}/connection/http_stream"
+        headers = {"Content-Type": "application/json"}
+        more = json.dumps(CONNECT) + '\n{"id":2,"ping":{}}\n'
+        for body, ids in ((json.dumps(CONNECT, indent=2), [1]), (more, [1, 2])):
+            stream = Stream(await session.post(url, data=body, headers=headers), session, server.url)
+            assert sorted([(await stream.next())["id"] for _ in ids]) == ids
+            stream.answer.close()
+
+
 async def test_other_methods_get_typed_errors(session: aiohttp.ClientSession) -> None:
     async with servers.serving() as server:
         for method, path in (
