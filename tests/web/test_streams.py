@@ -379,3 +379,17 @@ async def test_what_is_out_of_scope_is_not_available(session: aiohttp.ClientSess
             await stream.say({"id": 7, **command})
             assert await stream.next() == {"id": 7, "error": {"code": 108, "message": "not available"}}
         stream.answer.close()
+
+
+async def test_a_stream_at_rest_costs_no_task(session: aiohttp.ClientSession) -> None:
+    async with servers.serving() as server:
+        before = len(asyncio.all_tasks())
+        streams = [await opened(server, session, way) for way in ("http_stream", "sse") * 3]
+        for stream in streams:
+            await stream.next()
+        async with asyncio.timeout(STORY_S):
+            while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - tasks give no event
+                await asyncio.sleep(0.01)
+        assert len(server.pumps.open) == len(streams)
+        for stream in streams:
+            stream.answer.close()
