@@ -16,6 +16,8 @@ INTEGER_MAX: Final = 2**53
 
 T = TypeVar("T")
 
+_ANYTHING: Final = msgspec.json.Decoder()
+
 # A string, to its end or to that of the text; it is never read twice, so that the cost is linear.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
@@ -58,6 +60,13 @@ def decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
         return value
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise NotUnderstood(str(error), is_json=isinstance(error, msgspec.ValidationError)) from None
+
+
+def compact(text: str | bytes) -> str:
+    """The same JSON without spaces and line breaks. Raises ``NotUnderstood`` as ``decoded`` does."""
+    decoded(_ANYTHING, text)  # what was only passed over may still be wrong in its strings
+    shown = msgspec.json.format(text, indent=-1)
+    return shown if isinstance(shown, str) else shown.decode()
 
 
 def glimpsed(decoder: msgspec.json.Decoder[T], text: str) -> T | None:
