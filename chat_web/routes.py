@@ -6,11 +6,12 @@ from aiohttp import web
 
 from chat_web import metrics, ops, pages
 from chat_web.api import accounts, channels, messages, rooms, shapes, timed_rooms, users
+from chat_web.dialects.centrifugal.commands import FirstCommand
 from chat_web.documents import asyncapi, openapi
 from chat_web.documents import pages as documents
 from chat_web.registry import FILE, HTML, TEXT, Route, plain
 from chat_web.registry import install as install_routes
-from chat_web.sockets import doors
+from chat_web.sockets import doors, emulation
 
 _PAGE: Final = {200: HTML}
 _DOOR: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "upgrade_required")
@@ -32,6 +33,27 @@ _P2_DOOR: Final = (*_DOOR, "bad_request", "method_not_allowed", "too_large", "un
 _P2: Final = plain(doors.socket_io, "Socket.IO 4", answers={101: None, 200: TEXT}, errors=_P2_DOOR)
 _P2_POST: Final = plain(
     doors.socket_io, "Packets of Socket.IO, by polling", answers={200: TEXT}, errors=_P2_DOOR
+)
+_P5_STREAM: Final = plain(
+    emulation.http_stream,
+    "The Centrifugal protocol as an answer that does not end, a line each",
+    body=FirstCommand,
+    answers={200: emulation.LINES},
+    errors=("forbidden",),
+)
+_P5_SSE: Final = plain(
+    emulation.sse,
+    "The Centrifugal protocol as server-sent events",
+    query=emulation.FirstInQuery,
+    answers={200: emulation.EVENTS},
+    errors=("bad_request", "forbidden"),
+)
+_EMULATION: Final = plain(
+    emulation.emulation,
+    "Commands for a stream: a string with one a line, or one as an object",
+    body=emulation.Said,
+    answers={204: None},
+    errors=("forbidden", "unknown_session"),
 )
 _WELL: Final = {200: shapes.Health, 503: shapes.Health}
 _HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
@@ -108,6 +130,9 @@ ROUTES: Final = (
     Route("GET", "/simple-countdown/status/{room_id}", timed_rooms.status),
     # Sockets: P5, P2, P0
     Route("GET", "/connection/websocket", _P5),
+    Route("POST", "/connection/http_stream", _P5_STREAM),
+    Route("GET", "/connection/sse", _P5_SSE),
+    Route("POST", "/emulation", _EMULATION),
     Route("GET", "/socket.io/", _P2),
     Route("POST", "/socket.io/", _P2_POST),
     Route("GET", "/ws/{user_id}", _P0),

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -17,6 +17,7 @@ from multidict import CIMultiDict
 from chat_core import BadToken, Chat, Unavailable
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
+from chat_web.dialects.centrifugal import protobuf
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.dialects.socketio import SocketIO
 from chat_web.errors import Rejected
@@ -27,8 +28,10 @@ from chat_web.settings import Settings
 from chat_web.sockets import engine_requests
 from chat_web.sockets.engine import Engine
 from chat_web.sockets.engine_wire import EngineWire
+from chat_web.sockets.frames import binary_frame
 from chat_web.sockets.handover import upgrade
 from chat_web.sockets.pump import PING_S, Pump, PumpLimits
+from chat_web.sockets.receiver import Socket
 from chat_web.sources import SOURCES
 
 CHAT: Final = web.AppKey("chat", Chat)
@@ -85,7 +88,7 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
     if not _LABEL.fullmatch(label):
         raise Rejected("bad_label", "The name in the address has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
     introductions = request.app[INTRODUCTIONS]
-    _admit(request)
+    admit(request)
     headers: CIMultiDict[str] = CIMultiDict()
     token = request.query.get("token", "")
     if token:
@@ -104,8 +107,12 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
 
 async def centrifuge(request: web.Request) -> web.StreamResponse:
     """P5 ``/connection/websocket``: who it is comes with the first command."""
-    _admit(request)
-    return await _open(request, CENTRIFUGE, None, CIMultiDict())
+    admit(request)
+    if protobuf.SUBPROTOCOL in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, ""):
+        return await _refuse_protobuf(request)
+    is_open = request.app[SETTINGS].open_channels
+    dialect = Centrifuge(open_to_all=True) if is_open else CENTRIFUGE
+    return await _open(request, dialect, None, CIMultiDict())
 
 
 async def socket_io(request: web.Request) -> web.StreamResponse:
@@ -117,8 +124,8 @@ async def socket_io(request: web.Request) -> web.StreamResponse:
     headers = headers_for(request, request.app[SETTINGS])
     if asked.sid:
         return await engine_requests.go_on(request, asked, engine, headers)
-    _admit(request)
-    with _placed(request, SOCKET_IO, None) as pump:
+    admit(request)
+    with place(request, SOCKET_IO) as pump:
         return await engine_requests.begin(request, asked, engine, headers, pump)
 
 
@@ -137,9 +144,9 @@ async def _returning_guest(request: web.Request, introductions: Introductions) -
         return None
 
 
-def _admit(request: web.Request) -> None:
+def admit(request: web.Request, *, is_new: bool = True) -> None:
     """Refuse who may not connect at all, before anything is made for it."""
-    if request.app[PUMPS].is_draining:
+    if is_new and request.app[PUMPS].is_draining:
         raise Rejected("unavailable", "The server is about to restart. Try again in a moment.")
     if not origin_allowed(request, request.app[SETTINGS]):
         raise Rejected("forbidden", "Pages of this origin may not connect.")
@@ -154,9 +161,70 @@ async def _introduce(request: web.Request, token: str) -> Identity:
     return await app[INTRODUCTIONS].introduced(token)
 
 
+class _NoProtobuf:
+    """Who hears a connection that is told at once that protobuf is not spoken here."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self.is_open = False
+
+    def opened(self, socket: Socket) -> None:
+        self.is_open = True
+        socket.write(binary_frame(protobuf.refusal()))
+        socket.close(3501, "bad request: JSON is spoken here, no protobuf")
+
+    def received(self, text: str) -> None:
+        pass
+
+    def closed(self, code: int, reason: str) -> None:
+        self._leave()
+
+
+async def _refuse_protobuf(request: web.Request) -> web.StreamResponse:
+    sources, now = request.app[SOURCES], request.app[CHAT].clock.now()
+    leave = sources.connect(sources.of(request, now), now)
+    refusing = _NoProtobuf(leave)
+    try:
+        return await upgrade(
+            request,
+            refusing,
+            message_bytes_max=CENTRIFUGE.message_bytes_max,
+            subprotocols=(protobuf.SUBPROTOCOL,),
+            headers=CIMultiDict(headers_for(request, request.app[SETTINGS])),
+        )
+    finally:
+        if not refusing.is_open:
+            leave()
+
+
+async def _open(
+    request: web.Request, dialect: Dialect, identity: Identity | None, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    for name, value in headers_for(request, request.app[SETTINGS]).items():
+        headers.setdefault(name, value)
+    with place(request, dialect, identity) as pump:
+        return await upgrade(
+            request,
+            pump,
+            message_bytes_max=dialect.message_bytes_max,
+            ping_s=None if dialect.pings_itself else PING_S,
+            headers=headers,
+        )
+
+
 @contextlib.contextmanager
-def _placed(request: web.Request, dialect: Dialect, identity: Identity | None) -> Iterator[Pump]:
-    """A connection that has its place among the others, until it ends or if it never begins."""
+def place(
+    request: web.Request,
+    dialect: Dialect,
+    identity: Identity | None = None,
+    *,
+    gone: Callable[[], object] = lambda: None,
+) -> Iterator[Pump]:
+    """A pump for one more connection, to be opened inside; it has its place until it is closed.
+
+    ``gone`` is called then, once, if it was opened.
+    Raises as ``Sources.connect``. What was not opened gives its place back.
+    """
     app = request.app
     chat, pumps, sources = app[CHAT], app[PUMPS], app[SOURCES]
     now = chat.clock.now()
@@ -165,6 +233,7 @@ def _placed(request: web.Request, dialect: Dialect, identity: Identity | None) -
     def left(pump: Pump) -> None:
         pumps.remove(pump)
         leave()
+        gone()
 
     introduce = functools.partial(_introduce, request)
     pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
@@ -173,19 +242,5 @@ def _placed(request: web.Request, dialect: Dialect, identity: Identity | None) -
         yield pump
     finally:
         if not pump.is_open:
-            left(pump)
-
-
-async def _open(
-    request: web.Request, dialect: Dialect, identity: Identity | None, headers: CIMultiDict[str]
-) -> web.StreamResponse:
-    for name, value in headers_for(request, request.app[SETTINGS]).items():
-        headers.setdefault(name, value)
-    with _placed(request, dialect, identity) as pump:
-        return await upgrade(
-            request,
-            pump,
-            message_bytes_max=dialect.message_bytes_max,
-            ping_s=None if dialect.pings_itself else PING_S,
-            headers=headers,
-        )
+            pumps.remove(pump)
+            leave()

@@ -26,13 +26,13 @@ import structlog
 from aiohttp import web
 from engineio.packet import CLOSE, MESSAGE, NOOP, Packet
 
-from chat_web.sockets.receiver import LIMITS, Receiver, SocketLimits
+from chat_web.sockets.carrier import LOST_CODE
+from chat_web.sockets.receiver import LIMITS, Receiver, Socket, SocketLimits
 
 PACKET_BYTES_MAX: Final = 16 * 1024  # of one packet, and of one body of packets
 PING_S: Final = 25.0
 PONG_S: Final = 10.0
 SEPARATOR: Final = "\x1e"
-LOST_CODE: Final = 1006
 
 # What is handed through the library, beside what it knows itself.
 REQUEST: Final = "aiohttp.request"
@@ -71,8 +71,8 @@ def _bytes_of(item: Packet | None) -> int:
     return 0 if item is None else 1 + len(str(item.data or "").encode())
 
 
-class Carrier(Protocol):
-    """The WebSocket that a session has moved to."""
+class Wire(Protocol):
+    """What is below a session that has a WebSocket."""
 
     def pause(self) -> None: ...
 
@@ -96,7 +96,7 @@ class EngineSession:
     they do.
     """
 
-    def __init__(self, engine: "Engine", sid: str, receiver: Receiver, limits: SocketLimits) -> None:
+    def __init__(self, engine: "Engine", sid: str, receiver: Receiver[Socket], limits: SocketLimits) -> None:
         self.sid = sid
         self.code, self.reason = LOST_CODE, ""
         self._engine = engine
@@ -106,7 +106,7 @@ class EngineSession:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._state = _State.OPEN
-        self._carrier: Carrier | None = None
+        self._wire: Wire | None = None
         self._polls = 0
         self._is_posting = False
         self._poll_transport: asyncio.Transport | None = None
@@ -171,13 +171,13 @@ class EngineSession:
 
     def pause(self) -> None:
         self._resumed.clear()
-        if self._carrier is not None:
-            self._carrier.pause()
+        if self._wire is not None:
+            self._wire.pause()
 
     def resume(self) -> None:
         self._resumed.set()
-        if self._carrier is not None:
-            self._carrier.resume()
+        if self._wire is not None:
+            self._wire.resume()
 
     def _say_close(self) -> None:
         """The last packet, in a poll of its own: clients drop what comes in the same one."""
@@ -250,15 +250,15 @@ class EngineSession:
         if self.is_polling:
             self.lose()
 
-    def carried(self, carrier: Carrier) -> None:
+    def carried(self, wire: Wire) -> None:
         """A WebSocket is there: the session's transport, or one that is tried."""
-        self._carrier = carrier
+        self._wire = wire
         if not self._resumed.is_set():
-            carrier.pause()
+            wire.pause()
 
     def stay(self) -> None:
         """The transport that was tried is not to be: polls go on."""
-        self._carrier = None
+        self._wire = None
         self._socket.upgrading = False  # the library forgets to say so
 
     def lose(self, code: int = LOST_CODE, reason: str = "") -> None:
@@ -276,8 +276,8 @@ class EngineSession:
         self._outbox.put_nowait(Packet(NOOP))
         self._outbox.put_nowait(None)  # who still waits for packets does so no longer
         self._resumed.set()
-        if self._carrier is not None:
-            self._carrier.hang_up(self.code, self.reason)
+        if self._wire is not None:
+            self._wire.hang_up(self.code, self.reason)
         if self._poll_transport is not None:  # an answer that is never read holds what it carries
             self._loop.call_later(self._limits.close_s, _abort_if_unread, self._poll_transport)
         self._engine.endings.discard(self._ending)
@@ -345,9 +345,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # it has no types
         self.sockets.pop(session.sid, None)
 
     def _connected(self, sid: str, environ: dict[str, Any]) -> None:
-        session = EngineSession(self, sid, environ[RECEIVER], self.limits)
+        receiver: Receiver[Socket] = environ[RECEIVER]
+        session = EngineSession(self, sid, receiver, self.limits)
         self.sessions[sid] = environ[SESSION] = session
-        environ[RECEIVER].opened(session)
+        receiver.opened(session)
 
 
 def _environ(environ: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from chat_web.sockets.engine import (
     EngineSession,
     environ_of,
 )
-from chat_web.sockets.receiver import Receiver
+from chat_web.sockets.receiver import Receiver, Socket
 
 _POLLING: Final = "polling"
 _WEBSOCKET: Final = "websocket"
@@ -57,7 +57,7 @@ def judged(request: web.Request) -> Asked:
 
 
 async def begin(
-    request: web.Request, asked: Asked, engine: Engine, headers: Mapping[str, str], receiver: Receiver
+    request: web.Request, asked: Asked, engine: Engine, headers: Mapping[str, str], receiver: Receiver[Socket]
 ) -> web.StreamResponse:
     """Open a session for this receiver; returns when a WebSocket ends, or with the first poll."""
     environ = environ_of(request, transport=asked.transport)

@@ -139,7 +139,7 @@ class EngineWire:
         if self._session is not None:
             self.hang_up(self._session.code, self._session.reason)
 
-    # The carrier of the session
+    # What is below the session
 
     def pause(self) -> None:
         if self._socket is not None:

@@ -30,7 +30,6 @@ from chat_core import (
     Unavailable,
 )
 from chat_web.intents import (
-    Address,
     Answer,
     Ask,
     AskAttendance,
@@ -83,7 +82,7 @@ class PumpLimits:
 
 
 class Pump:
-    """Receiver of a ``WebSocket`` and sink of a core ``Connection``."""
+    """Receiver of a ``Socket`` and sink of a core ``Connection``."""
 
     def __init__(
         self,
@@ -287,8 +286,8 @@ class Pump:
         person = connection.person
         try:
             match intent:
-                case AskChannel(name=name, command=command):
-                    conversation = await self._questions.id_of(person, Address(channel=name))
+                case AskChannel(command=command):
+                    conversation = await self._questions.id_of(person, intent.address)
                     connection.ask(command(conversation), lambda result: self._finished(intent.ref, result))
                     return
                 case Follow(address=address, since=since):
