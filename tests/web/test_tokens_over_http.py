@@ -171,7 +171,7 @@ async def test_a_key_of_before_dies_on_time() -> None:
     async with house(keys=ring) as home:
         ann = await home.user("ann")
         sid = ring.verify(ann.token or "", NOW).sid
-        who = {"sub": ann.person.id, "sid": sid, "exp": int(NOW) + 86_400}
+        who: dict[str, Any] = {"sub": ann.person.id, "sid": sid, "exp": int(NOW) + 86_400}
         kid = kid_of(open_tokens(secrets=[OTHER]).issue_access("x", "x", PersonKind.USER, "x", NOW))
         of_before, of_now = forged(**who), forged(**who, key=OTHER, header={"kid": kid})
         for wait_s, status in ((0.0, 200), (PREVIOUS_KEYS_S - 1, 200), (1.0, 401)):
