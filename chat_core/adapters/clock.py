@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.words.ids import CHANCE_BITS, uuid7
+from chat_core.words.ids import CHANCE_BITS, chance_part, time_part
 
 SLEW_MAX: Final = 0.001  # seconds of correction for each second that passed
 SLEW_EVERY_S: Final = 1.0
@@ -25,20 +25,18 @@ class SystemClock:
 
     _offset: float = attrs.field(init=False)
     _slewed_at: float = attrs.field(init=False)
+    _slew_due: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._slewed_at = time.monotonic()
+        self._slew_due = self._slewed_at + SLEW_EVERY_S
         self._offset = time.time() - self._slewed_at
 
     def now(self) -> float:
         """Seconds since 1970-01-01 UTC."""
         monotonic = time.monotonic()
-        passed = monotonic - self._slewed_at
-        if passed >= SLEW_EVERY_S:
-            error = time.time() - (self._offset + monotonic)
-            most = passed * SLEW_MAX
-            self._offset += min(most, max(-most, error))
-            self._slewed_at = monotonic
+        if monotonic >= self._slew_due:
+            self._slew(monotonic)
         return self._offset + monotonic
 
     def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
@@ -53,6 +51,13 @@ class SystemClock:
 
         return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), ring)
 
+    def _slew(self, monotonic: float) -> None:
+        error = time.time() - (self._offset + monotonic)
+        most = (monotonic - self._slewed_at) * SLEW_MAX
+        self._offset += min(most, max(-most, error))
+        self._slewed_at = monotonic
+        self._slew_due = monotonic + SLEW_EVERY_S
+
 
 @attrs.define
 class Ids:
@@ -64,11 +69,16 @@ class Ids:
 
     now: Callable[[], float]
     chance: random.Random = attrs.field(factory=random.SystemRandom)
-    _drawn: list[int] = attrs.field(factory=list, init=False)
+    _drawn: list[str] = attrs.field(factory=list, init=False)
+    _millisecond: int = attrs.field(default=-1, init=False)
+    _time_part: str = attrs.field(default="", init=False)
 
     def __call__(self) -> str:
         if not self._drawn:
             many = self.chance.getrandbits(CHANCE_BITS * IDS_DRAWN)
             mask = (1 << CHANCE_BITS) - 1
-            self._drawn = [many >> CHANCE_BITS * n & mask for n in range(IDS_DRAWN)]
-        return uuid7(at=self.now(), chance=self._drawn.pop())
+            self._drawn = [chance_part(many >> CHANCE_BITS * n & mask) for n in range(IDS_DRAWN)]
+        millisecond = int(self.now() * 1000)
+        if millisecond != self._millisecond:
+            self._millisecond, self._time_part = millisecond, time_part(millisecond)
+        return self._time_part + self._drawn.pop()

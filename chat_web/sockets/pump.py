@@ -115,7 +115,7 @@ class Pump:
         self._has_ended = False
         self._awaits_pong = False
         self._unsent: list[bytes] = []
-        self._flush: asyncio.Handle | None = None
+        self._sends_soon = False
         self._frames = None if limits.frames is None else Bucket(limits.frames)
         self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES_MAX)
         self._timer: asyncio.TimerHandle | None = None
@@ -151,7 +151,7 @@ class Pump:
     def closed(self, code: int, reason: str) -> None:
         self._socket = None
         self._has_ended = True
-        for timer in (self._timer, self._expiry, self._flush):
+        for timer in (self._timer, self._expiry):
             if timer is not None:
                 timer.cancel()
         self._inbox.clear()
@@ -253,11 +253,11 @@ class Pump:
 
     def _answered(self, ref: Any, answer: Answer) -> None:
         intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
-        follow_ups = [intent for intent in intents if type(intent) not in _AT_ONCE]
-        if follow_ups:  # they go before what the client asked meanwhile
-            self._inbox.extendleft(reversed(follow_ups))
-            intents = tuple(intent for intent in intents if type(intent) in _AT_ONCE)
         if intents:
+            if not _AT_ONCE.issuperset(map(type, intents)):  # follow-ups go before what was asked meanwhile
+                follow_ups = [intent for intent in intents if type(intent) not in _AT_ONCE]
+                self._inbox.extendleft(reversed(follow_ups))
+                intents = tuple(intent for intent in intents if type(intent) in _AT_ONCE)
             self._do(intents)
         if self._inbox:
             self._work()
@@ -361,14 +361,12 @@ class Pump:
         if self._socket is None:
             return
         self._unsent.append(self._dialect.encoder.join((frame,)))
-        if self._flush is None:
-            self._flush = self._loop.call_soon(self._send_soon)
-
-    def _send_soon(self) -> None:
-        self._flush = None
-        self._send()
+        if not self._sends_soon:
+            self._sends_soon = True
+            self._chat.rounds.at_end(self._send)
 
     def _send(self) -> None:
+        self._sends_soon = False
         if self._unsent and self._socket is not None:
             self._socket.write(b"".join(self._unsent))
         self._unsent.clear()
