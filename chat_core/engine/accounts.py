@@ -137,8 +137,6 @@ class AccountDesk:
 
     async def shows_read_marks(self, person: Person) -> bool:
         """Whether others may see how far the person has read; only a user can have switched it off."""
-        if person.kind is PersonKind.GUEST:
-            return True
         account = await self._accounts.by_id(person.id)
         return account is None or account.shows_read_marks
 
