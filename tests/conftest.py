@@ -38,6 +38,5 @@ def _no_log_holds_a_canary(request: pytest.FixtureRequest) -> Iterator[None]:
     root.removeHandler(ears)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    structlog.reset_defaults()
     for line in ears.heard:
         check(line)
