@@ -37,7 +37,8 @@ class Config:
 
     ``database``: None keeps everything in memory, a path is an SQLite file.
     ``matcher`` names the timed lobby's matcher, or is one. ``rate_limits=False``
-    lifts the limits of rate, not those of size and memory.
+    lifts the limits of rate, not those of size and memory. ``open_channels``:
+    anyone may publish any JSON in public channels (development).
     """
 
     database: Path | None = None
@@ -49,6 +50,7 @@ class Config:
     rematch_after_s: float = 5.0
     matcher: str | Matcher = "first_come"
     guests_may_post: bool = False
+    open_channels: bool = False
     login_creates_account: bool = False
     refresh_s: float = 14 * 86400.0
     messages_per_second: float = 2.0
@@ -98,6 +100,7 @@ async def open_chat(
         resume_s=config.resume_s,
         flush_s=config.flush_s,
         guests_may_post=config.guests_may_post,
+        open_channels=config.open_channels,
         policy=config.policy,
         accounts=AccountParts(
             accounts=accounts or MemoryAccounts(),

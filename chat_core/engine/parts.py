@@ -47,5 +47,6 @@ class Parts:
     resume_s: float
     flush_s: float
     guests_may_post: bool
+    open_channels: bool = False
     policy: Policy | None = None
     accounts: AccountParts

@@ -358,7 +358,8 @@ async def test_a_cookie_does_nothing_beside_another_origin_or_a_form(
 ) -> None:
     await home.user("ann")
     own = str(home.http._base_url).rstrip("/")
-    given = {name: value.format(own=own) for name, value in headers.items()}
+    given = {"Content-Type": "application/json"}
+    given |= {name: value.format(own=own) for name, value in headers.items()}
     token = (await signed_in(home))["refresh_token"]
     given["Cookie"] = f"parley_refresh={token}"
     async with home.http.post("/api/auth/refresh", headers=given) as answer:
