@@ -4,6 +4,8 @@ import logging
 import re
 from typing import Final
 
+from structlog.typing import EventDict, WrappedLogger
+
 TESTERS: Final = (
     "urllib3",
     "websockets",
@@ -48,6 +50,11 @@ class Ears(logging.Handler):
         super().__init__(logging.DEBUG)
         self.heard: list[str] = []
         self.setFormatter(logging.Formatter("%(name)s %(message)s"))
+
+    def hear(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
+        """What is said by structlog; the last of its processors."""
+        self.heard.append(" ".join(f"{name}={value!r}" for name, value in event.items()))
+        return self.heard[-1]
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name == "asyncio" and record.levelno < logging.WARNING:

@@ -26,9 +26,8 @@ def _no_log_holds_a_canary(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     ears, root = Ears(), logging.getLogger()
     structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[structlog.processors.format_exc_info, ears.hear],
+        logger_factory=structlog.ReturnLoggerFactory(),
     )
     levels = {name: logging.getLogger(name).level for name in OURS}
     for name in OURS:

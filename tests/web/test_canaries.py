@@ -5,6 +5,7 @@ import logging
 
 import aiohttp
 import pytest
+import structlog
 
 from chat_web.sockets.doors import CHAT
 from tests.canaries import Ears, LeakError, check
@@ -64,6 +65,7 @@ async def story(home: House) -> list[str]:
 
 async def test_the_log_hears_of_everything_and_holds_nothing_that_was_said() -> None:
     ears = Ears()
+    structlog.configure(processors=[structlog.processors.format_exc_info, ears.hear])
     logging.getLogger().addHandler(ears)
     try:
         async with house() as home:
