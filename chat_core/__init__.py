@@ -19,7 +19,15 @@ stand in reading order; everything else may change.
 """
 
 from chat_core.adapters.clock import SystemClock
-from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat, open_tokens
+from chat_core.compose import (
+    ANONYMOUS,
+    TIMED,
+    Config,
+    check_database,
+    create_account,
+    open_chat,
+    open_tokens,
+)
 from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
@@ -297,6 +305,8 @@ __all__ = [
     "Unreact",
     "UsernameTaken",
     "Waiting",
+    "check_database",
+    "create_account",
     "open_chat",
     "open_tokens",
 ]

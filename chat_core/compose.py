@@ -1,5 +1,6 @@
 """Composition: builds a ``Chat`` from a ``Config``. The one place that knows both engine and adapters."""
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,14 +14,17 @@ from chat_core.adapters.clock import Ids, SystemClock
 from chat_core.adapters.memory import InProcessBackplane, MemoryStore
 from chat_core.adapters.memory_accounts import MemoryAccounts
 from chat_core.adapters.passwords import BcryptPasswords
+from chat_core.engine.accounts import enrol
 from chat_core.engine.chat import Chat
 from chat_core.engine.parts import AccountParts, Parts
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.ports.accounts import Accounts, Passwords
+from chat_core.rules import accounts as rules
 from chat_core.rules.guesses import Guesses
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
 from chat_core.rules.rate import Rate
+from chat_core.words.account import Account
 from chat_core.words.conversation import Retention, RoomRules
 
 ANONYMOUS: Final = "anonymous"
@@ -113,6 +117,43 @@ async def open_chat(
     for name in config.default_channels:
         await chat.channels.ensure(name)
     return chat
+
+
+async def create_account(
+    config: Config, username: str, password: str, *, email: str = "", passwords: Passwords | None = None
+) -> Account:
+    """A new account in ``config.database``, also while a server runs on it: for operators.
+
+    Who has it joins the default channels with the first login. Refuses ``invalid``
+    with fields, ``username_taken`` and ``email_taken``; raises ``Unavailable`` where
+    the database does not open, ``ValueError`` where nothing would be kept.
+    """
+    if config.database is None:
+        raise ValueError("an account in memory would be gone at once")
+    rules.check_new(username, email, password, needs_email=False)
+    clock = SystemClock()
+    account = Account(
+        id=Ids(clock.now, random.SystemRandom())(),
+        username=username,
+        email=email.strip(),
+        created_at=clock.now(),
+        display_name=username,
+    )
+    store, accounts = await _sqlite(config.database, config)
+    passwords = passwords or BcryptPasswords()
+    try:
+        await enrol(accounts, passwords, account, password)
+    finally:
+        passwords.close()
+        await store.close()
+    return account
+
+
+async def check_database(path: Path) -> None:
+    """Raise ``Unavailable`` where ``open_chat`` would for this file. Makes and changes nothing."""
+    from chat_core.adapters.sql.connection import examine
+
+    await asyncio.to_thread(examine, path)
 
 
 def open_tokens(

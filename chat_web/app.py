@@ -19,7 +19,6 @@ from chat_core import VERSION, Chat, Clock, Config, SystemClock, Tokens, open_ch
 from chat_web import errors, metrics, pages, routes, security
 from chat_web.deadlines import DeadlineRunner
 from chat_web.keys import previous_keys, private_key, signing_secret
-from chat_web.logs import AccessLogger
 from chat_web.people import Introductions
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
@@ -146,7 +145,7 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     app = create_app(settings)
-    runner = DeadlineRunner(app, access_log_class=AccessLogger, handle_signals=False)
+    runner = DeadlineRunner(app, handle_signals=False)
     try:
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_address=True)

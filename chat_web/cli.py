@@ -7,13 +7,15 @@ Kept out: the server itself (``app.py``, imported only where it is needed).
 """
 
 import argparse
+import asyncio
 import errno
+import getpass
 import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from chat_core import VERSION, ChatError
+from chat_core import VERSION, ChatError, Refused, create_account
 from chat_web import logs
 from chat_web.settings import Settings, SettingsError, load, shown
 
@@ -36,10 +38,14 @@ def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) 
     """Run the command; the exit status. ``serve`` is the server's, unless one is given."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "check":
+            return _check()
         settings = load()
         match options.command:
             case "config":
                 return _config(settings, as_json=options.json)
+            case "create-user":
+                return _create_user(settings, options.name, options.email)
             case _:
                 return _serve(settings, serve)
     except SettingsError as error:
@@ -60,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="start the server (the default)")
     config = commands.add_parser("config", help="show each setting, its value and where that came from")
     config.add_argument("--json", action="store_true", help="as JSON, for programs")
+    commands.add_parser("check", help="say what is wrong with the configuration, and how to mend it")
+    create = commands.add_parser(
+        "create-user", help="make an account; the password is asked for, or read from standard input"
+    )
+    create.add_argument("name", metavar="NAME", help="the user name")
+    create.add_argument("--email", default="", help="an e-mail address to sign in with, too")
     return parser
 
 
@@ -104,6 +116,47 @@ def _config(settings: Settings, *, as_json: bool) -> int:
     for name, value, source in rows:
         sys.stdout.write(f"{name:{name_width}}  {value:{value_width}}  {source}\n")
     return OK
+
+
+def _check() -> int:
+    from chat_web.checks import found
+
+    wrong = found()
+    for line in wrong:
+        _fail(line, FAILED)
+    if wrong:
+        return FAILED
+    sys.stdout.write("Nothing is wrong with the configuration.\n")
+    return OK
+
+
+def _create_user(settings: Settings, name: str, email: str) -> int:
+    from chat_web.app import config_of
+
+    config = config_of(settings)
+    if config.database is None:
+        return _fail(
+            "DATABASE_URL=memory:// keeps no account; for example sqlite:///./data/parley.db", FAILED
+        )
+    password = _password()
+    if password is None:
+        return _fail("the two passwords are not the same", FAILED)
+    try:
+        account = asyncio.run(create_account(config, name, password, email=email))
+    except Refused as refused:
+        return _fail(refused.message, FAILED)
+    except ChatError as error:
+        return _fail(str(error), FAILED)
+    sys.stdout.write(f"{account.username} can sign in now.\n")
+    return OK
+
+
+def _password() -> str | None:
+    """Typed twice at a terminal, else the first line of standard input. None where the two differ."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password: ")
+    return password if getpass.getpass("The same again: ") == password else None
 
 
 def _fail(line: str, status: int) -> int:

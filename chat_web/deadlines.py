@@ -24,6 +24,7 @@ from aiohttp import StreamReader, hdrs, web
 from aiohttp.typedefs import Handler
 
 from chat_web import errors
+from chat_web.logs import AccessLogger
 from chat_web.security import SETTINGS, headers_for
 from chat_web.settings import Settings
 
@@ -57,6 +58,7 @@ class DeadlineRunner(web.AppRunner):
 
     def __init__(self, app: web.Application, *, deadlines: Deadlines = DEADLINES, **options: Any) -> None:
         options.setdefault("keepalive_timeout", KEEP_ALIVE_S)
+        options.setdefault("access_log_class", AccessLogger)  # aiohttp's own writes queries and addresses
         super().__init__(app, max_headers=HEADERS_MAX, **options)
         app.middlewares.append(_body_deadline(deadlines))
         self._deadlines = deadlines

@@ -11,7 +11,7 @@ given (``keys.py``).
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -21,7 +21,7 @@ from dotenv.parser import Binding, parse_stream
 
 from chat_web import values
 
-__all__ = ["Settings", "SettingsError", "load", "shown"]
+__all__ = ["Settings", "SettingsError", "load", "problems", "shown"]
 
 _YEAR_S: Final = 365 * 86400.0
 _DAY_S: Final = 86400.0
@@ -285,21 +285,44 @@ class Settings:
         return self.source_limits == "on" or not self.is_loopback or bool(self.trusted_proxies)
 
 
-def load(environment: Mapping[str, str] = os.environ, folder: Path | None = None) -> Settings:
-    """The settings of this process. Reads ``.env`` of ``folder`` (the working directory), changes nothing."""
+def load(
+    environment: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    *,
+    without: Collection[str] = (),
+) -> Settings:
+    """The settings of this process. Reads ``.env`` of ``folder`` (the working directory), changes nothing.
+
+    Names of ``without`` are passed over.
+    """
     path = (folder or Path.cwd()) / ".env"
     given: dict[str, str] = {}
     sources: dict[str, str] = {}
-    for name, value, line in _env_file(path):
+    for name, value, line in _env_file(path, without):
         given[name], sources[name] = value, f".env line {line}"
     for name in variables():
-        if name in environment:
+        if name in environment and name not in without:
             given[name], sources[name] = environment[name], "environment"
     try:
         return attrs.evolve(environ.to_config(Settings, given), sources=sources)
     except SettingsError as error:
         source = sources.get(error.variable, "")
         raise (error.at(source) if source else error) from None
+
+
+def problems(
+    environment: Mapping[str, str] = os.environ, folder: Path | None = None
+) -> tuple[Sequence[SettingsError], Settings | None]:
+    """Everything that ``load`` would refuse, and the settings without all that, where there are any."""
+    found: list[SettingsError] = []
+    while True:
+        wrong = [error.variable for error in found]
+        try:
+            return found, load(environment, folder, without=wrong)
+        except SettingsError as error:
+            found.append(error)
+            if error.variable in wrong or error.variable == ".env":
+                return found, None
 
 
 def variables() -> dict[str, str]:
@@ -347,7 +370,7 @@ def _readers() -> Iterator[tuple[str, _Reader]]:
             yield field.name, converter
 
 
-def _env_file(path: Path) -> Iterator[tuple[str, str, int]]:
+def _env_file(path: Path, without: Collection[str]) -> Iterator[tuple[str, str, int]]:
     """(name, value, line) of each binding. Values are taken as they stand: a ``$`` in a key is a ``$``."""
     try:
         with path.open(encoding="utf-8") as file:
@@ -361,7 +384,7 @@ def _env_file(path: Path) -> Iterator[tuple[str, str, int]]:
         line = _line(binding)
         if binding.error or (binding.key is not None and binding.value is None):
             raise SettingsError(".env", f"line {line} must read NAME=value; for example PORT=8000")
-        if binding.key is None or binding.value is None:
+        if binding.key is None or binding.value is None or binding.key in without:
             continue
         if binding.key not in known:
             raise _unknown(binding.key, line, list(known))

@@ -1,7 +1,41 @@
-"""What every test has: the fixtures of ``chat_core.testing``, installed or not."""
+"""What every test has: the fixtures of ``chat_core.testing``, installed or not, and ears for canaries."""
 
+import logging
+from collections.abc import Iterator
 from importlib.metadata import entry_points
+
+import pytest
+import structlog
+
+from tests.canaries import OURS, Ears, check
 
 _installed = any(entry.value == "chat_core.testing.plugin" for entry in entry_points(group="pytest11"))
 
 pytest_plugins = [] if _installed else ["chat_core.testing.plugin"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "logs_secrets: is about a log that is told secrets on purpose")
+
+
+@pytest.fixture(autouse=True)
+def _no_log_holds_a_canary(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test after which a log holds a password, a token, a text or an address."""
+    if request.node.get_closest_marker("logs_secrets") is not None:
+        yield
+        return
+    ears, root = Ears(), logging.getLogger()
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, ears.hear],
+        logger_factory=structlog.ReturnLoggerFactory(),
+    )
+    levels = {name: logging.getLogger(name).level for name in OURS}
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    root.addHandler(ears)
+    yield
+    root.removeHandler(ears)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    for line in ears.heard:
+        check(line)

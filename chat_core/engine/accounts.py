@@ -17,7 +17,7 @@ from chat_core.engine.farewell import Farewell
 from chat_core.engine.logins import Logins
 from chat_core.engine.parts import AccountParts
 from chat_core.ports import Claims, Tokens
-from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
+from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules import accounts as rules
 from chat_core.words.account import Account, Grant, Profile, ProfileChange, ProfilePage, Status
 from chat_core.words.commands import JoinChannel
@@ -135,6 +135,11 @@ class AccountDesk:
             raise _unknown()
         return account
 
+    async def shows_read_marks(self, person: Person) -> bool:
+        """Whether others may see how far the person has read; only a user can have switched it off."""
+        account = await self._accounts.by_id(person.id)
+        return account is None or account.shows_read_marks
+
     async def change(
         self, person: PersonId, change: ProfileChange, *, sid: str = "", source: str = ""
     ) -> Account:
@@ -236,10 +241,6 @@ class AccountDesk:
     async def _register(self, username: str, email: str, password: str, guest: Person | None) -> Account:
         if guest is not None and await self._accounts.by_id(guest.id) is not None:
             raise _has_account()
-        if await self._accounts.by_username(username) is not None:
-            raise _username_taken()
-        if email and await self._accounts.by_email(email) is not None:
-            raise _email_taken()
         account = Account(
             id=self._chat.new_id() if guest is None else guest.id,
             username=username,
@@ -247,21 +248,18 @@ class AccountDesk:
             created_at=self._clock.now(),
             display_name=username,
         )
-        try:
-            await self._accounts.add(account, await self._passwords.hash(password))
-        except AccountExists:
-            raise _has_account() from None
-        except UsernameTaken:
-            raise _username_taken() from None
-        except EmailTaken:
-            raise _email_taken() from None
+        await enrol(self._accounts, self._passwords, account, password)
         self.logins.renamed(account)
+        await self._welcome(account)
+        return account
+
+    async def _welcome(self, account: Account) -> None:
+        """Into the default channels. What fails is tried again at the first login."""
         for name in self._parts.default_channels:
             try:
                 await self._chat.do(account.person, JoinChannel(name=name))
             except ChatError:
                 _log.warning("a new user could not join the channel %s", name)
-        return account
 
     async def _log_in(
         self, name: str, password: str, source: str, creating: Callable[[], None] | None
@@ -280,9 +278,12 @@ class AccountDesk:
         hashed = await self._checked(account, name, password, source)
         if account is None or hashed is None:
             raise _bad_credentials()
+        is_new = account.last_seen is None and not await self._accounts.logins_of(account.id)
         grant = await self.logins.begin(account.person, account, password=hashed)
         if grant is None:  # the password was changed just now
             raise _bad_credentials()
+        if is_new:  # made by the operator, perhaps, who joins nobody to anything
+            await self._welcome(account)
         return grant
 
     async def _named(self, name: str) -> Account | None:
@@ -344,6 +345,22 @@ class AccountDesk:
     def _page(self, found: Sequence[Account], limit: int) -> ProfilePage:
         items = tuple(self.shown(account) for account in found[:limit])
         return ProfilePage(items=items, next=items[-1].username if len(found) > limit else None)
+
+
+async def enrol(accounts: Accounts, passwords: Passwords, account: Account, password: str) -> None:
+    """Write down a new account. Refuses ``wrong_state``, ``username_taken`` or ``email_taken``."""
+    if await accounts.by_username(account.username) is not None:
+        raise _username_taken()
+    if account.email and await accounts.by_email(account.email) is not None:
+        raise _email_taken()
+    try:
+        await accounts.add(account, await passwords.hash(password))
+    except AccountExists:
+        raise _has_account() from None
+    except UsernameTaken:
+        raise _username_taken() from None
+    except EmailTaken:
+        raise _email_taken() from None
 
 
 def _there(grant: Grant | None) -> Grant:

@@ -120,7 +120,13 @@ class Chat:
             rules=parts.rooms_by_hand,
         )
         self.attendance = Attendance(self.clock, self.hub, self.peek)
-        signs = Signs(self.clock, self.store, self.hub, self.conversations)
+        signs = Signs(
+            self.clock,
+            self.store,
+            self.hub,
+            self.conversations,
+            shows_marks=lambda person: self.accounts.shows_read_marks(person),  # noqa: PLW0108 - made below
+        )
         logs = (parts.backplane, self.store)
         self._errands = Errands(logs, self.conversations, self.lobbies, signs, readable=self.conversation)
         self._aftermath = Aftermath(

@@ -1,5 +1,7 @@
 """Signs: what members show one another without its being kept: typing, and how far they have read."""
 
+from collections.abc import Awaitable, Callable
+
 from chat_core.engine.attendance import card_in
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Hub
@@ -13,9 +15,21 @@ from chat_core.words.person import Person
 
 
 class Signs:
-    """Passes signs on to who follows; a read mark of a stored conversation is kept as well."""
+    """Passes signs on to who follows; a read mark of a stored conversation is kept as well.
 
-    def __init__(self, clock: Clock, store: Store, hub: Hub, conversations: Conversations) -> None:
+    ``shows_marks`` tells whether a person lets others see how far it has read.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: Store,
+        hub: Hub,
+        conversations: Conversations,
+        *,
+        shows_marks: Callable[[Person], Awaitable[bool]],
+    ) -> None:
+        self._shows_marks = shows_marks
         self._clock = clock
         self._store = store
         self._hub = hub
@@ -47,13 +61,14 @@ class Signs:
             if not 0 <= command.seq <= state.head:
                 words = "There is no event of that number yet."
                 raise Refused("invalid", words, fields={"seq": words})
-            moved = True
+            told = await self._shows_marks(person)
             if state.retention is Retention.STORED:
                 moved = await self._store.mark_read(state.id, person.id, command.seq)
+                told = told and moved
         except ChatError as error:
             reply(error)
             return
-        if moved:
+        if told:
             self._hub.pass_on(
                 ReadMarked(
                     at=self._clock.now(),

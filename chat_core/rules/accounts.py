@@ -52,11 +52,11 @@ def email_key(email: str) -> str:
     return email.strip().lower()
 
 
-def check_new(username: str, email: str, password: str) -> None:
+def check_new(username: str, email: str, password: str, *, needs_email: bool = True) -> None:
     """Refuse what no account can be made with."""
     refuse(
         username=wrong_username(username),
-        email=wrong_email(email),
+        email=wrong_email(email) if email or needs_email else None,
         password=wrong_password(password),
     )
 

@@ -14,6 +14,7 @@ from chat_core import Grant, Refused
 from chat_web import cookies, wire
 from chat_web.api import shapes
 from chat_web.registry import JSON, Call, Caller, NoBody, NoQuery, nothing, operation, reply
+from chat_web.security import SETTINGS, origin_allowed
 from chat_web.sources import SOURCES
 
 DISPLAY_NAME_LENGTH_MAX: Final = 40
@@ -97,7 +98,8 @@ async def guest(call: Call[NoQuery, NewGuest]) -> web.Response:
     call.request.app[SOURCES].guest(call.source, call.now)
     grant = await call.chat.accounts.guest(call.body.display_name.strip())
     response = reply(_shown(grant))
-    response.headers.add(hdrs.SET_COOKIE, cookies.guest_cookie(call.request, grant.access_token))
+    if origin_allowed(call.request, call.request.app[SETTINGS]):  # no other site changes who somebody is
+        response.headers.add(hdrs.SET_COOKIE, cookies.guest_cookie(call.request, grant.access_token))
     return response
 
 

@@ -12,7 +12,7 @@ from chat_core.testing.passwords import PlainPasswords
 from chat_core.words.account import ProfileChange, Status
 from chat_core.words.conversation import Channel, Member
 from chat_core.words.errors import Refused, Unavailable
-from chat_core.words.events import MessagePosted
+from chat_core.words.events import MessagePosted, ReadMarked
 from chat_core.words.limits import MEMBERS_PER_CHANNEL_MAX
 from chat_core.words.person import PersonKind
 from tests.engine.desk import ELSEWHERE, HERE, PASSWORD, Socket, claims, code_of, signed_in, tokens
@@ -300,6 +300,19 @@ async def test_what_cannot_be_changed_changes_nothing(world: World) -> None:
         assert await code_of(change(ann, wrong)) == code
         assert await world.chat.accounts.account(ann) == before
     assert await code_of(change("nobody", ProfileChange(bio="x"))) == "unknown_user"
+
+
+async def test_who_switched_it_off_shows_nobody_how_far_it_has_read(world: World) -> None:
+    ann, bob = await world.pair("ann", "bob", lobby="timed")
+    await world.chat.accounts.register("bob", "bob@example.org", PASSWORD, guest=bob.person)
+    await ann.says("hi")
+    await world.chat.accounts.change(bob.id, ProfileChange(shows_read_marks=False))
+    await bob.reads(1)
+    ann.sees_no(ReadMarked)
+    assert await world.store.read_marks(ann.room) == {bob.id: 1}
+    await world.chat.accounts.change(bob.id, ProfileChange(shows_read_marks=True))
+    await bob.reads(2)
+    assert ann.sees(ReadMarked).seq == 2
 
 
 async def test_another_password_ends_every_other_session_and_not_this_one(world: World) -> None:

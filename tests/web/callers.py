@@ -90,6 +90,7 @@ class House:
                 email=f"{name}@example.org",
                 created_at=chat.clock.now(),
                 display_name=name,
+                last_seen=chat.clock.now(),  # else the first login joins the default channels
             )
             await self.world.accounts.add(made, await self.world.passwords.hash(PASSWORD))
         return self.caller(await chat.accounts.log_in(name, PASSWORD))

@@ -21,10 +21,10 @@ from chat_core.adapters.sql.sqlite import open_sqlite
 from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import create_app
 from chat_web.deadlines import DeadlineRunner
-from chat_web.logs import AccessLogger
 from chat_web.settings import Settings
 from chat_web.sockets.doors import CHAT, PUMPS, Pumps
 from chat_web.sockets.pump import PumpLimits
+from tests.canaries import check
 
 ROOT: Final = Path(__file__).parent.parent.parent
 SECRET: Final = "a secret of the tests, long enough for HS256"
@@ -89,7 +89,7 @@ async def serving(
     app = create_app(chosen or settings())
     if limits is not None:
         app[PUMPS].limits = limits
-    runner = DeadlineRunner(app, access_log_class=AccessLogger, handle_signals=False)
+    runner = DeadlineRunner(app, handle_signals=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -159,6 +159,7 @@ class Process:
         self._process.send_signal(number)
         status = await asyncio.wait_for(self._process.wait(), START_S)
         self._said = (await self._reader).decode()
+        check(self._said)
         return status
 
     @property

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from chat_core import Config
+from chat_core.testing.passwords import PlainPasswords
 from chat_web.api import shapes
 from chat_web.sockets.doors import CHAT
 from tests.web.callers import Caller, House, code, house
@@ -154,10 +155,12 @@ async def test_what_is_no_login(home: House, data: bytes, kind: str, status: int
 
 async def test_an_unknown_user_and_a_wrong_password_answer_alike(home: House, nobody: Caller) -> None:
     await home.user("ann")
-    answers = [
-        await nobody.post("/api/auth/login", {"username": name, "password": "wrong horse"})
-        for name in ("ann", "nobody-at-all", "ann@example.org", "x@example.org", "", "\x00", "a" * 40_000)
-    ]
+    answers, passwords = [], home.world.passwords
+    assert isinstance(passwords, PlainPasswords)
+    for name in ("ann", "nobody-at-all", "ann@example.org", "x@example.org", "", "\x00", "a" * 40_000):
+        before = passwords.asked
+        answers.append(await nobody.post("/api/auth/login", {"username": name, "password": "wrong horse"}))
+        assert passwords.asked == before + 1, "each costs the time of one hash"
     assert answers[0][0] == 401
     assert code(answers[0][1]) == "bad_credentials"
     assert answers == [answers[0]] * len(answers)
@@ -332,6 +335,14 @@ async def test_a_page_keeps_its_refresh_token_as_a_cookie(home: House) -> None:
     assert (answer.status, gone) == (204, "parley_refresh=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict")
 
 
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
+async def test_no_other_site_changes_who_somebody_is(home: House, origin: str) -> None:
+    answer, made = await cookie(home, "/api/auth/guest", {}, Origin=origin)
+    assert (answer.status, made) == (200, "")
+    answer, made = await cookie(home, "/api/auth/guest", {})
+    assert made.startswith("parley_guest=")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -347,7 +358,8 @@ async def test_a_cookie_does_nothing_beside_another_origin_or_a_form(
 ) -> None:
     await home.user("ann")
     own = str(home.http._base_url).rstrip("/")
-    given = {name: value.format(own=own) for name, value in headers.items()}
+    given = {"Content-Type": "application/json"}
+    given |= {name: value.format(own=own) for name, value in headers.items()}
     token = (await signed_in(home))["refresh_token"]
     given["Cookie"] = f"parley_refresh={token}"
     async with home.http.post("/api/auth/refresh", headers=given) as answer:

@@ -1,10 +1,13 @@
 """The command line: what it prints, and the status it ends with."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
+import pty
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ import structlog
 from chat_core.version import VERSION
 from chat_web.cli import main
 from chat_web.settings import Settings, variables
+from tests.web.servers import Process, browser
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -35,13 +39,16 @@ def _a_clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     structlog.reset_defaults()
 
 
-def run(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    *arguments: str, folder: Path, typed: str = "", **environment: str
+) -> "subprocess.CompletedProcess[str]":
     """The command as people start it."""
     base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(
         [sys.executable, "-m", "chat_web", *arguments],
         cwd=folder,
         env={**base, **environment},
+        input=typed,
         capture_output=True,
         text=True,
         timeout=60,
@@ -182,3 +189,147 @@ def test_an_interrupt_is_an_ordinary_end() -> None:
         raise KeyboardInterrupt
 
     assert main([], serve=interrupted) == 0
+
+
+# check
+
+
+def test_nothing_is_wrong_without_any_configuration_and_nothing_is_made(tmp_path: Path) -> None:
+    ended = run("check", folder=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "Nothing is wrong with the configuration.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    key = "changeme-changeme-changeme-changeme"
+    (tmp_path / ".env").write_text(f"PROT=1\nCOUNTDOWN_SECONDS=soon\nJWT_SECRET_KEY={key}\n")
+    (tmp_path / "file").write_text("in the way")
+
+    ended = run(
+        "check",
+        folder=tmp_path,
+        PORT="http",
+        ALLOWED_ORIGINS="*",
+        DATABASE_URL="sqlite:///./file/parley.db",
+        LOG_DIR="./file/logs",
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    lines = ended.stderr.splitlines()
+    names = {"PROT", "PORT", "JWT_SECRET_KEY", "ALLOWED_ORIGINS", "COUNTDOWN_SECONDS", "LOG_DIR"}
+    names.add("DATABASE_URL")
+    assert {line.split()[1].rstrip(":") for line in lines} == names
+    assert len(lines) == len(names)
+    assert key not in ended.stderr
+    for line in lines:
+        assert "for example" in line or "did you mean PORT?" in line, line
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    content = b"this is no database, but it is long enough to look like one" * 20
+    (tmp_path / "chat.db").write_bytes(content)
+    ended = run("check", folder=tmp_path, DATABASE_URL="sqlite:///chat.db")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("parley: DATABASE_URL: ")
+    assert (tmp_path / "chat.db").read_bytes() == content
+
+
+def test_a_database_of_a_newer_version(tmp_path: Path) -> None:
+    assert run("create-user", "ann", folder=tmp_path, typed="correct horse").returncode == 0
+    with sqlite3.connect(tmp_path / "data" / "parley.db") as database:
+        database.execute("insert into schema_migrations values (9999, 'from the future')")
+    database.close()
+    ended = run("check", folder=tmp_path)
+    assert ended.returncode == 1
+    assert "schema 9999" in ended.stderr
+
+
+def test_a_key_that_others_may_read(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    key = tmp_path / "data" / "jwt_secret.key"
+    key.write_text("x" * 48)
+    key.chmod(0o644)
+    ended = run("check", folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("parley: JWT_SECRET_KEY is empty, and others may read")
+
+
+def test_an_address_of_another_machine_is_said(tmp_path: Path) -> None:
+    ended = run("check", folder=tmp_path, HOST="192.0.2.1")
+    assert ended.returncode == 1
+    assert "HOST 192.0.2.1 is no address of this machine" in ended.stderr
+
+
+# create-user
+
+
+def test_a_user_is_made_once_with_a_password_from_standard_input(tmp_path: Path) -> None:
+    ended = run("create-user", "ann", "--email", "ann@example.org", folder=tmp_path, typed="correct horse\n")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ann can sign in now.\n", "")
+    again = run("create-user", "ANN", folder=tmp_path, typed="correct horse\n")
+    assert (again.returncode, again.stderr) == (1, "parley: This user name is taken.\n")
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        assert b"correct horse" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "said"),
+    [
+        ("a", "correct horse", "parley: A user name is 3 to 32"),
+        ("ann", "short", "parley: A password has at least 8"),
+        ("ann", "password", "parley: This password is among the first"),
+        ("ann", "", "parley: A password has at least 8"),
+    ],
+)
+def test_what_makes_no_user(tmp_path: Path, name: str, password: str, said: str) -> None:
+    ended = run("create-user", name, folder=tmp_path, typed=password)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(said)
+    assert ended.stderr.count("\n") == 1
+
+
+def test_no_user_is_made_where_nothing_is_kept(tmp_path: Path) -> None:
+    ended = run("create-user", "ann", folder=tmp_path, typed="correct horse", DATABASE_URL="memory://")
+    assert (ended.returncode, ended.stderr.startswith("parley: DATABASE_URL=memory://")) == (1, True)
+
+
+def test_at_a_terminal_the_password_is_typed_twice_and_not_shown(tmp_path: Path) -> None:
+    base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "chat_web", "create-user", "ann"]
+    for second, status in (("another horse", 1), ("correct horse", 0)):
+        pid, terminal = pty.fork()
+        if not pid:  # pragma: no cover - becomes the command
+            os.chdir(tmp_path)
+            os.execve(sys.executable, command, base)
+        said = b""
+        for asked, typed in ((b"Password: ", "correct horse"), (b"again: ", second)):
+            while not said.endswith(asked):
+                said += os.read(terminal, 1024)
+            os.write(terminal, typed.encode() + b"\n")
+        with contextlib.suppress(OSError):  # Linux says so at the end
+            while more := os.read(terminal, 1024):
+                said += more
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status
+        os.close(terminal)
+        assert b"horse" not in said
+
+
+async def test_who_is_made_while_a_server_runs_signs_in_to_it_and_talks(tmp_path: Path) -> None:
+    async with Process(tmp_path) as server, browser(server) as http:
+        made = await asyncio.to_thread(run, "create-user", "ann", folder=tmp_path, typed="correct horse")
+        assert made.returncode == 0, made.stderr
+        async with http.post(
+            "/api/auth/login", json={"username": "ann", "password": "correct horse"}
+        ) as answer:
+            assert answer.status == 200
+            token = (await answer.json())["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with http.get("/api/channels/me", headers=headers) as answer:
+            channels = (await answer.json())["items"]
+        assert [channel["name"] for channel in channels] == ["general", "random"]
+        path = f"/api/conversations/{channels[0]['id']}/messages"
+        async with http.post(path, json={"content": "hi"}, headers=headers) as answer:
+            assert answer.status == 201
+        assert await server.stop() == 0
+    assert "correct horse" not in server.log

@@ -15,6 +15,8 @@ from chat_web.settings import Settings
 Client = TestClient[web.Request, web.Application]
 Raise = Callable[[], Exception]
 
+pytestmark = pytest.mark.logs_secrets  # what is raised here speaks of canaries
+
 RAISED: dict[str, tuple[Raise, int, str, bool]] = {
     "refused": (lambda: Refused("wrong_state", "The countdown runs."), 409, "wrong_state", False),
     "unavailable": (lambda: Unavailable("disk full at /secret/path"), 503, "unavailable", True),

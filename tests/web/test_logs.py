@@ -16,6 +16,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from chat_web import logs
 
+pytestmark = pytest.mark.logs_secrets
+
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:

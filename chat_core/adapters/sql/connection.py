@@ -53,6 +53,32 @@ def prepare(path: Path) -> None:
         raise Unavailable(f"The database {path} cannot be opened: {error}") from error
 
 
+def examine(path: Path) -> None:
+    """Raise ``Unavailable`` where ``prepare`` would, as far as that shows without a change. Blocks."""
+    try:
+        if not path.exists():
+            folder = next(parent for parent in path.absolute().parents if parent.exists())
+            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                raise OSError(f"nothing can be made in {folder}")
+            return
+        with open(path, "r+b"):
+            pass
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+        try:
+            done = [row[0] for row in db.execute(migrate.DONE)] if _is_ours(db) else []
+            migrate.missing(done, database=str(path))
+        finally:
+            db.close()
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(f"The database {path} cannot be opened: {error}") from error
+
+
+def _is_ours(db: sqlite3.Connection) -> bool:
+    """Whether migrations were counted here before; raises where it is no database at all."""
+    found = "select 1 from sqlite_master where type = 'table' and name = 'schema_migrations'"
+    return db.execute(found).fetchone() is not None
+
+
 def connect(path: Path, *, synchronous: str, readonly: bool = False) -> sqlite3.Connection:
     """Open the file, which is there already: one that has gone is not made anew."""
     db = sqlite3.connect(
