@@ -158,17 +158,26 @@ const stories = {
   },
 
   async drained() {
-    const [ann, annHeard] = await connected(ways());
-    const first = ann.id;
-    await ann.emitWithAck("search");
+    const clients = [];
+    for (const transports of args.ways) clients.push(await connected({ transports }));
+    const first = clients.map(([socket]) => socket.id);
+    for (const [socket] of clients) await socket.emitWithAck("search");
     await ask("stop");
-    const [, reason] = await annHeard();
+    const reasons = [];
+    for (const [, heard] of clients) {
+      let event;
+      do event = await heard(); while (event[0] !== "disconnect");
+      reasons.push(event[1]);
+    }
     await ask("start");
-    if (!ann.connected) await next(ann, "connect");
-    const works = await ann.emitWithAck("search");
-    const isAnother = ann.id !== first;
-    ann.disconnect();
-    return { reason, works, isAnother };
+    const works = [];
+    for (const [socket] of clients) {
+      if (!socket.connected) await next(socket, "connect");
+      works.push(await socket.emitWithAck("search"));
+    }
+    const areOthers = clients.every(([socket], n) => socket.id !== first[n]);
+    for (const [socket] of clients) socket.disconnect();
+    return { reasons, works, areOthers };
   },
 
   // With a plain WebSocket client of the pair chat.
@@ -196,6 +205,6 @@ const stories = {
 
 const deadline = setTimeout(() => { console.error("the story did not end"); process.exit(2); }, 25_000);
 const found = await stories[process.argv[2]]();
-clearTimeout(deadline);
 console.log(JSON.stringify(found));
-process.exit(0);
+deadline.unref();  // the end comes when every goodbye is said
+process.stdin.destroy();
