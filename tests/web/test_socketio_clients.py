@@ -95,7 +95,7 @@ async def test_a_lost_connection_parts_at_once_and_the_client_comes_back_as_some
 ) -> None:
     found = await found_by("reconnects", server, transports=ways)
     assert found["left"] == ["partner_left", {"reason": "disconnected"}]
-    assert found["took"] < 12_000  # at once, but where the cut fell between two polls
+    assert found["took"] < 5_000  # at once, not only when the next poll is missed
     assert found["reason"] in ("transport close", "transport error")
     assert found["acks"] == [{"ok": False, **NO_PARTNER}, OK]
     assert found["again"] == ["matched", "matched"]
