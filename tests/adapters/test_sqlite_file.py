@@ -107,7 +107,7 @@ def test_no_query_walks_through_a_whole_table(path: Path) -> None:
     texts = {name: text for name, text in vars(statements).items() if name.isupper() and name[0] != "_"}
     walks = []
     for name, text in texts.items():
-        if "{" in text or text.startswith("("):
+        if not isinstance(text, str) or "{" in text:
             continue  # takes rows, of which none is looked for
         if name == "SEARCH":
             continue  # looks at every text, until there is an index of words

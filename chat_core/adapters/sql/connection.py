@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from chat_core.adapters.sql import migrate
-from chat_core.words.errors import Unavailable
+from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.database import Question
+from chat_core.words.errors import InvariantBroken, Unavailable
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
@@ -23,6 +25,8 @@ STATEMENTS_KEPT: Final = 256  # compiled ones, for each connection
 CHECKPOINT_PAGES: Final = 4000  # of 4 KiB: the write-ahead log is copied back when it has grown to these
 CACHE_KIB: Final = 16 * 1024  # of pages, for each connection
 WAL_BYTES_KEPT: Final = 64 * 1024 * 1024  # a log that has grown beyond is cut at its next start
+
+T = TypeVar("T")
 
 _PRAGMAS: Final = (
     "foreign_keys=ON",
@@ -73,9 +77,32 @@ def connect(path: Path, *, synchronous: str, readonly: bool = False) -> sqlite3.
     return db
 
 
-def run(db: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-    """Execute a portable statement. In the order of its numbers, ``values`` are its ``$n``."""
-    return db.execute(positional(statement), values)
+class SQLiteConnection:
+    """``Connection`` to a file: nothing of it waits, so a question runs to its end ``at_once``."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
+        return self._db.execute(positional(statement), values).fetchall()
+
+    async def row(self, statement: str, *values: Any) -> Row | None:
+        row: Row | None = self._db.execute(positional(statement), values).fetchone()
+        return row
+
+    async def run(self, statement: str, *values: Any) -> int:
+        return self._db.execute(positional(statement), values).rowcount
+
+
+def at_once(db: sqlite3.Connection, question: Question[T]) -> T:
+    """Ask the question in this thread."""
+    asked = question(SQLiteConnection(db)).__await__()
+    try:
+        next(asked)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+    raise InvariantBroken("a question to a file waited for something else")
 
 
 @cache
@@ -120,7 +147,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         for step in migrate.missing(done, database=str(path)):
             for statement in step.statements(sqlite=True):
                 db.execute(statement)
-            run(db, migrate.RECORD, (step.version, step.name))
+            db.execute(positional(migrate.RECORD), (step.version, step.name))
         db.execute("commit")
     except BaseException:
         db.rollback()
