@@ -1,6 +1,6 @@
 """A PostgreSQL of one's own for tests and measurements: in a new folder, on a free port, gone at the end.
 
-    with Cluster.started(folder) as cluster:
+    with Cluster.started() as cluster:
         url = cluster.database("parley")
 
 The system's own server is never touched. The binaries are those of the folder
@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -87,15 +88,16 @@ class Cluster:
     @contextlib.contextmanager
     def started(
         cls,
-        folder: Path,
         *,
+        folder: Path | None = None,
         durable: bool = True,
         binaries: Path | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> Iterator["Cluster"]:
         """A server for as long as the block lasts, with all it keeps in ``folder``, which is removed then.
 
-        Raises ``NoServer`` where there are no binaries.
+        Without a folder it gets one among the system's temporary ones. Raises
+        ``NoServer`` where there are no binaries.
         """
         if binaries is None:
             found = installations()
@@ -105,6 +107,7 @@ class Cluster:
                     f"or set {VARIABLE} to the folder of initdb and postgres"
                 )
             binaries = found[0]
+        folder = folder or Path(tempfile.mkdtemp(prefix="parley-postgres-"))
         cluster = cls(folder, _reachable(binaries, folder), _free_port(), durable, settings or {})
         try:
             cluster._make()
@@ -130,7 +133,7 @@ class Cluster:
     def start(self) -> None:
         """Start the server, after ``stop`` or ``kill`` too; it answers on return."""
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603
                 [
                     self.binaries / "postgres",
                     "-D",
@@ -158,9 +161,7 @@ class Cluster:
             return
         children = _children(process.pid)
         process.kill()  # first, so that it does not tidy up
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+        _signal(children, signal.SIGKILL)
         process.wait(STOP_S)
         self._process = None
 
@@ -214,7 +215,7 @@ class Cluster:
             file.writelines(f"{name} = '{value}'\n" for name, value in wanted.items())
 
     def _wait(self) -> None:
-        ready = [
+        ready: list[str | Path] = [
             self.binaries / "psql",
             "-h",
             self.folder,
@@ -228,7 +229,7 @@ class Cluster:
         for _ in range(int(START_S / 0.02)):
             if self._process is None or self._process.poll() is not None:
                 break
-            asked = subprocess.run(
+            asked = subprocess.run(  # noqa: S603
                 [*ready, "-X", "-c", "select 1"], capture_output=True, check=False, cwd=self.folder
             )
             if asked.returncode == 0:
@@ -251,11 +252,10 @@ class Cluster:
 
     def _signal(self, number: int) -> None:
         if self._process is not None:
-            for pid in (self._process.pid, *_children(self._process.pid)):
-                os.kill(pid, number)
+            _signal([self._process.pid, *_children(self._process.pid)], number)
 
     def _run(self, name: str, *arguments: str | Path) -> str:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603
             [self.binaries / name, *arguments],
             capture_output=True,
             text=True,
@@ -266,6 +266,12 @@ class Cluster:
         if done.returncode:
             raise RuntimeError(f"{name}: {done.stderr}")
         return done.stdout
+
+
+def _signal(pids: Sequence[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _demoted() -> dict[str, Any]:

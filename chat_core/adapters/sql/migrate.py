@@ -21,6 +21,7 @@ RECORD: Final = "insert into schema_migrations (version, name) values ($1, $2)"
 _FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 _SQLITE: Final = re.compile(r"/\*sqlite: (.*?)\*/")
 _COMMENT: Final = re.compile(r"--[^\n]*")
+_TEXT: Final = re.compile(r"\btext\b")
 
 
 @attrs.frozen(kw_only=True)
@@ -34,9 +35,16 @@ class Migration:
     def statements(self, *, sqlite: bool) -> Iterator[str]:
         """The step's statements, without comments. No text of a step has a semicolon in a literal."""
         text = _COMMENT.sub("", self.text)
-        for statement in _SQLITE.sub(r"\1" if sqlite else "", text).split(";"):
-            if statement.strip():
-                yield statement.strip()
+        for part in _SQLITE.sub(r"\1" if sqlite else "", text).split(";"):
+            if statement := part.strip():
+                yield statement if sqlite else _in_order_of_code_points(statement)
+
+
+def _in_order_of_code_points(statement: str) -> str:
+    """Texts in the order of their code points, as in SQLite and Python; PostgreSQL has its locale's."""
+    if statement.startswith(("create table", "alter table")):
+        return _TEXT.sub('text collate "C"', statement)
+    return statement
 
 
 def known() -> Sequence[Migration]:

@@ -1,0 +1,156 @@
+"""A connection to PostgreSQL: how it is made, what its failures mean, its schema."""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from chat_core.adapters.sql import migrate
+from chat_core.adapters.sql.bodies import Row
+from chat_core.words.errors import Unavailable
+
+CONNECT_S: Final = 5.0  # until a connection is there, or cannot be made
+ANSWER_S: Final = 10.0  # until a statement has an answer, or the connection is given up
+MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
+STATEMENTS_KEPT: Final = 256  # prepared ones, for each connection
+MIGRATING: Final = 0x7061726C6579  # the advisory lock of who changes the schema
+
+FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What asyncpg raises, a timeout and a connection that was refused among it."""
+
+_ROW_ERRORS: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.exceptions._base.DataError,
+)
+_READ_ONLY: Final = (asyncpg.ReadOnlySQLTransactionError,)
+
+
+class PostgresConnection:
+    """``Connection`` over the network."""
+
+    def __init__(self, db: asyncpg.Connection) -> None:
+        self._db = db
+
+    async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
+        found: Sequence[Row] = await self._db.fetch(dialect(statement), *map(_bound, values))
+        return found
+
+    async def row(self, statement: str, *values: Any) -> Row | None:
+        found: Row | None = await self._db.fetchrow(dialect(statement), *map(_bound, values))
+        return found
+
+    async def run(self, statement: str, *values: Any) -> int:
+        status: str = await self._db.execute(dialect(statement), *values)
+        return int(status.rpartition(" ")[2])  # "UPDATE 3", "INSERT 0 1"
+
+
+@cache
+def dialect(statement: str) -> str:
+    """A portable statement: what SQLite calls ``like`` takes ASCII letters for alike in either case."""
+    return statement.replace(" like ", " ilike ")
+
+
+def _bound(value: Any) -> Any:
+    """A value that is looked for. No text of PostgreSQL has a NUL: who looks for one finds nothing."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+def options(url: str, *, durable: bool) -> dict[str, Any]:
+    """How to connect. Without an ``sslmode`` in the URL, another machine must prove with TLS who it is."""
+    return {
+        "dsn": url,
+        "timeout": CONNECT_S,
+        "command_timeout": ANSWER_S,
+        "statement_cache_size": STATEMENTS_KEPT,
+        "server_settings": _session(durable=durable),
+        **({"ssl": ssl.create_default_context()} if _needs_tls(url) else {}),
+    }
+
+
+def _session(*, durable: bool) -> Mapping[str, str]:
+    return {
+        "application_name": "parley",
+        "synchronous_commit": "on" if durable else "off",
+        "idle_in_transaction_session_timeout": f"{ANSWER_S:.0f}s",  # a process that stands still holds locks
+        "jit": "off",
+    }
+
+
+def _needs_tls(url: str) -> bool:
+    parts = urlsplit(url)
+    given = parse_qs(parts.query)
+    if "sslmode" in given:
+        return False  # asyncpg does as it says
+    hosts = [part.rpartition("@")[2] for part in parts.netloc.split(",")]
+    names = [_host(host) for host in (*hosts, *given.get("host", []))]
+    return any(name and not name.startswith("/") and not _is_loopback(name) for name in names)
+
+
+def _host(address: str) -> str:
+    return address[1:].partition("]")[0] if address.startswith("[") else address.partition(":")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.rstrip(".").lower() == "localhost"
+
+
+def is_of_row(error: BaseException) -> bool:
+    """Whether a row is guilty of it; anything else is the database's."""
+    return isinstance(error, _ROW_ERRORS)
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether the server can be read only: another one may have taken its place."""
+    return isinstance(error, _READ_ONLY)
+
+
+def unavailable(doing: str, error: BaseException) -> Unavailable:
+    """What to tell of a failure: no address, no statement, no value."""
+    if isinstance(error, asyncpg.PostgresError):
+        return Unavailable(f"The store could not be {doing}: {error.args[0] if error.args else 'no reason'}")
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"The store could not be {doing}: PostgreSQL did not answer in time")
+    return Unavailable(f"The store could not be {doing}: there is no connection to PostgreSQL")
+
+
+async def prepare(url: str) -> None:
+    """Bring the schema up to date. Harmless twice; two processes at once are safe.
+
+    The database itself must be there. Raises ``Unavailable`` with a sentence for people.
+    """
+    try:
+        db = await asyncpg.connect(
+            **{**options(url, durable=True), "command_timeout": MIGRATE_S},
+            target_session_attrs="read-write",
+        )
+        try:
+            async with db.transaction():
+                await _migrate(db, urlsplit(url).path.lstrip("/"))
+        finally:
+            await db.close(timeout=CONNECT_S)
+    except (*FAILURES, ValueError) as error:
+        raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
+
+
+async def _migrate(db: asyncpg.Connection, name: str) -> None:
+    await db.execute("select pg_advisory_xact_lock($1)", MIGRATING)
+    await db.execute(migrate.TABLE)
+    done = [row[0] for row in await db.fetch(migrate.DONE)]
+    for step in migrate.missing(done, database=f"PostgreSQL {name}"):
+        for statement in step.statements(sqlite=False):
+            await db.execute(statement)
+        await db.execute(migrate.RECORD, step.version, step.name)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "PostgreSQL did not answer in time"
+    return str(error) or type(error).__name__
