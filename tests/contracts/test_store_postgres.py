@@ -13,12 +13,12 @@ from chat_core.testing.postgres import Cluster
 
 class TestPostgresStore(StoreContract):
     @pytest.fixture(autouse=True)
-    def _in_databases_of_its_own(self, postgres: Cluster) -> None:
+    def _in_schemas_of_its_own(self, postgres: Cluster) -> None:
         self.cluster = postgres
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[Store]:
-        store = await open_postgres(self.cluster.database())
+        store = await open_postgres(self.cluster.schema())
         try:
             yield store
         finally:
