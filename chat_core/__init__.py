@@ -18,7 +18,7 @@ It needs the standard library and attrs, and knows no network. The names below
 stand in reading order; everything else may change.
 """
 
-from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat, open_tokens
+from chat_core.compose import ANONYMOUS, TIMED, Config, migrate, open_chat, open_tokens
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.hub import Encoder
@@ -263,6 +263,7 @@ __all__ = [
     "Unblock",
     "Unreact",
     "Waiting",
+    "migrate",
     "open_chat",
     "open_tokens",
 ]

@@ -1,9 +1,10 @@
 """Composition: builds a ``Chat`` from a ``Config``. The one place that knows both engine and adapters."""
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import attrs
 
@@ -25,12 +26,13 @@ TIMED: Final = "timed"
 class Config:
     """What an embedder may choose. Times in seconds.
 
-    ``database``: None keeps everything in memory, a path is an SQLite file.
+    ``database``: None keeps everything in memory, a path is an SQLite file, a
+    ``postgresql://`` URL a PostgreSQL 15 or newer.
     ``matcher`` names the timed lobby's matcher, or is one. ``rate_limits=False``
     lifts the limits of rate, not those of size and memory.
     """
 
-    database: Path | None = None
+    database: Path | str | None = None
     is_durable: bool = True
     default_channels: tuple[str, ...] = ()
     countdown_s: float = 300.0
@@ -65,7 +67,7 @@ async def open_chat(
     clock = clock or SystemClock()
     chance = chance or random.SystemRandom()
     if store is None:
-        store = MemoryStore() if config.database is None else await _sqlite(config.database, config)
+        store = await open_store(config)
     messages, searches = _rates(config)
     parts = Parts(
         clock=clock,
@@ -153,7 +155,35 @@ def _rates(config: Config) -> tuple[Rate | None, Rate | None]:
     )
 
 
-async def _sqlite(path: Path, config: Config) -> Store:
-    from chat_core.adapters.sql.sqlite import open_sqlite  # a driver comes in only where it is used
+async def open_store(config: Config) -> Store:
+    """The store of ``config.database``, its schema brought up to date. Raises ``Unavailable``."""
+    durability: Literal["full", "relaxed"] = "full" if config.is_durable else "relaxed"
+    database = config.database
+    if database is None:
+        return MemoryStore()
+    if _is_postgres(database):
+        from chat_core.adapters.sql.postgres import open_postgres  # a driver comes in only where it is used
 
-    return await open_sqlite(path, durability="full" if config.is_durable else "relaxed")
+        return await open_postgres(str(database), durability=durability)
+    from chat_core.adapters.sql.sqlite import open_sqlite
+
+    return await open_sqlite(database, durability=durability)
+
+
+async def migrate(database: Path | str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
+    """Bring a database's schema up to date; name -> SQL of the steps that it lacked. Harmless twice.
+
+    ``create`` makes a missing database, ``dry_run`` changes nothing. Two
+    processes at once are safe. Raises ``Unavailable`` with a sentence for people.
+    """
+    if _is_postgres(database):
+        from chat_core.adapters.sql import postgres_connection as postgres
+
+        return await postgres.prepare(str(database), create=create, dry_run=dry_run)
+    from chat_core.adapters.sql import connection as sqlite
+
+    return await asyncio.to_thread(sqlite.prepare, Path(database), create=create, dry_run=dry_run)
+
+
+def _is_postgres(database: Path | str) -> bool:
+    return isinstance(database, str) and database.startswith(("postgresql://", "postgres://"))

@@ -69,7 +69,7 @@ def create_app(
 def config_of(settings: Settings) -> Config:
     """What the core is to be, by the settings."""
     return Config(
-        database=settings.database_path,
+        database=settings.database,
         is_durable=settings.durability == "full",
         default_channels=settings.default_channels,
         countdown_s=settings.countdown_s,

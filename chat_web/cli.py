@@ -7,13 +7,14 @@ Kept out: the server itself (``app.py``, imported only where it is needed).
 """
 
 import argparse
+import asyncio
 import errno
 import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from chat_core import VERSION, ChatError
+from chat_core import VERSION, ChatError, migrate
 from chat_web import logs
 from chat_web.settings import Settings, SettingsError, load, shown
 
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) 
         match options.command:
             case "config":
                 return _config(settings, as_json=options.json)
+            case "init-db" | "migrate":
+                create = options.command == "init-db"
+                return _migrate(settings, create=create, dry_run=options.dry_run)
             case _:
                 return _serve(settings, serve)
     except SettingsError as error:
@@ -58,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"parley {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="start the server (the default)")
+    for name, does in (
+        ("init-db", "make the database where it is missing, and bring its schema up to date"),
+        ("migrate", "bring the schema of the database up to date; the server does so at its start, too"),
+    ):
+        command = commands.add_parser(name, help=does)
+        command.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
     config = commands.add_parser("config", help="show each setting, its value and where that came from")
     config.add_argument("--json", action="store_true", help="as JSON, for programs")
     return parser
@@ -91,6 +101,22 @@ def _why_not(settings: Settings, error: OSError) -> str:
             return f"HOST {settings.host} is no address of this machine; for example HOST=127.0.0.1"
         case _:
             return f"cannot start: {error}"
+
+
+def _migrate(settings: Settings, *, create: bool, dry_run: bool) -> int:
+    if settings.database is None:
+        raise SettingsError("DATABASE_URL", "keeps nothing", example="sqlite:///./data/parley.db")
+    try:
+        steps = asyncio.run(migrate(settings.database, create=create, dry_run=dry_run))
+    except ChatError as error:
+        return _fail(str(error), FAILED)
+    if dry_run:
+        sys.stdout.write("\n".join(f"-- {name}\n{text}" for name, text in steps.items()))
+    elif steps:
+        sys.stdout.write("".join(f"done: {name}\n" for name in steps))
+    else:
+        sys.stdout.write("The schema is up to date.\n")
+    return OK
 
 
 def _config(settings: Settings, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ is used by the thread that opened it alone.
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -38,19 +38,27 @@ _PRAGMAS: Final = (
 )
 
 
-def prepare(path: Path) -> None:
-    """Make the file where it is missing and bring its schema up to date. Blocks; harmless twice.
+def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mapping[str, str]:
+    """Bring the file's schema up to date; name -> SQL of the steps that it lacked. Blocks; harmless twice.
 
-    Folders that are made are for their owner alone, and so is the file, also
-    one that was there; a folder that was there stays as it is. Two processes at
-    once are safe. Raises ``Unavailable`` with a sentence for people.
+    With ``create`` a missing file is made. Folders that are made are for their
+    owner alone, and so is the file, also one that was there; a folder that was
+    there stays as it is. ``dry_run`` changes nothing. Two processes at once are
+    safe. Raises ``Unavailable`` with a sentence for people.
     """
     try:
+        if not path.exists():
+            if dry_run:
+                return migrate.told(migrate.known(), sqlite=True)
+            if not create:
+                raise Unavailable(f"There is no database {path}.")
         _make_file(path)
         db = connect(path, synchronous="FULL")
         try:
+            if dry_run:
+                return migrate.told(_missing(db, path), sqlite=True)
             _use_wal(db)
-            _migrate(db, path)
+            return migrate.told(_migrate(db, path), sqlite=True)
         finally:
             db.close()
     except (OSError, sqlite3.Error) as error:
@@ -139,12 +147,18 @@ def _use_wal(db: sqlite3.Connection) -> None:
             return
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
+def _missing(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
+    there = db.execute("select 1 from sqlite_master where name = 'schema_migrations'").fetchone()
+    done = [row[0] for row in db.execute(migrate.DONE)] if there else []
+    return migrate.missing(done, database=str(path))
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
     db.execute("begin immediate")
     try:
         db.execute(migrate.TABLE)
-        done = [row[0] for row in db.execute(migrate.DONE)]
-        for step in migrate.missing(done, database=str(path)):
+        steps = _missing(db, path)
+        for step in steps:
             for statement in step.statements(sqlite=True):
                 db.execute(statement)
             db.execute(positional(migrate.RECORD), (step.version, step.name))
@@ -152,3 +166,4 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     except BaseException:
         db.rollback()
         raise
+    return steps

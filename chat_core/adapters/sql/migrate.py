@@ -5,7 +5,7 @@ transaction that keeps every other process out.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Final
 
@@ -55,6 +55,14 @@ def known() -> Sequence[Migration]:
             text = file.read_text(encoding="utf-8")
             found.append(Migration(version=int(match[1]), name=match[2], text=text))
     return sorted(found, key=lambda migration: migration.version)
+
+
+def told(steps: Iterable[Migration], *, sqlite: bool) -> Mapping[str, str]:
+    """Name -> SQL of each step, for people."""
+    return {
+        f"{step.version:04}_{step.name}": "".join(f"{one};\n" for one in step.statements(sqlite=sqlite))
+        for step in steps
+    }
 
 
 def missing(done: Iterable[int], *, database: str) -> Sequence[Migration]:

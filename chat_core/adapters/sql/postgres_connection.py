@@ -121,33 +121,66 @@ def unavailable(doing: str, error: BaseException) -> Unavailable:
     return Unavailable(f"The store could not be {doing}: there is no connection to PostgreSQL")
 
 
-async def prepare(url: str) -> None:
-    """Bring the schema up to date. Harmless twice; two processes at once are safe.
+async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
+    """Bring the schema up to date; name -> SQL of the steps that it lacked. Harmless twice.
 
-    The database itself must be there. Raises ``Unavailable`` with a sentence for people.
+    With ``create`` a missing database is made. ``dry_run`` changes nothing. Two
+    processes at once are safe. Raises ``Unavailable`` with a sentence for people.
     """
+    name = urlsplit(url).path.lstrip("/")
     try:
-        db = await asyncpg.connect(
-            **{**options(url, durable=True), "command_timeout": MIGRATE_S},
-            target_session_attrs="read-write",
-        )
         try:
+            db = await _open(url)
+        except asyncpg.InvalidCatalogNameError:
+            if dry_run:
+                return migrate.told(migrate.known(), sqlite=False)
+            if not create:
+                raise
+            await _create(url, name)
+            db = await _open(url)
+        try:
+            if dry_run:
+                return migrate.told(await _missing(db, name), sqlite=False)
             async with db.transaction():
-                await _migrate(db, urlsplit(url).path.lstrip("/"))
+                return migrate.told(await _migrate(db, name), sqlite=False)
         finally:
             await db.close(timeout=CONNECT_S)
     except (*FAILURES, ValueError) as error:
         raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
 
 
-async def _migrate(db: asyncpg.Connection, name: str) -> None:
+async def _open(url: str, **instead: Any) -> asyncpg.Connection:
+    given = {**options(url, durable=True), "command_timeout": MIGRATE_S, **instead}
+    return await asyncpg.connect(**given, target_session_attrs="read-write")
+
+
+async def _create(url: str, name: str) -> None:
+    """Make the database, from the one that every server has; another process may be as fast."""
+    db = await _open(url, database="postgres")
+    try:
+        quoted = name.replace('"', '""')
+        await db.execute(f"create database \"{quoted}\" template template0 encoding 'UTF8'")
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        pass
+    finally:
+        await db.close(timeout=CONNECT_S)
+
+
+async def _missing(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migration]:
+    there = await db.fetchval("select to_regclass('schema_migrations')")
+    done = [row[0] for row in await db.fetch(migrate.DONE)] if there else []
+    return migrate.missing(done, database=f"PostgreSQL {name}")
+
+
+async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migration]:
     await db.execute("select pg_advisory_xact_lock($1)", MIGRATING)
     await db.execute(migrate.TABLE)
-    done = [row[0] for row in await db.fetch(migrate.DONE)]
-    for step in migrate.missing(done, database=f"PostgreSQL {name}"):
+    steps = await _missing(db, name)
+    for step in steps:
         for statement in step.statements(sqlite=False):
             await db.execute(statement)
         await db.execute(migrate.RECORD, step.version, step.name)
+    return steps
 
 
 def _words(error: BaseException) -> str:
