@@ -184,16 +184,17 @@ class Cluster:
     def database(self, name: str) -> str:
         """Make a database; its URL."""
         self.sql(f"create database {name} template template0 encoding 'UTF8'")
-        return self._url(name)
+        return self.url(name)
 
     def schema(self) -> str:
         """Make an empty schema, which is quicker to have than a database; a URL that leads into it."""
         self._made += 1
         name = f"test_{self._made}"
         self.sql(f"create schema {name}")
-        return f"{self._url('postgres')}?search_path={name}"
+        return f"{self.url('postgres')}?search_path={name}"
 
-    def _url(self, name: str) -> str:
+    def url(self, name: str) -> str:
+        """The URL of a database, which need not be there."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
     def sql(self, text: str, *, database: str = "postgres") -> str:
