@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from chat_core.engine.hub import Encoder
+from chat_core.engine.logins import REVOKED
 from chat_core.engine.receipts import Position, Recovery, Reply
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation, Room, RoomState
@@ -61,8 +62,10 @@ class Connection(Generic[F]):
         sink: Sink[F],
         may_return: bool,
         autofollow: Callable[[Conversation], bool] | None,
+        sid: str = "",
     ) -> None:
         self.person = person
+        self.sid = sid
         self.encoder = encoder
         self.deliver = sink.deliver  # the sink's own method: a call of ours between would double the price
         self._chat = chat
@@ -81,6 +84,12 @@ class Connection(Generic[F]):
     def follows(self) -> Sequence[ConversationId]:
         """What this connection follows, in the order in which it began to."""
         return tuple(self._follows)
+
+    def renew(self, sid: str) -> None:
+        """Another session of the person holds it from now on; one that is over ends it (3503)."""
+        self.sid = sid
+        if self._chat.accounts.logins.has_ended(sid):
+            self.end(*REVOKED)
 
     # Asking
 

@@ -23,7 +23,13 @@ from chat_core.words.person import Person
 
 
 class PersonalListener(Protocol):
-    """A connection, as one person's events see it. Nothing here may wait or raise."""
+    """A connection, as one person's events see it. Nothing here may wait or raise.
+
+    ``sid`` is the session that let it in, empty where none did.
+    """
+
+    person: Person
+    sid: str
 
     def tell(self, event: Personal) -> None:
         """Hand on what concerns the person."""
@@ -171,6 +177,14 @@ class People:
         if self._searches is not None:
             attendee.searches = attendee.searches or Bucket(self._searches)
             self._take(attendee.searches, "You are searching fast.")
+
+    def renamed(self, person: Person) -> None:
+        """The person is called otherwise, or is a user from now on."""
+        attendee = self._attendees.get(person.id)
+        if attendee is not None:
+            attendee.person = attrs.evolve(person, partition=attendee.person.partition)
+            for connection in attendee.connections:
+                connection.person = attendee.person
 
     def connections(self) -> Sequence[PersonalListener]:
         return [connection for attendee in self for connection in attendee.connections]

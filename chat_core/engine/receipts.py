@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
-import attrs
-
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName
 from chat_core.words.message import Message
+from chat_core.words.values import value
 
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Receipt:
     """A conversation's command was done: it stands as ``conversation`` now.
 
@@ -31,7 +30,7 @@ class Receipt:
     durable: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Placed:
     """Where a search has led: into ``room``, or to a position in the line (from 1).
 
@@ -45,12 +44,12 @@ class Placed:
     repeated: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Done:
     """It was done, and there is nothing to say about it."""
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Recovery:
     """The answer to "I follow this from here on".
 
@@ -64,7 +63,7 @@ class Recovery:
     recovered: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Position:
     """How far somebody has heard a conversation."""
 
@@ -72,7 +71,7 @@ class Position:
     seq: int
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Standing:
     """Where a person stands: live and kept rooms, and the line that the person is in."""
 
@@ -81,7 +80,7 @@ class Standing:
     waiting: Placed | None = None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Excerpt:
     """Messages of several conversations, and those conversations as they are now."""
 

@@ -16,21 +16,20 @@ copy, and is never shown.
 
 import enum
 
-import attrs
-
 from chat_core.words.conversation import EndReason, Role, Room, RoomOutcome, RoomState
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Message
 from chat_core.words.person import Card
+from chat_core.words.values import value
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Event:
     at: float
     by: PersonId | None = None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Logged(Event):
     conversation: ConversationId
     seq: int
@@ -39,31 +38,31 @@ class Logged(Event):
 # Messages
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MessagePosted(Logged):
     message: Message
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MessageEdited(Logged):
     message_id: MessageId
     content: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MessageDeleted(Logged):
     message_id: MessageId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ReactionAdded(Logged):
     message_id: MessageId
     emoji: str
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ReactionRemoved(Logged):
     message_id: MessageId
     emoji: str
@@ -79,33 +78,33 @@ class LeaveReason(enum.StrEnum):
     REMOVED = "removed"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MemberJoined(Logged):
     member: PersonId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MemberLeft(Logged):
     member: PersonId
     person: Card
     reason: LeaveReason = LeaveReason.LEFT
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class OwnerChanged(Logged):
     owner: PersonId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoleChanged(Logged):
     member: PersonId
     person: Card
     role: Role
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ChannelDeleted(Logged):
     pass
 
@@ -113,7 +112,7 @@ class ChannelDeleted(Logged):
 # The lifecycle of a room
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoomEvent(Logged):
     """A step of a room's life, with the room's state as it is afterwards."""
 
@@ -123,32 +122,32 @@ class RoomEvent(Logged):
     reason: EndReason | None = None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class CountdownStarted(RoomEvent):
     pass
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class KeepAsked(RoomEvent):
     member: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class KeepDeclined(RoomEvent):
     member: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class DecisionOpened(RoomEvent):
     pass
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoomKept(RoomEvent):
     pass
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoomEnded(RoomEvent):
     pass
 
@@ -156,18 +155,18 @@ class RoomEnded(RoomEvent):
 # Told and gone
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Passing(Event):
     conversation: ConversationId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class PersonTyped(Passing):
     is_typing: bool
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ReadMarked(Passing):
     seq: int
 
@@ -177,7 +176,7 @@ class PresenceStatus(enum.StrEnum):
     OFFLINE = "offline"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class PresenceChanged(Passing):
     status: PresenceStatus
 
@@ -185,12 +184,12 @@ class PresenceChanged(Passing):
 # For one person
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Personal(Event):
     to: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Matched(Personal):
     """A lobby made a room. ``room`` is its id, ``snapshot`` the room as it was made."""
 
@@ -199,7 +198,7 @@ class Matched(Personal):
     snapshot: Room
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Waiting(Personal):
     """The person has a place in a line. ``position`` counts from 1."""
 
@@ -208,7 +207,7 @@ class Waiting(Personal):
     since: float
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class PartnerLeft(Personal):
     lobby: LobbyName
     room: ConversationId
@@ -225,7 +224,7 @@ class NoticeKind(enum.StrEnum):
     ROOM_ENDED = "room_ended"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Notice(Personal):
     """Something that concerns the person, wherever it happened."""
 

@@ -7,9 +7,8 @@ that room alone, elsewhere it shows the person's own id and names.
 
 import enum
 
-import attrs
-
 from chat_core.words.ids import PersonId
+from chat_core.words.values import value
 
 
 class PersonKind(enum.StrEnum):
@@ -17,7 +16,7 @@ class PersonKind(enum.StrEnum):
     GUEST = "guest"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Card:
     """How a person is seen by others in one conversation."""
 
@@ -26,7 +25,7 @@ class Card:
     display_name: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Person:
     """Somebody who talks. ``partition`` is never crossed by a matcher (age groups, say)."""
 
@@ -44,3 +43,13 @@ class Person:
 def pseudonym(card_id: PersonId) -> Card:
     """The card of a person in an anonymous room: tells nothing but that it is somebody."""
     return Card(id=card_id, username="stranger", display_name="Stranger")
+
+
+def guest(person: PersonId, display_name: str) -> Person:
+    """A person without an account."""
+    return Person(id=person, username=f"guest-{person[-12:]}", display_name=display_name)
+
+
+def nobody(card_id: PersonId) -> Card:
+    """The card of a person who has been erased."""
+    return Card(id=card_id, username="deleted", display_name="Deleted")

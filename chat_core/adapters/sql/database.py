@@ -46,5 +46,8 @@ class Database(Protocol):
     async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
         """Ask with a single statement."""
 
+    async def scrub(self) -> None:
+        """Leave no bytes of what was deleted lying about, as far as that is the driver's to do."""
+
     async def close(self) -> None:
         """Finish what was begun. Harmless twice."""

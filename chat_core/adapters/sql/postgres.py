@@ -91,6 +91,9 @@ class PostgresServer:
     async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
         return await self._detached(self._ask(lambda db: db.rows(statement, *values), at_one_moment=False))
 
+    async def scrub(self) -> None:
+        """Nothing: rows of before go with the server's own vacuum, its log with its own recycling."""
+
     async def close(self) -> None:
         """Finish what was begun, let the connections go. Harmless twice. Cancelling it does not stop it."""
         self._closed = True

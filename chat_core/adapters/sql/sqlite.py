@@ -73,6 +73,10 @@ class SQLiteFile:
     async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
         return await self.read(lambda db: db.rows(statement, *values))
 
+    async def scrub(self) -> None:
+        self._check_open()
+        await self._writer.truncate()  # the pages of before must not stay in the log
+
     async def close(self) -> None:
         """Finish what was begun, copy the log back, let go of the file. Harmless twice.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from chat_core.adapters.sql import statements as sql
+from chat_core.adapters.sql import traces
 from chat_core.adapters.sql.across import rows_across
 from chat_core.adapters.sql.database import Connection, Database
 from chat_core.adapters.sql.reading import events_after, marked, one_message, page, with_reactions
@@ -17,6 +18,7 @@ from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
+from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX: Final = 200
 SEQ_MAX: Final = 2**63 - 1
@@ -30,30 +32,34 @@ class SQLStore:
 
     def __init__(self, database: Database) -> None:
         self.durable = database.durable
-        self._db = database
+        self.database = database
 
     # The log
 
     async def append(self, change: Change) -> None:
-        await self._db.append(change)
+        await self.database.append(change)
 
     async def load(self, conversation: ConversationId) -> Conversation | None:
         return _first(await self._conversations(sql.LOAD, conversation))
 
     async def after(self, conversation: ConversationId, seq: int, limit: int) -> Sequence[Logged]:
-        return await self._db.read(lambda db: events_after(db, conversation, seq, limit))
+        return await self.database.read(lambda db: events_after(db, conversation, seq, limit))
 
     async def messages(
         self, conversation: ConversationId, *, before: int | None, after: int | None, limit: int
     ) -> Sequence[Message]:
         if after is not None and before is None:
-            return await self._db.read(lambda db: page(db, sql.MESSAGES_AFTER, conversation, after, limit))
+            return await self.database.read(
+                lambda db: page(db, sql.MESSAGES_AFTER, conversation, after, limit)
+            )
         below = SEQ_MAX if before is None else before
-        newest = await self._db.read(lambda db: page(db, sql.MESSAGES_BEFORE, conversation, below, limit))
+        newest = await self.database.read(
+            lambda db: page(db, sql.MESSAGES_BEFORE, conversation, below, limit)
+        )
         return newest[::-1]
 
     async def message(self, message: MessageId) -> Message | None:
-        return await self._db.read(lambda db: one_message(db, sql.MESSAGE, message))
+        return await self.database.read(lambda db: one_message(db, sql.MESSAGE, message))
 
     async def posted(
         self, conversation: ConversationId, pairs: Sequence[tuple[PersonId, str]]
@@ -62,7 +68,7 @@ class SQLStore:
             there = [(pair, await one_message(db, sql.POSTED, conversation, *pair)) for pair in pairs]
             return {pair: one for pair, one in there if one is not None}
 
-        return await self._db.read(found)
+        return await self.database.read(found)
 
     # Conversations
 
@@ -85,7 +91,7 @@ class SQLStore:
     async def channels_listed(
         self, person: PersonId, *, after: str, part: str, limit: int
     ) -> Sequence[ConversationId]:
-        rows = await self._db.rows(sql.CHANNELS_LISTED, person, after, _containing(part), limit)
+        rows = await self.database.rows(sql.CHANNELS_LISTED, person, after, _containing(part), limit)
         return [channel for (channel,) in rows]
 
     async def channel_named(self, name: str) -> Channel | None:
@@ -106,16 +112,16 @@ class SQLStore:
             rows = await rows_across(db, conversations, before=before, after=after, limit=limit)
             return await with_reactions(db, rows)
 
-        return await self._db.read(found)
+        return await self.database.read(found)
 
     async def messages_by(
         self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
     ) -> Sequence[Message]:
         if after is not None and before is None:
             values = (person, after.at, after.conversation, after.seq, limit)
-            return await self._db.read(lambda db: marked(db, sql.MESSAGES_BY_AFTER, *values))
+            return await self.database.read(lambda db: marked(db, sql.MESSAGES_BY_AFTER, *values))
         values = (person, *_below(before), limit)
-        newest = await self._db.read(lambda db: marked(db, sql.MESSAGES_BY_BEFORE, *values))
+        newest = await self.database.read(lambda db: marked(db, sql.MESSAGES_BY_BEFORE, *values))
         return newest[::-1]
 
     async def search(
@@ -129,7 +135,7 @@ class SQLStore:
         limit: int,
     ) -> Sequence[Message]:
         values = (person, *_below(before), _containing(text), within, author, limit)
-        return await self._db.read(lambda db: marked(db, sql.SEARCH, *values))
+        return await self.database.read(lambda db: marked(db, sql.SEARCH, *values))
 
     # Sessions
 
@@ -153,7 +159,7 @@ class SQLStore:
         await self._write(sql.UNBLOCK, by, person)
 
     async def blocked_with(self, person: PersonId) -> frozenset[PersonId]:
-        return frozenset(other for (other,) in await self._db.rows(sql.BLOCKED_WITH, person))
+        return frozenset(other for (other,) in await self.database.rows(sql.BLOCKED_WITH, person))
 
     # Read marks
 
@@ -163,7 +169,42 @@ class SQLStore:
         return await self._write(sql.MARK_READ, conversation, person, seq) > 0
 
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
-        return dict(await self._db.rows(sql.READ_MARKS, conversation))
+        return dict(await self.database.rows(sql.READ_MARKS, conversation))
+
+    # Traces of one person
+
+    async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
+        rows = await self.database.rows(sql.CONVERSATIONS_OF, person)
+        return [conversation for (conversation,) in rows]
+
+    async def written_by(
+        self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
+    ) -> Sequence[Message]:
+        return await self.database.read(
+            lambda db: page(db, sql.WRITTEN_BY, conversation, person, after, limit)
+        )
+
+    async def reactions_of(
+        self, conversation: ConversationId, card_id: PersonId
+    ) -> Sequence[tuple[MessageId, str]]:
+        rows = await self.database.rows(sql.REACTIONS_BY, conversation, card_id)
+        return [(id_, emoji) for id_, emoji in rows]
+
+    async def blocks_of(self, person: PersonId) -> Mapping[PersonId, float]:
+        return dict(await self.database.rows(sql.BLOCKS_OF, person))
+
+    async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
+        return dict(await self.database.rows(sql.MARKS_OF, person))
+
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        return await self.database.read(lambda db: traces.sessions_of(db, person))
+
+    async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
+        await self.database.write(lambda db: traces.anonymise(db, conversation, person, card))
+
+    async def forget_person(self, person: PersonId) -> None:
+        await self.database.write(lambda db: traces.forget_person(db, person))
+        await self.database.scrub()
 
     # The store itself
 
@@ -171,14 +212,14 @@ class SQLStore:
         await self._write(sql.PROBE)
 
     async def close(self) -> None:
-        await self._db.close()
+        await self.database.close()
 
     async def _write(self, statement: str, *values: Any) -> int:
         """Execute one statement that writes; returns how many rows it touched."""
-        return await self._db.write(lambda db: db.run(statement, *values))
+        return await self.database.write(lambda db: db.run(statement, *values))
 
     async def _conversations(self, statement: str, *values: Any) -> Sequence[Conversation]:
-        return list(conversations(await self._db.rows(statement, *values)))
+        return list(conversations(await self.database.rows(statement, *values)))
 
 
 def _first(found: Sequence[T]) -> T | None:

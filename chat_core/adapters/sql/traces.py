@@ -1,0 +1,53 @@
+"""What the database keeps about one person: found for an export, made nobody's by an erasure."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from chat_core.adapters.sql import statements as sql
+from chat_core.adapters.sql.bodies import to_json
+from chat_core.adapters.sql.database import Connection
+from chat_core.ports import Session
+from chat_core.words.ids import ConversationId, PersonId
+from chat_core.words.person import Card
+
+_FORGET: Final = (
+    sql.FORGET_BLOCKS_OF,
+    sql.FORGET_BLOCKS_BY,
+    sql.FORGET_MARKS,
+    sql.FORGET_BELONGED,
+    sql.FORGET_USER_A,
+    sql.FORGET_USER_B,
+)
+
+
+async def sessions_of(db: Connection, person: PersonId) -> Sequence[Session]:
+    """The person's pairings, oldest first."""
+    rows = await db.rows(sql.SESSIONS_OF, person)
+    names = ("id", "lobby", "user_a", "user_b", "started_at", "ended_at")
+    return [Session(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+async def anonymise(db: Connection, conversation: ConversationId, person: PersonId, card: Card) -> None:
+    """Other names for the person, wherever a row of the conversation shows them; no texts."""
+    names = (conversation, person, card.username, card.display_name)
+    await db.run(sql.DROP_REACTIONS_TO, conversation, person)
+    await db.run(sql.ANONYMISE_MESSAGES, conversation, person)
+    await db.run(sql.RENAME_AUTHOR, *names)
+    await db.run(sql.RENAME_MEMBER, *names)
+    for seq, text in await db.rows(sql.BODIES_WITH, conversation, f'%["{person}",%'):
+        body = {name: _renamed(value, person, card) for name, value in json.loads(text).items()}
+        await db.run(sql.SET_BODY, conversation, seq, to_json(body))
+
+
+async def forget_person(db: Connection, person: PersonId) -> None:
+    """Drop what stands outside of conversations."""
+    for statement in _FORGET:
+        await db.run(statement, person)
+
+
+def _renamed(value: Any, person: PersonId, card: Card) -> Any:
+    """A card that shows the person itself, under other names; anything else as it is."""
+    if isinstance(value, list) and len(value) == 3 and value[0] == person:
+        return [person, card.username, card.display_name]
+    return value
