@@ -167,11 +167,16 @@ class Cluster:
 
     def pause(self) -> None:
         """Every process of the server stands still, and so do its connections."""
-        self._signal(signal.SIGSTOP)
+        _signal(self.pids(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """They go on."""
-        self._signal(signal.SIGCONT)
+        _signal(self.pids(), signal.SIGCONT)
+
+    def pids(self) -> Sequence[int]:
+        """The processes of the running server."""
+        process = self._process
+        return [] if process is None else [process.pid, *_children(process.pid)]
 
     def reload(self, **settings: str) -> None:
         """Change settings of the running server; of those that connect from now on, at least."""
@@ -251,10 +256,6 @@ class Cluster:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None:
-            _signal([self._process.pid, *_children(self._process.pid)], number)
 
     def _run(self, name: str, *arguments: str | Path) -> str:
         done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603

@@ -13,9 +13,9 @@ import asyncpg
 from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.postgres_connection import (
-    ANSWER_S,
-    CONNECT_S,
     FAILURES,
+    PATIENCE,
+    Patience,
     PostgresConnection,
     options,
     prepare,
@@ -31,7 +31,9 @@ READERS: Final = 4  # connections, made as they are needed
 T = TypeVar("T")
 
 
-async def open_postgres(url: str, *, durability: Literal["full", "relaxed"] = "full") -> "PostgresStore":
+async def open_postgres(
+    url: str, *, durability: Literal["full", "relaxed"] = "full", patience: Patience = PATIENCE
+) -> "PostgresStore":
     """Open the store in the database of a ``postgresql://`` URL, which is there; migrated where need be.
 
     ``relaxed`` is ``synchronous_commit=off``: a crash of the server may take what
@@ -39,14 +41,14 @@ async def open_postgres(url: str, *, durability: Literal["full", "relaxed"] = "f
     the database cannot be opened or was written by a newer version.
     """
     await prepare(url)
-    return PostgresStore(url, durable=durability == "full")
+    return PostgresStore(url, durable=durability == "full", patience=patience)
 
 
 class PostgresStore(SQLStore):
     """``ports.Store`` in a database that is there and up to date (see ``open_postgres``)."""
 
-    def __init__(self, url: str, *, durable: bool) -> None:
-        self._server = PostgresServer(url, durable=durable)
+    def __init__(self, url: str, *, durable: bool, patience: Patience = PATIENCE) -> None:
+        self._server = PostgresServer(url, durable=durable, patience=patience)
         super().__init__(self._server)
 
     @property
@@ -62,10 +64,11 @@ class PostgresServer:
     is left in the middle of an answer.
     """
 
-    def __init__(self, url: str, *, durable: bool) -> None:
+    def __init__(self, url: str, *, durable: bool, patience: Patience = PATIENCE) -> None:
         self.durable = durable
         self._closed = False
-        self._options = options(url, durable=durable)
+        self._patience = patience
+        self._options = options(url, durable=durable, patience=patience)
         self._pool: asyncpg.Pool | None = None
         self._asked: set[asyncio.Task[Any]] = set()
         # Two numbers that no other process has: whose transactions have to end is to be known.
@@ -106,7 +109,7 @@ class PostgresServer:
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
-                await asyncio.wait_for(pool.close(), ANSWER_S)
+                await asyncio.wait_for(pool.close(), self._patience.answer_s)
             except FAILURES:
                 pool.terminate()
 
@@ -129,7 +132,7 @@ class PostgresServer:
     async def _ask(self, question: Question[T], *, at_one_moment: bool) -> T:
         await self._writer.settled()
         try:
-            async with asyncio.timeout(ANSWER_S + CONNECT_S):
+            async with asyncio.timeout(self._patience.answer_s + self._patience.connect_s):
                 pool = await self._reading()
                 async with pool.acquire() as db:
                     if not at_one_moment:

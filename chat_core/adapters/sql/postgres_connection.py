@@ -8,13 +8,12 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+import attrs
 
 from chat_core.adapters.sql import migrate
 from chat_core.adapters.sql.bodies import Row
 from chat_core.words.errors import Unavailable
 
-CONNECT_S: Final = 5.0  # until a connection is there, or cannot be made
-ANSWER_S: Final = 10.0  # until a statement has an answer, or the connection is given up
 MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
 STATEMENTS_KEPT: Final = 256  # prepared ones, for each connection
 MIGRATING: Final = 0x7061726C6579  # the advisory lock of who changes the schema
@@ -28,6 +27,21 @@ _ROW_ERRORS: Final = (
     asyncpg.exceptions._base.DataError,
 )
 _READ_ONLY: Final = (asyncpg.ReadOnlySQLTransactionError,)
+
+
+@attrs.frozen(kw_only=True)
+class Patience:
+    """For how many seconds a server that does not answer is waited for.
+
+    ``connect_s``: until a connection is there, or cannot be made; ``answer_s``:
+    until a statement has an answer, or its connection is given up.
+    """
+
+    connect_s: float = 5.0
+    answer_s: float = 10.0
+
+
+PATIENCE: Final = Patience()
 
 
 class PostgresConnection:
@@ -60,23 +74,24 @@ def _bound(value: Any) -> Any:
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
 
 
-def options(url: str, *, durable: bool) -> dict[str, Any]:
+def options(url: str, *, durable: bool, patience: Patience = PATIENCE) -> dict[str, Any]:
     """How to connect. Without an ``sslmode`` in the URL, another machine must prove with TLS who it is."""
     return {
         "dsn": url,
-        "timeout": CONNECT_S,
-        "command_timeout": ANSWER_S,
+        "timeout": patience.connect_s,
+        "command_timeout": patience.answer_s,
         "statement_cache_size": STATEMENTS_KEPT,
-        "server_settings": _session(durable=durable),
+        "server_settings": _session(patience, durable=durable),
         **({"ssl": ssl.create_default_context()} if _needs_tls(url) else {}),
     }
 
 
-def _session(*, durable: bool) -> Mapping[str, str]:
+def _session(patience: Patience, *, durable: bool) -> Mapping[str, str]:
     return {
         "application_name": "parley",
         "synchronous_commit": "on" if durable else "off",
-        "idle_in_transaction_session_timeout": f"{ANSWER_S:.0f}s",  # a process that stands still holds locks
+        # A process that stands still has its locks for so long, at most.
+        "idle_in_transaction_session_timeout": f"{patience.answer_s * 1000:.0f}ms",
         "jit": "off",
     }
 
@@ -144,7 +159,7 @@ async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> M
             async with db.transaction():
                 return migrate.told(await _migrate(db, name), sqlite=False)
         finally:
-            await db.close(timeout=CONNECT_S)
+            await db.close(timeout=PATIENCE.connect_s)
     except (*FAILURES, ValueError) as error:
         raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
 
@@ -163,7 +178,7 @@ async def _create(url: str, name: str) -> None:
     except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
         pass
     finally:
-        await db.close(timeout=CONNECT_S)
+        await db.close(timeout=PATIENCE.connect_s)
 
 
 async def _missing(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migration]:

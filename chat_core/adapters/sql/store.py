@@ -4,6 +4,7 @@ Kept out: how a driver asks and commits (``Database``), rules, and what a row
 looks like (``rows``, ``bodies``, ``batch``).
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,7 @@ from chat_core.adapters.sql.reading import events_after, marked, one_message, pa
 from chat_core.adapters.sql.rows import conversations
 from chat_core.ports import Change, Session
 from chat_core.words.conversation import Channel, Conversation, Room
+from chat_core.words.errors import Unavailable
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
@@ -23,6 +25,7 @@ from chat_core.words.person import Card
 ROOMS_LISTED_MAX: Final = 200
 SEQ_MAX: Final = 2**63 - 1
 END_OF_TIME: Final = 1e18
+CHECK_S: Final = 2.0  # a write that takes longer would not be said to succeed now
 
 T = TypeVar("T")
 
@@ -209,7 +212,10 @@ class SQLStore:
     # The store itself
 
     async def check(self) -> None:
-        await self._write(sql.PROBE)
+        try:
+            await asyncio.wait_for(self._write(sql.PROBE), CHECK_S)
+        except TimeoutError:
+            raise Unavailable(f"The store has written nothing for {CHECK_S:.0f} s.") from None
 
     async def close(self) -> None:
         await self.database.close()
