@@ -81,6 +81,7 @@ class Cluster:
     port: int
     durable: bool = True
     settings: Mapping[str, str] = attrs.field(factory=dict)
+    wal_segment_mb: int = 16
     _process: subprocess.Popen[bytes] | None = None
     _made: int = 0
 
@@ -93,6 +94,7 @@ class Cluster:
         durable: bool = True,
         binaries: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        wal_segment_mb: int = 16,
     ) -> Iterator["Cluster"]:
         """A server for as long as the block lasts, with all it keeps in ``folder``, which is removed then.
 
@@ -108,7 +110,9 @@ class Cluster:
                 )
             binaries = found[0]
         folder = folder or Path(tempfile.mkdtemp(prefix="parley-postgres-"))
-        cluster = cls(folder, _reachable(binaries, folder), _free_port(), durable, settings or {})
+        cluster = cls(
+            folder, _reachable(binaries, folder), _free_port(), durable, settings or {}, wal_segment_mb
+        )
         try:
             cluster._make()
             cluster.start()
@@ -178,6 +182,12 @@ class Cluster:
         process = self._process
         return [] if process is None else [process.pid, *_children(process.pid)]
 
+    def limit_files(self, beyond: int | None) -> None:
+        """No file of the server grows beyond so many bytes, as on a full disk; None: as long as they like."""
+        limit = "unlimited" if beyond is None else str(beyond)
+        for pid in self.pids():
+            self._run_program(["prlimit", "--pid", str(pid), f"--fsize={limit}:unlimited"])
+
     def reload(self, **settings: str) -> None:
         """Change settings of the running server; of those that connect from now on, at least."""
         for name, value in settings.items():
@@ -216,6 +226,7 @@ class Cluster:
         if owner:
             os.chown(self.folder, owner["user"], owner["group"])
         flags = ["-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
+        flags.append(f"--wal-segsize={self.wal_segment_mb}")
         self._run("initdb", "-D", self.folder / "data", *flags, "--locale=C")
         wanted = {**_SETTINGS, **({} if self.durable else _FORGETFUL), **self.settings}
         with (self.folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as file:
@@ -258,16 +269,14 @@ class Cluster:
             process.wait()
 
     def _run(self, name: str, *arguments: str | Path) -> str:
+        return self._run_program([self.binaries / name, *arguments])
+
+    def _run_program(self, command: Sequence[str | Path]) -> str:
         done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603
-            [self.binaries / name, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            **_demoted(),
+            command, capture_output=True, text=True, check=False, cwd=self.folder, **_demoted()
         )
         if done.returncode:
-            raise RuntimeError(f"{name}: {done.stderr}")
+            raise RuntimeError(f"{command[0]}: {done.stderr}")
         return done.stdout
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
@@ -22,7 +21,6 @@ from chat_core.words.events import MessagePosted
 from tests.adapters.cuts import Way, way_to
 
 SOON = Patience(connect_s=5.0, answer_s=0.7)
-WAL_SEGMENT_BYTES = 16 * 1024 * 1024
 
 
 @pytest.fixture
@@ -45,7 +43,7 @@ async def way(url: str) -> AsyncIterator[Way]:
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
     """A server that may come to harm."""
-    with Cluster.started(durable=False, settings={"wal_recycle": "off"}) as cluster:
+    with Cluster.started(durable=False, wal_segment_mb=1) as cluster:
         yield cluster
 
 
@@ -310,15 +308,13 @@ async def tried(store: PostgresStore) -> Unavailable | None:
 
 
 @contextmanager
-def no_file_grows(cluster: Cluster, *, beyond: int) -> Iterator[None]:
-    """A disk that is full: no file of the server can be longer than ``beyond`` bytes."""
-    for pid in cluster.pids():
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (beyond, resource.RLIM_INFINITY))
+def no_file_grows(cluster: Cluster) -> Iterator[None]:
+    """A disk that is full: no file of the server can be longer than those of its log are anyway."""
+    cluster.limit_files(cluster.wal_segment_mb * 1024 * 1024)
     try:
         yield
     finally:
-        for pid in cluster.pids():
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        cluster.limit_files(None)
 
 
 async def test_a_full_disk_is_unavailable_and_space_is_all_it_takes_to_go_on(own: Cluster) -> None:
@@ -326,7 +322,7 @@ async def test_a_full_disk_is_unavailable_and_space_is_all_it_takes_to_go_on(own
     async with opened(own.schema()) as store:
         await store.append(story.opening())
         stored = story.state
-        with no_file_grows(own, beyond=WAL_SEGMENT_BYTES):
+        with no_file_grows(own):
             error = None
             while error is None:
                 stored = story.state
