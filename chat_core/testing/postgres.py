@@ -121,6 +121,29 @@ class Cluster:
             cluster.stop()
             shutil.rmtree(folder, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def standby(self) -> Iterator["Cluster"]:
+        """Another server that follows this one, and can only be read, until it is promoted."""
+        folder = Path(tempfile.mkdtemp(prefix="parley-standby-"))
+        follower = Cluster(
+            folder, self.binaries, _free_port(), self.durable, self.settings, self.wal_segment_mb
+        )
+        try:
+            follower._own_folder()
+            at = ["-h", str(self.folder), "-p", str(self.port), "-U", USER]
+            follower._run("pg_basebackup", *at, "-D", folder / "data", "-R", "-c", "fast", "-X", "stream")
+            with (folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as file:
+                file.write("synchronous_standby_names = ''\n")  # nobody follows the follower
+            follower.start()
+            yield follower
+        finally:
+            follower.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def promote(self) -> None:
+        """Let a standby take the place of the server that it followed."""
+        self.sql("select pg_promote(true)")
+
     @property
     def version(self) -> int:
         """The server's major version."""
@@ -220,11 +243,14 @@ class Cluster:
 
     # Private
 
-    def _make(self) -> None:
+    def _own_folder(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         owner = _demoted()
         if owner:
             os.chown(self.folder, owner["user"], owner["group"])
+
+    def _make(self) -> None:
+        self._own_folder()
         flags = ["-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
         flags.append(f"--wal-segsize={self.wal_segment_mb}")
         self._run("initdb", "-D", self.folder / "data", *flags, "--locale=C")
