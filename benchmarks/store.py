@@ -29,8 +29,9 @@ from sqlalchemy import Index, event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chat_core.adapters.sql.postgres import PostgresStore, open_postgres
-from chat_core.adapters.sql.sqlite import SQLiteStore, open_sqlite
+from chat_core.adapters.sql.postgres import open_postgres
+from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.store import SQLStore
 from chat_core.testing.postgres import Cluster
 from chat_core.testing.stories import Author
 
@@ -78,9 +79,7 @@ async def naive(url: str) -> AsyncIterator[Send]:
 
     async def send(sender: int) -> None:
         async with sessions() as session:
-            session.add(
-                Message(room=f"room {sender}", author="ann", content=TEXT, created_at=time.time())
-            )
+            session.add(Message(room=f"room {sender}", author="ann", content=TEXT, created_at=time.time()))
             await session.commit()
 
     yield send
@@ -88,7 +87,7 @@ async def naive(url: str) -> AsyncIterator[Send]:
 
 
 @asynccontextmanager
-async def parley(store: SQLiteStore | PostgresStore, senders: int, posts: int) -> AsyncIterator[Send]:
+async def parley(store: SQLStore, senders: int, posts: int) -> AsyncIterator[Send]:
     """The changes are decided beforehand, so that the store alone is measured."""
     author = Author(Random(time.time_ns()))
     stories = [author.room(author.person("ann"), author.person("bob")) for _ in range(senders)]
@@ -130,7 +129,7 @@ async def pair(
             await measure(send, senders, WARM_S)
             theirs.append(await measure(send, senders, asked.seconds))
         store = await opened()
-        assert isinstance(store, SQLiteStore | PostgresStore)
+        assert isinstance(store, SQLStore)
         posts = int((asked.seconds + WARM_S) * (POSTS_A_SECOND if senders > 1 else POSTS_A_SECOND // 5))
         async with parley(store, senders, posts) as send:
             await measure(send, senders, WARM_S)
@@ -196,7 +195,7 @@ def _insert(name: str, count: int, text: str) -> str:
     return f"{head}{numbers} select '{rest}" if name == "sqlite" else f"{numbers} {text}"
 
 
-async def _page_us(store: SQLiteStore | PostgresStore, room: str, before: int | None) -> float:
+async def _page_us(store: SQLStore, room: str, before: int | None) -> float:
     times: Sequence[float] = []
     for _ in range(300):
         began = time.perf_counter()
