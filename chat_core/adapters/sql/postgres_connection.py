@@ -130,7 +130,7 @@ def is_read_only(error: BaseException) -> bool:
 def unavailable(doing: str, error: BaseException) -> Unavailable:
     """What to tell of a failure: no address, no statement, no value."""
     if isinstance(error, asyncpg.PostgresError):
-        return Unavailable(f"The store could not be {doing}: {error.args[0] if error.args else 'no reason'}")
+        return Unavailable(f"The store could not be {doing}: PostgreSQL says {type(error).__name__}")
     if isinstance(error, TimeoutError):
         return Unavailable(f"The store could not be {doing}: PostgreSQL did not answer in time")
     return Unavailable(f"The store could not be {doing}: there is no connection to PostgreSQL")

@@ -69,7 +69,7 @@ class Writer:
         self.is_in_doubt = False
         self._connect = connect
         self._lock = lock
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Future[_Db] | None = None
         self._asks: deque[_Ask] = deque()
         self._task: asyncio.Task[None] | None = None
         self._db: _Db | None = None
@@ -104,7 +104,11 @@ class Writer:
         try:
             while self._asks:
                 group = [self._asks.popleft() for _ in range(min(GROUP_MAX, len(self._asks)))]
-                await self._commit(group)
+                try:
+                    await self._commit(group)
+                except Exception as error:  # a bug: nobody may wait for ever for it
+                    self._lose(self._db, None)
+                    _answer(group, InvariantBroken(f"The store: {error!r}"))
         finally:
             self._task = None
 
@@ -166,21 +170,28 @@ class Writer:
         self._db = None
 
     async def _connected(self) -> _Db:
-        async with self._connecting:
-            if self._db is not None and not self._db.is_closed():
-                return self._db
-            db = None
-            try:
-                db = await self._connect()
-                await db.execute(_END_BEFORE, *self._lock)
-                await db.execute(_LOCK, *self._lock)
-            except FAILURES as error:
-                if db is not None:
-                    db.terminate()
-                raise unavailable("written", error) from error
-            self._db = db
-            self.is_in_doubt = False
-            return db
+        """The connection; a new one where need be, for which all who wait wait together."""
+        if self._db is not None and not self._db.is_closed():
+            return self._db
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._reconnect())
+        return await asyncio.shield(self._connecting)
+
+    async def _reconnect(self) -> _Db:
+        db = None
+        try:
+            db = await self._connect()
+            await db.execute(_END_BEFORE, *self._lock)
+            await db.execute(_LOCK, *self._lock)
+        except FAILURES as error:
+            if db is not None:
+                db.terminate()
+            raise unavailable("written", error) from error
+        finally:
+            self._connecting = None
+        self._db = db
+        self.is_in_doubt = False
+        return db
 
 
 def _answer(asks: Sequence[_Ask], error: ChatError) -> None:
