@@ -19,7 +19,7 @@ stand in reading order; everything else may change.
 """
 
 from chat_core.adapters.clock import SystemClock
-from chat_core.compose import ANONYMOUS, TIMED, Config, migrate, open_chat, open_tokens
+from chat_core.compose import ANONYMOUS, TIMED, Config, backup, migrate, open_chat, open_tokens, restore
 from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
@@ -293,7 +293,9 @@ __all__ = [
     "Unreact",
     "UsernameTaken",
     "Waiting",
+    "backup",
     "migrate",
     "open_chat",
     "open_tokens",
+    "restore",
 ]

@@ -23,6 +23,7 @@ from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
 from chat_core.rules.rate import Rate
 from chat_core.words.conversation import Retention, RoomRules
+from chat_core.words.errors import Unavailable
 
 ANONYMOUS: Final = "anonymous"
 TIMED: Final = "timed"
@@ -213,6 +214,29 @@ async def migrate(database: Path | str, *, create: bool = False, dry_run: bool =
     from chat_core.adapters.sql import connection as sqlite
 
     return await asyncio.to_thread(sqlite.prepare, Path(database), create=create, dry_run=dry_run)
+
+
+async def backup(database: Path | str, copy: Path) -> None:
+    """Copy a SQLite file, also one in use, to ``copy``, which must not be there.
+
+    Raises ``Unavailable``, also for PostgreSQL, which has tools of its own: the sentence says which.
+    """
+    if _is_postgres(database):
+        raise Unavailable(
+            f"PostgreSQL makes its own copies: pg_dump --format=custom --file={copy} DATABASE_URL"
+        )
+    from chat_core.adapters.sql import copies
+
+    await asyncio.to_thread(copies.backup, Path(database), copy)
+
+
+async def restore(copy: Path, database: Path | str) -> None:
+    """Put a copy where there is no database. Raises as ``backup``."""
+    if _is_postgres(database):
+        raise Unavailable(f"PostgreSQL takes its own copies back: pg_restore --dbname=DATABASE_URL {copy}")
+    from chat_core.adapters.sql import copies
+
+    await asyncio.to_thread(copies.restore, copy, Path(database))
 
 
 def _is_postgres(database: Path | str) -> bool:

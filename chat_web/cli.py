@@ -11,10 +11,11 @@ import asyncio
 import errno
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
-from chat_core import VERSION, ChatError, migrate
+from chat_core import VERSION, ChatError, backup, migrate, restore
 from chat_web import logs
 from chat_web.settings import Settings, SettingsError, load, shown
 
@@ -44,6 +45,10 @@ def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) 
             case "init-db" | "migrate":
                 create = options.command == "init-db"
                 return _migrate(settings, create=create, dry_run=options.dry_run)
+            case "backup":
+                return _copied(backup(_database(settings), options.file), "made", options.file)
+            case "restore":
+                return _copied(restore(options.file, _database(settings)), "taken back", options.file)
             case _:
                 return _serve(settings, serve)
     except SettingsError as error:
@@ -68,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=does)
         command.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
+    for name, does in (
+        ("backup", "copy the SQLite file to FILE, while the server goes on"),
+        ("restore", "make the SQLite file from such a copy, where there is none"),
+    ):
+        command = commands.add_parser(name, help=does)
+        command.add_argument("file", metavar="FILE", type=Path, help="the copy; the signing key is not in it")
     config = commands.add_parser("config", help="show each setting, its value and where that came from")
     config.add_argument("--json", action="store_true", help="as JSON, for programs")
     return parser
@@ -104,10 +115,9 @@ def _why_not(settings: Settings, error: OSError) -> str:
 
 
 def _migrate(settings: Settings, *, create: bool, dry_run: bool) -> int:
-    if settings.database is None:
-        raise SettingsError("DATABASE_URL", "keeps nothing", example="sqlite:///./data/parley.db")
+    database = _database(settings)
     try:
-        steps = asyncio.run(migrate(settings.database, create=create, dry_run=dry_run))
+        steps = asyncio.run(migrate(database, create=create, dry_run=dry_run))
     except ChatError as error:
         return _fail(str(error), FAILED)
     if dry_run:
@@ -117,6 +127,21 @@ def _migrate(settings: Settings, *, create: bool, dry_run: bool) -> int:
     else:
         sys.stdout.write("The schema is up to date.\n")
     return OK
+
+
+def _copied(copying: Coroutine[Any, Any, None], what: str, file: Path) -> int:
+    try:
+        asyncio.run(copying)
+    except ChatError as error:
+        return _fail(str(error), FAILED)
+    sys.stdout.write(f"{what}: {file}\n")
+    return OK
+
+
+def _database(settings: Settings) -> Path | str:
+    if settings.database is None:
+        raise SettingsError("DATABASE_URL", "keeps nothing", example="sqlite:///./data/parley.db")
+    return settings.database
 
 
 def _config(settings: Settings, *, as_json: bool) -> int:

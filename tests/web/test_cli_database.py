@@ -91,6 +91,18 @@ def test_what_keeps_nothing_has_no_schema(start: Callable[..., "subprocess.Popen
     assert "DATABASE_URL" in err
 
 
+def test_a_copy_is_made_and_taken_back(tmp_path: Path, start: Callable[..., "subprocess.Popen[str]"]) -> None:
+    database, other = f"sqlite:///{tmp_path / 'a.db'}", f"sqlite:///{tmp_path / 'b.db'}"
+    assert ended(start(database, "init-db"))[0] == 0
+    assert ended(start(database, "backup", "copy.db")) == (0, "made: copy.db\n", "")
+    assert ended(start(other, "restore", "copy.db")) == (0, "taken back: copy.db\n", "")
+    assert ended(start(other, "migrate")) == (0, "The schema is up to date.\n", "")
+    status, _, err = ended(start(database, "backup", "copy.db"))
+    assert status == 1
+    assert err == "parley: copy.db is there already: nothing is written over.\n"
+    assert ended(start("memory://", "backup", "other.db"))[0] == 2
+
+
 def test_a_server_that_is_not_there_is_said_in_one_line_without_a_password(
     start: Callable[..., "subprocess.Popen[str]"],
 ) -> None:
