@@ -179,10 +179,12 @@ async def history(folder: Path, cluster: Cluster, asked: argparse.Namespace) -> 
             story = Author(Random(count)).room(*(Author(Random(n)).person(f"p{n}") for n in (1, 2)))
             await store.append(story.opening())
             text = _FILL.format(id=story.id, person=story.people[0].id, text=TEXT, now=time.time())
-            fill = f"{_insert(name, count, text)}"
-            await store.database.write(lambda db, fill=fill: db.run(fill))  # type: ignore[misc]
-            if name != "sqlite":
-                cluster.sql("vacuum analyze", database="history")
+            fill = _insert(name, count, text)
+            if name == "sqlite":
+                await store.database.write(lambda db, fill=fill: db.run(fill))  # type: ignore[misc]
+            else:
+                await asyncio.to_thread(cluster.sql, fill, database="history")
+                await asyncio.to_thread(cluster.sql, "vacuum analyze", database="history")
             newest = await _page_us(store, story.id, None)
             middle = await _page_us(store, story.id, count // 2)
             print(f"{name:12} {count:8} {newest:10.0f} {middle:10.0f}", flush=True)
