@@ -83,6 +83,7 @@ def config_of(settings: Settings) -> Config:
         rematch_after_s=settings.rematch_after_s,
         matcher=settings.matcher,
         guests_may_post=settings.guests_may_post,
+        texts_kept_s=settings.retention_s or None,
         login_creates_account=settings.login_creates_account,
         refresh_s=settings.refresh_token_s,
         messages_per_second=settings.messages_per_s,

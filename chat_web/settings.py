@@ -204,7 +204,7 @@ class Settings:
         "RETENTION_DAYS",
         "0",
         values.number(0, 36500, scale=_DAY_S),
-        "how long channels keep messages; 0: for good",
+        "how long channels and kept rooms keep messages; 0: for good",
     )
     messages_per_s: float = _var(
         "MESSAGES_PER_SECOND", "2", values.number(0, 1e6, above=True), "messages of one person, lasting"

@@ -47,5 +47,6 @@ class Parts:
     resume_s: float
     flush_s: float
     guests_may_post: bool
+    texts_kept_s: float | None = None
     policy: Policy | None = None
     accounts: AccountParts

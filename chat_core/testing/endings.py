@@ -46,7 +46,7 @@ def end(world: "Simulation") -> None:
             "people": [a.person.id for a in chat.people if a.connections or a.follows],
             "places": [p for line in chat.lobbies.lines.values() for p in line.people()],
             "deadlines": dict(world.journal.deadlines),
-            "alarms": len(chat.alarms) - 3,  # comparing heads goes on, and looking after sessions
+            "alarms": len(chat.alarms) - 4,  # comparing heads goes on, and looking after sessions and ages
             "tasks": len(chat.tasks),
         }
         for name, what in left.items():

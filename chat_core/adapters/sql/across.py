@@ -30,7 +30,7 @@ async def rows_across(
         if newest is None or (head := newest[0]) is None:
             continue
         mark = after if forward else before
-        last = head if mark is None else await _last_up_to(db, conversation, head, mark, inclusive=forward)
+        last = head if mark is None else await last_up_to(db, conversation, head, mark, inclusive=forward)
         if forward:
             found.extend(await db.rows(sql.MESSAGES_AFTER, conversation, last, limit))
         else:
@@ -43,7 +43,7 @@ def _mark(row: Row) -> Mark:
     return Mark(row[8], row[1], row[2])
 
 
-async def _last_up_to(
+async def last_up_to(
     db: Connection, conversation: ConversationId, head: int, mark: Mark, *, inclusive: bool
 ) -> int:
     """The highest seq of a message that stands below the mark, or at it; 0 where none does."""

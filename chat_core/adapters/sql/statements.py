@@ -262,6 +262,27 @@ FORGET_BELONGED: Final = "delete from belonged where person = $1"  # belonged's 
 FORGET_USER_A: Final = "update chat_sessions set user_a = '' where user_a = $1"  # chat_sessions_user_a
 FORGET_USER_B: Final = "update chat_sessions set user_b = '' where user_b = $1"  # chat_sessions_user_b
 
+# What is over its age. By the keys of messages and reactions, events_room_ended, chat_sessions_ended.
+
+CONVERSATIONS_FROM: Final = "select id from conversations where id > $1 order by id limit $2"
+ROOMS_ENDED: Final = """
+select conversation from events where kind = 'room_ended' and at < $1 order by at, conversation limit $2"""
+DROP_REACTIONS_UP_TO: Final = """
+delete from reactions where message in (
+    select id from messages where conversation = $1 and seq <= $2 and not deleted
+)"""
+BLANK_UP_TO: Final = """
+update messages set content = '', attachments = null, deleted = true, digest = null
+where conversation = $1 and seq <= $2 and not deleted"""
+DROP_ALL_REACTIONS: Final = """
+delete from reactions where message in (select id from messages where conversation = $1)"""
+DROP_MESSAGES: Final = "delete from messages where conversation = $1"
+DROP_EVENTS: Final = "delete from events where conversation = $1"
+DROP_MARKS: Final = "delete from read_marks where conversation = $1"
+DROP_HEAD: Final = "delete from heads where conversation = $1"
+DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # members go with it
+FORGET_SESSIONS: Final = "delete from chat_sessions where ended_at < $1"
+
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
 
 

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from chat_core.adapters.sql import ages, traces
 from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql import traces
 from chat_core.adapters.sql.across import rows_across
 from chat_core.adapters.sql.database import Connection, Database
 from chat_core.adapters.sql.reading import events_after, marked, one_message, page, with_reactions
@@ -208,6 +208,25 @@ class SQLStore:
     async def forget_person(self, person: PersonId) -> None:
         await self.database.write(lambda db: traces.forget_person(db, person))
         await self.database.scrub()
+
+    # What is over its age
+
+    async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
+        rows = await self.database.rows(sql.CONVERSATIONS_FROM, after, limit)
+        return [conversation for (conversation,) in rows]
+
+    async def blank_before(self, conversation: ConversationId, before: float) -> int:
+        return await self.database.write(lambda db: ages.blank_before(db, conversation, before))
+
+    async def rooms_ended(self, before: float, limit: int) -> Sequence[ConversationId]:
+        rows = await self.database.rows(sql.ROOMS_ENDED, before, limit)
+        return [conversation for (conversation,) in rows]
+
+    async def drop(self, conversation: ConversationId) -> None:
+        await self.database.write(lambda db: ages.drop(db, conversation))
+
+    async def forget_sessions(self, before: float) -> int:
+        return await self._write(sql.FORGET_SESSIONS, before)
 
     # The store itself
 
