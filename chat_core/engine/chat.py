@@ -57,7 +57,9 @@ class Chat:
         self.tasks = Tasks()
         self.alarms = Alarms(clock)
         self.rounds = Rounds()
-        self.hub = Hub(flush_s=parts.flush_s, rounds=self.rounds, spawn=self.tasks.spawn, read_after=self._read_after)
+        self.hub = Hub(
+            flush_s=parts.flush_s, rounds=self.rounds, spawn=self.tasks.spawn, read_after=self._read_after
+        )
         self._backplane = parts.backplane
         self._policy = parts.policy
         self.people = People(
