@@ -324,8 +324,13 @@ def _reachable(binaries: Path, folder: Path) -> Path:
     """The binaries where the server's user can run them: copied, if a folder above is closed to others."""
     if not _demoted() or all(above.stat().st_mode & 0o001 for above in binaries.resolve().parents):
         return binaries
-    copy = folder / "binaries"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
+    home = binaries.resolve().parent
+    package = home.parent
+    copy = folder / "binaries" / package.name / home.name
+    shutil.copytree(home, copy, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # a wheel has them beside the package
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / "binaries" / libraries.name, symlinks=True)
     return copy / binaries.name
 
 

@@ -41,8 +41,9 @@ async def way(url: str) -> AsyncIterator[Way]:
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[Cluster]:
+def own(postgres: Cluster) -> Iterator[Cluster]:
     """A server that may come to harm."""
+    assert postgres.version >= 15
     with Cluster.started(durable=False, wal_segment_mb=1) as cluster:
         yield cluster
 

@@ -14,7 +14,8 @@ from chat_core.words.errors import Unavailable
 
 
 @pytest.fixture
-def primary() -> Iterator[Cluster]:
+def primary(postgres: Cluster) -> Iterator[Cluster]:
+    assert postgres.version >= 15
     with Cluster.started(durable=False, settings={"synchronous_standby_names": "*"}) as cluster:
         cluster.sql("set synchronous_commit = local; create table made (here int)")
         yield cluster

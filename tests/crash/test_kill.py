@@ -122,8 +122,9 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill(
 
 
 @pytest.fixture(scope="module")
-def mortal() -> Iterator[Cluster]:
+def mortal(postgres: Cluster) -> Iterator[Cluster]:
     """A PostgreSQL to be killed, which waits for the disk."""
+    assert postgres.version >= 15
     with Cluster.started() as cluster:
         yield cluster
 
