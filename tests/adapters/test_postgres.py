@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from chat_core.adapters.sql.postgres import PostgresStore, open_postgres
-from chat_core.adapters.sql.postgres_connection import Patience, options
+from chat_core.adapters.sql.postgres_connection import PATIENCE, Patience, options
 from chat_core.adapters.sql.postgres_writer import GROUP_MAX
 from chat_core.ports import Change, Stale
 from chat_core.testing.postgres import Cluster
@@ -20,7 +20,7 @@ from chat_core.words.errors import InvariantBroken, Unavailable
 from chat_core.words.events import MessagePosted
 from tests.adapters.cuts import Way, way_to
 
-SOON = Patience(connect_s=5.0, answer_s=0.7)
+SOON = Patience(connect_s=1.0, answer_s=1.5)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def own(postgres: Cluster) -> Iterator[Cluster]:
 
 
 @asynccontextmanager
-async def opened(url: str, patience: Patience = SOON) -> AsyncIterator[PostgresStore]:
+async def opened(url: str, patience: Patience = PATIENCE) -> AsyncIterator[PostgresStore]:
     store = await open_postgres(url, patience=patience)
     try:
         yield store
@@ -199,7 +199,7 @@ async def test_what_was_under_way_when_the_connection_was_cut_is_never_committed
 
 async def test_nobody_reads_while_it_is_not_known_what_was_committed(url: str, way: Way) -> None:
     (story,) = rooms(1)
-    async with opened(way.url(url), Patience(connect_s=0.5, answer_s=0.5)) as store:
+    async with opened(way.url(url), SOON) as store:
         await store.append(story.opening())
         await store.append(hello(story))  # from here on the statement is known to the server
         way.holds = True
@@ -254,7 +254,7 @@ async def test_a_server_that_has_gone_is_unavailable_and_its_return_is_all_it_ta
 
 async def test_a_server_that_stands_still_is_given_up_and_taken_up_again(own: Cluster) -> None:
     (story,) = rooms(1)
-    async with opened(own.schema(), Patience(connect_s=0.3, answer_s=0.5)) as store:
+    async with opened(own.schema(), SOON) as store:
         await store.append(story.opening())
         before, late = story.state, hello(story)
         own.pause()
