@@ -103,9 +103,9 @@ class PostgresServer:
         await asyncio.shield(asyncio.ensure_future(self._close()))
 
     async def _close(self) -> None:
-        await self._writer.close()
-        if self._asked:
+        if self._asked:  # first: who reads may have to wait for the writer's connection
             await asyncio.wait(self._asked)
+        await self._writer.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             try:

@@ -91,6 +91,8 @@ class Writer:
         """Write what was asked for before this, and let the connection go."""
         while self._task is not None:
             await asyncio.wait([self._task])
+        if self._connecting is not None:
+            await asyncio.wait([self._connecting])
         db, self._db = self._db, None
         if db is not None:
             try:
