@@ -36,8 +36,9 @@ class Config:
     ``database``: None keeps everything in memory, a path is an SQLite file, a
     ``postgresql://`` URL a PostgreSQL 15 or newer.
     ``matcher`` names the timed lobby's matcher, or is one. ``rate_limits=False``
-    lifts the limits of rate, not those of size and memory. ``texts_kept_s``: after
-    that time what was written becomes tombstones; None keeps it for good.
+    lifts the limits of rate, not those of size and memory. ``open_channels``:
+    anyone may publish any JSON in public channels (development). ``texts_kept_s``:
+    after that time what was written becomes tombstones; None keeps it for good.
     """
 
     database: Path | str | None = None
@@ -49,6 +50,7 @@ class Config:
     rematch_after_s: float = 5.0
     matcher: str | Matcher = "first_come"
     guests_may_post: bool = False
+    open_channels: bool = False
     texts_kept_s: float | None = None
     login_creates_account: bool = False
     refresh_s: float = 14 * 86400.0
@@ -99,6 +101,7 @@ async def open_chat(
         resume_s=config.resume_s,
         flush_s=config.flush_s,
         guests_may_post=config.guests_may_post,
+        open_channels=config.open_channels,
         texts_kept_s=config.texts_kept_s,
         policy=config.policy,
         accounts=AccountParts(

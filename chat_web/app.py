@@ -24,6 +24,7 @@ from chat_web.people import Introductions
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
 from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
+from chat_web.sockets.emulation import STREAMS, Streams
 
 BODY_BYTES_MAX: Final = 64 * 1024
 PREVIOUS_KEYS_S: Final = 31 * 60.0
@@ -51,6 +52,7 @@ def create_app(
     pages.install(app)
     routes.install(app)
     app[PUMPS] = Pumps(limits_of(settings))
+    app[STREAMS] = Streams()
 
     async def chat_running(app: web.Application) -> AsyncIterator[None]:
         running = chat
@@ -83,6 +85,7 @@ def config_of(settings: Settings) -> Config:
         rematch_after_s=settings.rematch_after_s,
         matcher=settings.matcher,
         guests_may_post=settings.guests_may_post,
+        open_channels=settings.open_channels,
         texts_kept_s=settings.retention_s or None,
         login_creates_account=settings.login_creates_account,
         refresh_s=settings.refresh_token_s,

@@ -58,6 +58,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "unknown_message": 404,
         "unknown_lobby": 404,
         "unknown_route": 404,
+        "unknown_session": 404,
         "method_not_allowed": 405,
         "too_slow": 408,
         "wrong_state": 409,

@@ -64,6 +64,11 @@ class AskChannel:
     name: str
     command: Any  # Callable[[ConversationId], Command]
     ref: Any = None
+    may_make: bool = False
+
+    @property
+    def address(self) -> "Address":
+        return Address(channel=self.name, may_make=self.may_make)
 
 
 @attrs.frozen
@@ -84,10 +89,11 @@ class Renew:
 
 @attrs.frozen(kw_only=True)
 class Address:
-    """A conversation, by id or as a channel by name."""
+    """A conversation, by id or as a channel by name, which with ``may_make`` is made if it is missing."""
 
     id: ConversationId = ""
     channel: str = ""
+    may_make: bool = False
 
 
 @attrs.frozen

@@ -16,16 +16,21 @@ INTEGER_MAX: Final = 2**53
 
 T = TypeVar("T")
 
+_ANYTHING: Final = msgspec.json.Decoder()
+
 # A string, to its end or to that of the text; it is never read twice, so that the cost is linear.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _TOO_DEEP: Final = b"[" * (DEPTH_MAX + 1)
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+# Each byte by its kind: what opens, what a number is made of, and the rest. A text of kinds is
+# searched for plain bytes, which is several times as fast as any pattern.
+_KINDS: Final = bytes(
+    ord("[") if byte in b"[{" else ord("0") if byte in b"0123456789" else byte if byte in b"eE+" else ord(" ")
+    for byte in range(256)
+).replace(b"E", b"e")
 # What may be a number above the limits, or only looks like one.
-_LONG_NUMBER: Final = re.compile(rb"[0-9](?:[0-9]{15}|[eE]\+?[0-9]{3})")  # one head: thrice as fast
-# What can make a text too deep or a number too long. The rest is left out before one looks closer:
-# what stood side by side does so still, and it is a tenth of the text.
-_HARMLESS: Final = bytes(byte for byte in range(256) if byte not in b"[{0123456789eE+")
+_LONG_NUMBERS: Final = (b"0" * 16, b"0e000", b"0e+000")
 
 
 class NotUnderstood(Exception):
@@ -45,16 +50,23 @@ class NotUnderstood(Exception):
 def decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
     """The value of a text. Raises ``NotUnderstood``, nothing else."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    suspects = data.translate(None, _HARMLESS)
-    if suspects.count(b"{") + suspects.count(b"[") > DEPTH_MAX and _is_too_deep(data):
+    kinds = data.translate(_KINDS)
+    if kinds.count(b"[") > DEPTH_MAX and _is_too_deep(data):
         raise NotUnderstood(f"nested deeper than {DEPTH_MAX}")
     try:
         value = decoder.decode(text)
-        if _LONG_NUMBER.search(suspects) and _LONG_NUMBER.search(data):
+        if b"000" in kinds and any(map(kinds.__contains__, _LONG_NUMBERS)):
             _check_numbers(msgspec.json.decode(text))
         return value
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise NotUnderstood(str(error), is_json=isinstance(error, msgspec.ValidationError)) from None
+
+
+def compact(text: str | bytes) -> str:
+    """The same JSON without spaces and line breaks. Raises ``NotUnderstood`` as ``decoded`` does."""
+    decoded(_ANYTHING, text)  # what was only passed over may still be wrong in its strings
+    shown = msgspec.json.format(text, indent=-1)
+    return shown if isinstance(shown, str) else shown.decode()
 
 
 def glimpsed(decoder: msgspec.json.Decoder[T], text: str) -> T | None:

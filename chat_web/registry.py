@@ -193,16 +193,22 @@ def operation(
 
 
 def plain(
-    handler: Handler, summary: str, *, answers: Answers, errors: Sequence[str] = (), body: type[Any] = NoBody
+    handler: Handler,
+    summary: str,
+    *,
+    answers: Answers,
+    errors: Sequence[str] = (),
+    query: type[Any] = NoQuery,
+    body: type[Any] = NoBody,
 ) -> Operation:
-    """An operation that reads its request itself: a page, a socket's door. ``body`` is what it takes."""
+    """An operation that reads its request itself: a page, a socket's door. It takes these two."""
     return Operation(
         handle=handler,
         name=getattr(handler, "__name__", "handler"),
         tag=_tag(handler),
         summary=summary,
         caller=Caller.ANYBODY,
-        query=NoQuery,
+        query=query,
         body=body,
         answers=answers,
         errors=errors,
@@ -263,7 +269,8 @@ def _query(request: web.Request, shape: type[Any]) -> Any:
         raise invalid(NotUnderstood(str(error), is_json=True), what="query") from None
 
 
-async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any], empty_is: bytes | None) -> Any:
+async def json_body(request: web.Request, *, empty_is: bytes | None = None) -> bytes:
+    """The body as it was sent. Rejects what is compressed or no JSON by its type, and an empty one."""
     raw = await _raw(request)
     if not raw:
         if empty_is is None:
@@ -271,6 +278,11 @@ async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any], empty_
         raw = empty_is
     elif request.content_type != JSON:
         raise Rejected("unsupported_media_type", "Send the body as application/json.")
+    return raw
+
+
+async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any], empty_is: bytes | None) -> Any:
+    raw = await json_body(request, empty_is=empty_is)
     try:
         return decoded(decoder, raw)
     except NotUnderstood as wrong:

@@ -6,11 +6,12 @@ from aiohttp import web
 
 from chat_web import metrics, ops, pages
 from chat_web.api import accounts, channels, messages, rooms, shapes, timed_rooms, users
+from chat_web.dialects.centrifugal.commands import FirstCommand
 from chat_web.documents import asyncapi, openapi
 from chat_web.documents import pages as documents
 from chat_web.registry import FILE, HTML, TEXT, Route, plain
 from chat_web.registry import install as install_routes
-from chat_web.sockets import doors
+from chat_web.sockets import doors, emulation
 
 _PAGE: Final = {200: HTML}
 _DOOR: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "upgrade_required")
@@ -25,6 +26,27 @@ _OPENAPI: Final = plain(openapi.openapi, "This document", answers={200: dict})
 _ASYNCAPI: Final = plain(asyncapi.asyncapi, "The frames of the sockets, as AsyncAPI 3", answers={200: dict})
 _P5: Final = plain(doors.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
 _P0: Final = plain(doors.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
+_P5_STREAM: Final = plain(
+    emulation.http_stream,
+    "The Centrifugal protocol as an answer that does not end, a line each",
+    body=FirstCommand,
+    answers={200: emulation.LINES},
+    errors=("forbidden",),
+)
+_P5_SSE: Final = plain(
+    emulation.sse,
+    "The Centrifugal protocol as server-sent events",
+    query=emulation.FirstInQuery,
+    answers={200: emulation.EVENTS},
+    errors=("bad_request", "forbidden"),
+)
+_EMULATION: Final = plain(
+    emulation.emulation,
+    "Commands for a stream: a string with one a line, or one as an object",
+    body=emulation.Said,
+    answers={204: None},
+    errors=("forbidden", "unknown_session"),
+)
 _WELL: Final = {200: shapes.Health, 503: shapes.Health}
 _HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
 _READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
@@ -99,6 +121,9 @@ ROUTES: Final = (
     Route("GET", "/simple-countdown/status/{room_id}", timed_rooms.status),
     # Sockets: P5, P0
     Route("GET", "/connection/websocket", _P5),
+    Route("POST", "/connection/http_stream", _P5_STREAM),
+    Route("GET", "/connection/sse", _P5_SSE),
+    Route("POST", "/emulation", _EMULATION),
     Route("GET", "/ws/{user_id}", _P0),
     # Operations
     Route("GET", "/health", _HEALTH),

@@ -68,7 +68,10 @@ CLOCKS: Final = frozenset(
 )
 PICKLES: Final = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"})
 BARE_SOCKETS: Final = frozenset(
-    {"chat_web.sockets", *(f"chat_web.sockets.{name}" for name in ("frames", "websocket", "handover"))}
+    {
+        "chat_web.sockets",
+        *(f"chat_web.sockets.{name}" for name in ("frames", "carrier", "websocket", "stream", "handover")),
+    }
 )
 NAMES_THAT_SAY_NOTHING: Final = frozenset(
     {

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.words.ids import CHANCE_BITS, chance_part, time_part
+from chat_core.words.ids import CHANCE_DIGITS, chance_part, time_part
 
 SLEW_MAX: Final = 0.001  # seconds of correction for each second that passed
 SLEW_EVERY_S: Final = 1.0
@@ -75,10 +75,12 @@ class Ids:
 
     def __call__(self) -> str:
         if not self._drawn:
-            many = self.chance.getrandbits(CHANCE_BITS * IDS_DRAWN)
-            mask = (1 << CHANCE_BITS) - 1
-            self._drawn = [chance_part(many >> CHANCE_BITS * n & mask) for n in range(IDS_DRAWN)]
+            self._drawn = self._draw()
         millisecond = int(self.now() * 1000)
         if millisecond != self._millisecond:
             self._millisecond, self._time_part = millisecond, time_part(millisecond)
         return self._time_part + self._drawn.pop()
+
+    def _draw(self) -> list[str]:
+        digits = self.chance.randbytes(CHANCE_DIGITS * IDS_DRAWN // 2).hex()
+        return [chance_part(digits[at : at + CHANCE_DIGITS]) for at in range(0, len(digits), CHANCE_DIGITS)]

@@ -29,13 +29,17 @@ class Channels:
         self._new_id = new_id
         self._ids: OrderedDict[str, ConversationId] = OrderedDict()
 
-    async def ensure(self, name: str) -> Channel:
-        """The channel of this name, made without an owner when it is missing."""
+    async def ensure(self, name: str, *, any_name: bool = False) -> Channel:
+        """The channel of this name, made without an owner when it is missing.
+
+        Raises ``Refused("invalid")`` for a name that a channel cannot have; with
+        ``any_name`` only the length counts.
+        """
         channel = await self.named(name)
         if channel is not None:
             return channel
         try:
-            return await self._open(CreateChannel(name=name), None)
+            return await self._open(CreateChannel(name=name), None, any_name=any_name)
         except NameTaken:  # another node was faster
             channel = await self.named(name)
             if channel is None:
@@ -84,8 +88,8 @@ class Channels:
         """The channel was deleted: its name is free again."""
         self._ids.pop(channel.name, None)
 
-    async def _open(self, command: CreateChannel, by: Person | None) -> Channel:
-        channel_rules.check(command)
+    async def _open(self, command: CreateChannel, by: Person | None, *, any_name: bool = False) -> Channel:
+        channel_rules.check(command, any_name=any_name)
         now = self._clock.now()
         channel = Channel(
             id=self._new_id(),

@@ -62,6 +62,7 @@ class Chat:
         )
         self._backplane = parts.backplane
         self._policy = parts.policy
+        self._channels_are_open = parts.open_channels
         self.people = People(
             clock=clock,
             alarms=self.alarms,
@@ -283,6 +284,11 @@ class Chat:
     def _dispatch(self, person: Person, command: c.Command, reply: Reply) -> None:
         match command:
             case c.Post():
+                self.people.take_message(person)
+                self.conversations.ask(command.conversation, command, person, reply)
+            case c.PublishData():
+                if not self._channels_are_open:
+                    raise Refused("not_member", "Channels take messages of their members only.")
                 self.people.take_message(person)
                 self.conversations.ask(command.conversation, command, person, reply)
             case c.Start() | c.Keep() | c.Decline() | c.End() | c.Leave():

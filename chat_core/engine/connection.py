@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from chat_core.engine.hub import Encoder
 from chat_core.engine.logins import REVOKED
-from chat_core.engine.receipts import Position, Recovery, Reply
+from chat_core.engine.receipts import START, Position, Recovery, Reply
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation, Room, RoomState
 from chat_core.words.errors import ChatError, Refused
@@ -164,7 +164,9 @@ class Connection(Generic[F]):
     async def _recovery(self, state: Conversation, offset: int, since: Position | None) -> Recovery:
         """Every event after ``since`` up to ``offset``, or none."""
         nothing = Recovery(conversation=state, offset=offset)
-        if since is None or since.epoch != state.epoch or not 0 <= offset - since.seq <= RECOVERY_EVENTS_MAX:
+        if since is None or not 0 <= offset - since.seq <= RECOVERY_EVENTS_MAX:
+            return nothing
+        if since.epoch != state.epoch and since != START:
             return nothing
         missing = offset - since.seq
         try:

@@ -28,6 +28,7 @@ from chat_core.words.commands import (
     JoinChannel,
     LeaveChannel,
     Post,
+    PublishData,
     Purge,
     React,
     RemoveMember,
@@ -243,7 +244,7 @@ class Conversations:
     ) -> Receipt:
         command, by = ask.command, ask.by
         if not self._guests_may_post:
-            _check_guest(plan.after, by)
+            _check_guest(plan.after, command, by)
         if isinstance(command, Post):
             return self._posted(plan, command, ask, targets, repeated)
         about = _target(ask)
@@ -306,8 +307,8 @@ class Conversations:
         return targets
 
 
-def _check_guest(state: Conversation, by: Person | None) -> None:
-    is_public = isinstance(state, Channel) and not state.private
+def _check_guest(state: Conversation, command: ConversationCommand, by: Person | None) -> None:
+    is_public = isinstance(state, Channel) and not state.private and not isinstance(command, PublishData)
     if is_public and by is not None and by.kind is PersonKind.GUEST:
         raise Refused("guests_may_not", "Guests can read channels. Sign in to join and write.")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError
@@ -69,6 +69,10 @@ class Position:
 
     epoch: str
     seq: int
+
+
+START: Final = Position(epoch="", seq=0)
+"""Before the first event of whichever history there is."""
 
 
 @value(kw_only=True)

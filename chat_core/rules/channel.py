@@ -18,6 +18,7 @@ from chat_core.words.commands import (
     DeleteChannel,
     JoinChannel,
     LeaveChannel,
+    PublishData,
     RemoveMember,
     SetRole,
 )
@@ -25,6 +26,7 @@ from chat_core.words.conversation import Channel, Member, Role
 from chat_core.words.errors import InvariantBroken, Refused
 from chat_core.words.events import (
     ChannelDeleted,
+    DataPublished,
     LeaveReason,
     Logged,
     MemberJoined,
@@ -37,16 +39,22 @@ from chat_core.words.ids import PersonId
 from chat_core.words.limits import (
     CHANNEL_DESCRIPTION_LENGTH_MAX,
     CHANNEL_NAME_LENGTH_MAX,
+    DATA_LENGTH_MAX,
     MEMBERS_PER_CHANNEL_MAX,
+    OPEN_NAME_LENGTH_MAX,
 )
 from chat_core.words.person import Person
 
 _NAME: Final = re.compile(rf"[a-z0-9_-]{{1,{CHANNEL_NAME_LENGTH_MAX}}}")
 
 
-def check(command: CreateChannel) -> None:
+def check(command: CreateChannel, *, any_name: bool = False) -> None:
     """Refuse a name or a description that a channel cannot have."""
-    if not _NAME.fullmatch(command.name):
+    if any_name:
+        if not 1 <= len(command.name) <= OPEN_NAME_LENGTH_MAX:
+            words = f"A channel's name has 1 to {OPEN_NAME_LENGTH_MAX} characters."
+            raise Refused("invalid", words, fields={"name": words})
+    elif not _NAME.fullmatch(command.name):
         words = f"A channel's name is 1 to {CHANNEL_NAME_LENGTH_MAX} of a-z, 0-9, _ and -."
         raise Refused("invalid", words, fields={"name": words})
     if len(command.description) > CHANNEL_DESCRIPTION_LENGTH_MAX:
@@ -59,7 +67,9 @@ def opening(channel: Channel, *, by: Person | None, now: float) -> tuple[Logged,
     return () if by is None else (_joined(channel, by, by, now),)
 
 
-def decide(channel: Channel, command: ChannelCommand, *, by: Person, now: float) -> tuple[Logged, ...]:
+def decide(
+    channel: Channel, command: ChannelCommand | PublishData, *, by: Person, now: float
+) -> tuple[Logged, ...]:
     """What happens when ``by`` asks for this at ``now``. Refuses what may not be."""
     member = channel.member(by.id)
     if channel.deleted or (channel.private and member is None):
@@ -80,6 +90,11 @@ def decide(channel: Channel, command: ChannelCommand, *, by: Person, now: float)
             return (_removed(channel, gone, by, now),)
         case SetRole():
             return _role(channel, command, by, now)
+        case PublishData(data=data):
+            if len(data) > DATA_LENGTH_MAX:
+                raise Refused("too_large", f"At most {DATA_LENGTH_MAX} characters can be published.")
+            seq = channel.head + 1
+            return (DataPublished(conversation=channel.id, seq=seq, at=now, by=by.id, data=data),)
         case _:
             assert_never(command)
 

@@ -20,6 +20,7 @@ from chat_core.words.commands import (
     Leave,
     LeaveChannel,
     Post,
+    PublishData,
     Purge,
     React,
     RemoveMember,
@@ -71,7 +72,15 @@ def decide(
             if not isinstance(conversation, Room):
                 raise Refused("unknown_room", "There is no such room for you.")
             return rooms.decide(conversation, command, by=None if by is None else by.id, now=now)
-        case JoinChannel() | LeaveChannel() | DeleteChannel() | AddMember() | RemoveMember() | SetRole():
+        case (
+            JoinChannel()
+            | LeaveChannel()
+            | DeleteChannel()
+            | AddMember()
+            | RemoveMember()
+            | SetRole()
+            | PublishData()
+        ):
             if not isinstance(conversation, Channel) or by is None:
                 raise channels.unknown()
             return channels.decide(conversation, command, by=by, now=now)

@@ -119,10 +119,15 @@ def check_content(content: str) -> None:
         words = "A message cannot be empty."
     elif len(content) > CONTENT_LENGTH_MAX:
         words = f"A message has at most {CONTENT_LENGTH_MAX} characters; this one has {len(content)}."
-    elif not content.isprintable() and _REFUSED_CHARACTERS.search(content):  # the first is the cheaper one
+    elif has_refused_characters(content):
         words = "A message cannot contain control characters other than tab and newline."
     if words is not None:
         raise Refused("invalid", words, fields={"content": words})
+
+
+def has_refused_characters(text: str) -> bool:
+    """Whether there is a control character other than tab and newline, or half a surrogate pair."""
+    return not text.isprintable() and _REFUSED_CHARACTERS.search(text) is not None  # the first is cheap
 
 
 def writer(conversation: Conversation, person: PersonId) -> Member:
@@ -229,7 +234,7 @@ def _react(
     conversation: Conversation, command: React, target: Message, member: Member, by: Person, now: float
 ) -> tuple[Logged, ...]:
     emoji = command.emoji
-    if not emoji.strip() or len(emoji) > EMOJI_LENGTH_MAX or _REFUSED_CHARACTERS.search(emoji):
+    if not emoji.strip() or len(emoji) > EMOJI_LENGTH_MAX or has_refused_characters(emoji):
         words = f"A reaction is one emoji of at most {EMOJI_LENGTH_MAX} characters."
         raise Refused("invalid", words, fields={"emoji": words})
     if target.deleted:
@@ -246,7 +251,7 @@ def _react(
 
 
 def _check_client_id(client_id: str) -> None:
-    wrong = not 1 <= len(client_id) <= CLIENT_ID_LENGTH_MAX or _REFUSED_CHARACTERS.search(client_id)
+    wrong = not 1 <= len(client_id) <= CLIENT_ID_LENGTH_MAX or has_refused_characters(client_id)
     if wrong:
         words = f"A client_id has 1 to {CLIENT_ID_LENGTH_MAX} characters."
         raise Refused("invalid", words, fields={"client_id": words})

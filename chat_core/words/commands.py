@@ -161,6 +161,14 @@ class Post:
 
 
 @value(kw_only=True)
+class PublishData:
+    """Put JSON into a channel's log as it is. Only where channels are open to all (development)."""
+
+    conversation: ConversationId
+    data: str
+
+
+@value(kw_only=True)
 class Edit:
     message: MessageId
     content: str
@@ -228,7 +236,7 @@ RoomCommand: TypeAlias = Start | Keep | Decline | End | Leave | Close | Tick
 ChannelCommand: TypeAlias = JoinChannel | LeaveChannel | DeleteChannel | AddMember | RemoveMember | SetRole
 MessageCommand: TypeAlias = Post | Edit | Delete | React | Unreact
 LobbyCommand: TypeAlias = Search | CancelSearch | Skip
-ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand | Purge
+ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand | Purge | PublishData
 Command: TypeAlias = (
     ConversationCommand | CreateChannel | OpenRoom | LobbyCommand | MarkRead | Type | Block | Unblock
 )

@@ -3,6 +3,7 @@
     Event
     +-- Logged         has a place (``seq``) in a conversation's log
     |   +-- MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved
+    |   +-- DataPublished
     |   +-- MemberJoined, MemberLeft, OwnerChanged, RoleChanged, ChannelDeleted
     |   +-- RoomEvent: CountdownStarted, KeepAsked, KeepDeclined, DecisionOpened, RoomKept, RoomEnded
     +-- Passing        about a conversation, told once and never kept: PersonTyped, ReadMarked,
@@ -67,6 +68,13 @@ class ReactionRemoved(Logged):
     message_id: MessageId
     emoji: str
     person: Card
+
+
+@value(kw_only=True)
+class DataPublished(Logged):
+    """JSON that is no message, where channels are open to all."""
+
+    data: str
 
 
 # Members

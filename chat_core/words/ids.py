@@ -11,6 +11,10 @@ MessageId: TypeAlias = str
 LobbyName: TypeAlias = str
 
 CHANCE_BITS = 74
+CHANCE_DIGITS = 19
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def uuid7(*, at: float, chance: int) -> str:
@@ -19,7 +23,8 @@ def uuid7(*, at: float, chance: int) -> str:
     Text order is time order to the millisecond, so that an index on it grows at
     its end. ``chance`` is a whole number below ``2 ** CHANCE_BITS``.
     """
-    return time_part(int(at * 1000)) + chance_part(chance)
+    upper, lower = (chance >> 62) & 0xFFF, chance & 0x3FFF_FFFF_FFFF_FFFF
+    return time_part(int(at * 1000)) + chance_part(f"{upper:03x}{lower:016x}")
 
 
 def time_part(milliseconds: int) -> str:
@@ -28,7 +33,6 @@ def time_part(milliseconds: int) -> str:
     return f"{text[:8]}-{text[8:]}-7"
 
 
-def chance_part(chance: int) -> str:
-    """The rest, behind the version."""
-    lower = chance & 0x3FFF_FFFF_FFFF_FFFF
-    return f"{(chance >> 62) & 0xFFF:03x}-{0x8000 | lower >> 48:04x}-{lower & 0xFFFF_FFFF_FFFF:012x}"
+def chance_part(digits: str) -> str:
+    """The rest, behind the version, of ``CHANCE_DIGITS`` hexadecimal ones; two bits of the fourth count."""
+    return f"{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[7:]}"

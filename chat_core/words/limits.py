@@ -6,12 +6,14 @@ from typing import Final
 CONTENT_LENGTH_MAX: Final = 1000  # code points
 CLIENT_ID_LENGTH_MAX: Final = 128  # characters
 ATTACHMENTS_MAX: Final = 10  # a message
+DATA_LENGTH_MAX: Final = 65_536  # characters of JSON that is no message
 EMOJI_LENGTH_MAX: Final = 32  # code points
 REACTIONS_PER_MESSAGE_MAX: Final = 20  # different emoji
 REACTORS_PER_EMOJI_MAX: Final = 1000  # people
 
 # Conversations
 CHANNEL_NAME_LENGTH_MAX: Final = 50  # characters of a-z 0-9 _ -
+OPEN_NAME_LENGTH_MAX: Final = 255  # characters, where channels are open to all
 CHANNEL_DESCRIPTION_LENGTH_MAX: Final = 500  # code points
 TURN_ASKS_MAX: Final = 256  # commands decided and stored together
 ASKS_WAITING_MAX: Final = 4096  # commands that wait for one conversation's turn

@@ -43,6 +43,7 @@ from chat_web.intents import (
     AskStanding,
     Complain,
     Follow,
+    HangUp,
     Intents,
     Introduced,
     Say,
@@ -85,7 +86,6 @@ class _Ref(enum.Enum):
     """What an answer belongs to, where that makes a difference."""
 
     RETURN = enum.auto()  # follow the room that the person has
-    HOLE = enum.auto()  # follow it again, where its log had a hole
     SKIP = enum.auto()
 
 
@@ -154,12 +154,11 @@ class AnonymousPair:
             case Recovery(events=events):
                 missed = [event for event in events if isinstance(event, MessagePosted)]
                 theirs = [event for event in missed if event.by != _id(session)]
-                told = () if ref is _Ref.HOLE else (_say("paired"),)
-                return *told, *(Say(_message(event)) for event in theirs)
+                return _say("paired"), *(Say(_message(event)) for event in theirs)
             case Placed(room=None) if not session.has_waited:
                 session.has_waited = True
                 return (_say("waiting"),)
-            case ChatError() if ref in (_Ref.RETURN, _Ref.HOLE):
+            case ChatError() if ref is _Ref.RETURN:
                 session.room = None  # it ended meanwhile
                 return (Ask(Search(lobby=ANONYMOUS)),)
             case Refused(code=code, message=message):
@@ -192,7 +191,7 @@ class AnonymousPair:
         if conversation != session.room:
             return ()
         if may_follow:
-            return (Follow(Address(id=conversation), ref=_Ref.HOLE),)
+            return (HangUp(3010, "insufficient state: come back"),)
         session.room = None
         # Left from another connection, if not by a skip: here the person goes on searching.
         return () if session.is_skipping else (Ask(Search(lobby=ANONYMOUS)),)

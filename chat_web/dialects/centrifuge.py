@@ -1,51 +1,52 @@
 """P5, the Centrifugal client protocol v2 in JSON, as the official SDKs speak it.
 
 A frame holds commands, one a line; replies carry the command's id, pushes none.
-The encoder makes lines, and joins them into one frame. What a publication holds
-stands in ``publications``, what an RPC means in ``rpc``. Kept out: HTTP
-streaming and SSE, protobuf, delta, map and shared-poll subscriptions (108).
+The encoder makes lines, and frames them as the transport wants them
+(``encoding``). What a publication holds stands in ``publications``, what an RPC
+means in ``rpc``. Kept out: protobuf, delta, map and shared-poll subscriptions (108).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
 import msgspec
 
 from chat_core import (
-    VERSION,
     BadToken,
     Channel,
     ChatError,
     Conversation,
     ConversationId,
     Done,
-    Encoder,
-    Event,
-    Passing,
     Personal,
-    PersonTyped,
     Position,
     Post,
+    PublishData,
     Receipt,
     Recovery,
     Refused,
     Room,
     TokenExpired,
 )
-from chat_web import wire
-from chat_web.dialects.centrifugal import errors, publications, rpc
+from chat_web.dialects.centrifugal import errors, publications, replies, rpc
 from chat_web.dialects.centrifugal.commands import (
     Command,
     Connect,
     History,
     Numbered,
+    OpenCommand,
     Presence,
     Publish,
+    Published,
+    PublishJson,
     Refresh,
+    SubRefresh,
     Subscribe,
     Unsubscribe,
 )
+from chat_web.dialects.centrifugal.encoding import OVER_WEBSOCKET, Lines, disconnect, push, reply
+from chat_web.dialects.centrifugal.replies import Ticket
 from chat_web.intents import (
     Address,
     Answer,
@@ -69,14 +70,15 @@ from chat_web.intents import (
     Turn,
     Unfollow,
 )
-from chat_web.json import NotUnderstood, decoded, glimpsed
-from chat_web.sockets.frames import text_frame
+from chat_web.json import NotUnderstood, compact, decoded, glimpsed
 
 PING_S: Final = 25
+REJECT_UNRECOVERED: Final = 2  # a flag of subscribe: error 112 where not everything can be recovered
 COMMANDS_MAX: Final = 256  # in one frame; more than a connection may have subscriptions
-_DECODER: Final = msgspec.json.Decoder(Command)
+_DECODER: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(Command)
 _NUMBERED: Final = msgspec.json.Decoder(Numbered)
-_encode = msgspec.json.Encoder().encode
+_PUBLISHED: Final = msgspec.json.Decoder(Published)
+_OPEN_DECODER: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(OpenCommand)
 
 
 @attrs.define
@@ -97,31 +99,28 @@ class _Ref:
     command: Any
 
 
-class _Encoder:
-    """One line an event, the same for everybody but who types."""
-
-    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        publication = publications.publication(event, conversation, now=event.at)
-        if publication is None:
-            return None, None
-        line = _push(publications.name_of(conversation), pub=publication)
-        if isinstance(event, PersonTyped):
-            return None, line
-        if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
-            line += b"\n" + _push(publications.name_of(conversation), **attendance)
-        return line, line
-
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        return text_frame(b"\n".join(frames))
-
-
 class Centrifuge:
-    """The dialect of P5 over WebSocket."""
+    """The dialect of P5, over the transport that ``lines`` are framed for.
+
+    ``ticket`` is for transports whose commands come in requests of their own.
+    ``open_to_all`` is P5.6: any name is a channel, and any JSON may be published;
+    then the dialect is of one connection alone.
+    """
 
     name = "centrifuge"
     message_bytes_max = 64 * 1024
     pings_itself = True
-    encoder: Encoder[bytes] = _Encoder()
+
+    def __init__(
+        self, lines: Lines = OVER_WEBSOCKET, *, ticket: Ticket | None = None, open_to_all: bool = False
+    ) -> None:
+        self._ticket = ticket
+        self._names: dict[str, str] | None = {} if open_to_all else None  # of channels, to the subscription's
+        self.encoder = lines if self._names is None else lines.naming(self._names)
+
+    def farewell(self, code: int, reason: str) -> bytes:
+        """The last push, where the transport has no close codes of its own."""
+        return self.encoder.join((disconnect(code, reason),))
 
     def session(self) -> Session:
         return Session()
@@ -134,13 +133,13 @@ class Centrifuge:
             return self._line(session, text)
         lines = [line for line in text.split("\n") if line]
         if len(lines) > COMMANDS_MAX:
-            return (Complain(_reply(0, error=errors.BAD_REQUEST)),)
+            return (Complain(reply(0, error=errors.BAD_REQUEST)),)
         return tuple(intent for line in lines for intent in self._line(session, line))
 
     def refused(self, text: str, error: Refused) -> Intents:
         shown = errors.of(error)
         lines = text.split("\n", COMMANDS_MAX)[:COMMANDS_MAX]
-        return tuple(Say(_reply(id, error=shown)) for id in dict.fromkeys(map(_id_of, lines)))
+        return tuple(Say(reply(id, error=shown)) for id in dict.fromkeys(map(_id_of, lines)))
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         if not isinstance(ref, _Ref):
@@ -155,30 +154,30 @@ class Centrifuge:
             case Subscribe():
                 return self._subscribed(session, ref.id, ref.command, answer, now)
             case Unsubscribe(channel=name):
-                known = session.subscriptions.pop(name, None)
-                done = Say(_reply(ref.id, unsubscribe={}))
+                known = self._ended(session, name)
+                done = Say(reply(ref.id, unsubscribe={}))
                 return (done,) if known is None else (Unfollow(known), done)
             case Refresh() if isinstance(answer, TokenExpired):
-                return (Say(_reply(ref.id, error=errors.TOKEN_EXPIRED)),)
+                return (Say(reply(ref.id, error=errors.TOKEN_EXPIRED)),)
             case Refresh() if isinstance(answer, BadToken):
                 return (HangUp(3500, "invalid token"),)
         if isinstance(answer, ChatError):
             is_rpc = isinstance(ref.command, rpc.Call)
-            return (Say(_reply(ref.id, error=errors.of(answer, is_rpc=is_rpc))),)
+            return (Say(reply(ref.id, error=errors.of(answer, is_rpc=is_rpc))),)
         match ref.command, answer:
             case History(), Page():
-                return (Say(_history(ref.id, ref.command, answer, now)),)
+                return (Say(replies.history(ref.id, ref.command, answer, now)),)
             case Presence(is_stats=is_stats), Attendance():
-                return (Say(_presence(ref.id, answer, is_stats)),)
+                return (Say(replies.presence(ref.id, answer, is_stats)),)
             case Refresh(), Introduced():
                 session.introduced = answer
-                return (Say(_reply(ref.id, refresh=_client(answer))),)
+                return (Say(reply(ref.id, refresh=replies.client(answer))),)
             case rpc.Call(), _:
                 me = None if session.introduced is None else session.introduced.person.id
                 data = rpc.result(ref.command, answer, now=now, me=me)
-                return (Say(_reply(ref.id, rpc={"data": data})),)
+                return (Say(reply(ref.id, rpc={"data": data})),)
             case _:
-                return (Say(_reply(ref.id, error=errors.INTERNAL)),)
+                return (Say(reply(ref.id, error=errors.INTERNAL)),)
 
     def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
         if session.is_connecting:
@@ -187,18 +186,18 @@ class Centrifuge:
         data = publications.personal(event, now=now)
         if data is None or session.introduced is None:
             return ()
-        return (Say(_push(_own_name(session), pub={"data": data})),)
+        return (Say(push(_own_name(session), pub={"data": data})),)
 
     def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
         names = [name for name, known in session.subscriptions.items() if known == conversation]
         for name in names:
-            del session.subscriptions[name]
+            self._ended(session, name)
         why = (
             {"code": 2500, "reason": "insufficient state"}
             if may_follow
             else {"code": 2000, "reason": "server unsubscribe"}
         )
-        return tuple(Say(_push(name, unsubscribe=why)) for name in names)
+        return tuple(Say(push(name, unsubscribe=why)) for name in names)
 
     def follows_unasked(self, conversation: Conversation) -> bool:
         return False
@@ -212,14 +211,14 @@ class Centrifuge:
         if line.strip() == "{}":
             return (Ponged(),)
         try:
-            command = decoded(_DECODER, line)
+            command = decoded(_DECODER if self._names is None else _OPEN_DECODER, line)
         except NotUnderstood:
-            return (Complain(_reply(_id_of(line), error=errors.BAD_REQUEST)),)
+            return (Complain(reply(_id_of(line), error=errors.BAD_REQUEST)),)
         asked = command.asked()
         if asked is None:
-            return (Complain(_reply(command.id, error=errors.BAD_REQUEST)),)
+            return (Complain(reply(command.id, error=errors.BAD_REQUEST)),)
         if command.id == 0 and command.send is None:
-            return (Complain(_reply(0, error=errors.BAD_REQUEST)),)
+            return (Complain(reply(0, error=errors.BAD_REQUEST)),)
         if isinstance(asked, Connect):
             if session.introduced is not None or session.is_connecting:
                 return (HangUp(3501, "bad request: connected already"),)
@@ -238,13 +237,15 @@ class Centrifuge:
             case Subscribe() | Unsubscribe():  # they mean what stands once those before them are done
                 return (Turn(ref),)
             case Presence(channel=name):
-                return (AskAttendance(_address(name), ref),)
+                return (AskAttendance(self._address(name), ref),)
             case History():
                 return self._history(ref)
             case Refresh(token=token):
                 return (Renew(token, ref),)
             case dict():
-                return (Say(_reply(ref.id, ping={})),)
+                return (Say(reply(ref.id, ping={})),)
+            case SubRefresh():  # no subscription here has a token of its own
+                return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
             case _:
                 return self._rpc(session, ref)
 
@@ -252,41 +253,47 @@ class Centrifuge:
         asked: Subscribe = ref.command
         name = asked.channel
         if name in session.subscriptions or name == _own_name(session):
-            return (Say(_reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
+            return (Say(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
         if asked.delta or asked.type:
-            return (Say(_reply(ref.id, error=errors.NOT_AVAILABLE)),)
+            return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
+        address = self._address(name)
+        if self._names is not None and address.channel:
+            if address.channel in self._names:
+                return (Say(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
+            self._names[address.channel] = name
         since = Position(epoch=asked.epoch, seq=asked.offset) if asked.recover else None
-        return (Follow(_address(name), since, ref),)
+        return (Follow(address, since, ref),)
 
     def _publish(self, session: Session, ref: _Ref) -> Intents:
         asked: Publish = ref.command
-        body = asked.data
         known = session.subscriptions.get(asked.channel)
+        try:
+            post = _posting(asked)
+        except NotUnderstood:
+            return (Complain(reply(ref.id, error=errors.BAD_REQUEST)),)
         if known is not None:
-            return (Ask(Post(conversation=known, content=body.content, client_id=body.client_id), ref),)
-        address = _address(asked.channel)
-
-        def post(conversation: ConversationId) -> Post:
-            return Post(conversation=conversation, content=body.content, client_id=body.client_id)
-
+            return (Ask(post(known), ref),)
+        address = self._address(asked.channel)
         if address.channel:
-            return (AskChannel(address.channel, post, ref),)
+            return (AskChannel(address.channel, post, ref, may_make=address.may_make),)
         return (Ask(post(address.id), ref),)
 
     def _history(self, ref: _Ref) -> Intents:
         asked: History = ref.command
         since = asked.since.offset if asked.since is not None else 0
         limit = publications.PAGE_MAX if asked.limit < 0 else min(asked.limit, publications.PAGE_MAX)
-        return (AskHistory(_address(asked.channel), since, limit, is_newest_first=asked.reverse, ref=ref),)
+        return (
+            AskHistory(self._address(asked.channel), since, limit, is_newest_first=asked.reverse, ref=ref),
+        )
 
     def _rpc(self, session: Session, ref: _Ref) -> Intents:
         try:
             call = rpc.understood(ref.command)
         except NotUnderstood as wrong:
             refusal = Refused("bad_request", f"The data of {ref.command.method} is wrong: {wrong}.")
-            return (Complain(_reply(ref.id, error=errors.of(refusal, is_rpc=True))),)
+            return (Complain(reply(ref.id, error=errors.of(refusal, is_rpc=True))),)
         if call is None:
-            return (Say(_reply(ref.id, error=errors.NOT_AVAILABLE)),)
+            return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
         if call.channel:
             return (AskChannel(call.channel, call.command_for, _Ref(ref.id, call)),)
         return (Ask(call.command_for(call.conversation), _Ref(ref.id, call)),)
@@ -297,7 +304,7 @@ class Centrifuge:
         match answer:
             case TokenExpired():
                 session.is_connecting = False
-                return (Say(_reply(id, error=errors.TOKEN_EXPIRED)),)
+                return (Say(reply(id, error=errors.TOKEN_EXPIRED)),)
             case BadToken():
                 return (HangUp(3500, "invalid token"),)
             case Introduced():
@@ -307,7 +314,7 @@ class Centrifuge:
                 session.is_connecting = False
                 data = publications.standing(session.introduced.person, answer.standing, now=now)
                 result = {
-                    **_client(session.introduced),
+                    **replies.client(session.introduced, self._ticket),
                     "ping": PING_S,
                     "pong": True,
                     "data": data,
@@ -315,90 +322,70 @@ class Centrifuge:
                 }
                 early = [pushed for event in session.early for pushed in self.heard(session, event, now=now)]
                 session.early.clear()
-                return Say(_reply(id, connect=result)), *early
+                return Say(reply(id, connect=result)), *early
             case Refused():
                 session.is_connecting = False
-                return (Say(_reply(id, error=errors.of(answer, is_rpc=True))),)
+                return (Say(reply(id, error=errors.of(answer, is_rpc=True))),)
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
     def _subscribed(self, session: Session, id: int, asked: Subscribe, answer: Answer, now: float) -> Intents:
         if not isinstance(answer, Recovery):
+            self._ended(session, asked.channel)
             error = errors.of(answer) if isinstance(answer, ChatError) else errors.INTERNAL
-            return (Say(_reply(id, error=error)),)
+            return (Say(reply(id, error=error)),)
         conversation = answer.conversation
-        if publications.name_of(conversation) != asked.channel:
-            refusal = Say(_reply(id, error=errors.UNKNOWN_CHANNEL))
+        if self.encoder.name_of(conversation) != asked.channel:
+            refusal = Say(reply(id, error=errors.UNKNOWN_CHANNEL))
             if conversation.id in session.subscriptions.values():  # under its right name
                 return (refusal,)
             return Unfollow(conversation.id), refusal
+        if asked.recover and not answer.recovered and asked.flag & REJECT_UNRECOVERED:
+            self._ended(session, asked.channel)
+            return Unfollow(conversation.id), Say(reply(id, error=errors.UNRECOVERABLE))
         session.subscriptions[asked.channel] = conversation.id
-        result: dict[str, Any] = {
-            "recoverable": True,
-            "positioned": True,
-            "epoch": conversation.epoch,
-            "offset": answer.offset,
-        }
-        if asked.recover:
-            result["was_recovering"] = True
-            result["recovered"] = answer.recovered
-            result["publications"] = [
-                publications.publication(event, conversation, now=now) for event in answer.events
-            ]
-        return (Say(_reply(id, subscribe=result)),)
+        return (Say(reply(id, subscribe=replies.subscribed(asked, answer, now))),)
+
+    # Names
+
+    def _address(self, name: str) -> Address:
+        kind, _, rest = name.partition(":")
+        may_make = self._names is not None
+        if kind == "channel" and rest:
+            return Address(channel=rest, may_make=may_make)
+        if not may_make or kind in ("room", "user") or not name:
+            return Address(id=rest if kind == "room" else "")
+        return Address(channel=name, may_make=True)
+
+    def _ended(self, session: Session, name: str) -> ConversationId | None:
+        """Forget a subscription; what it followed."""
+        if self._names:
+            self._names.pop(self._address(name).channel, None)
+        return session.subscriptions.pop(name, None)
 
 
-def _address(name: str) -> Address:
-    kind, _, rest = name.partition(":")
-    return Address(channel=rest) if kind == "channel" and rest else Address(id=rest if kind == "room" else "")
+def _posting(asked: Publish) -> Callable[[ConversationId], Post | PublishData]:
+    """The command that a ``publish`` means, once it is known where. Raises ``NotUnderstood``."""
+    if isinstance(asked, PublishJson):
+        if not asked.channel.startswith("room:"):
+            data = compact(bytes(asked.data))
+            return lambda conversation: PublishData(conversation=conversation, data=data)
+        body = decoded(_PUBLISHED, bytes(asked.data))
+    else:
+        body = asked.data
+    return lambda conversation: Post(
+        conversation=conversation, content=body.content, client_id=body.client_id
+    )
 
 
 def _own_name(session: Session) -> str:
     return "" if session.introduced is None else f"user:{session.introduced.person.id}"
 
 
-def _client(introduced: Introduced) -> dict[str, Any]:
-    result: dict[str, Any] = {"client": introduced.connection, "version": f"Parley {VERSION}"}
-    if introduced.expires_in_s is not None:
-        result["expires"] = True
-        result["ttl"] = max(1, int(introduced.expires_in_s))
-    return result
-
-
-def _history(id: int, asked: History, page: Page, now: float) -> bytes:
-    conversation = page.conversation
-    if asked.since is not None and asked.since.epoch not in ("", conversation.epoch):
-        return _reply(id, error=errors.UNRECOVERABLE)
-    shown = [publications.publication(event, conversation, now=now) for event in page.events]
-    result = {"publications": shown, "offset": conversation.head, "epoch": conversation.epoch}
-    return _reply(id, history=result)
-
-
-def _presence(id: int, attendance: Attendance, is_stats: bool) -> bytes:
-    people = attendance.people.values()
-    if is_stats:
-        stats = {"num_clients": sum(count for _, count in people), "num_users": len(people)}
-        return _reply(id, presence_stats=stats)
-    clients: dict[str, Mapping[str, Any]] = {}
-    for card, count in people:
-        for n in range(count):
-            client = card.id if n == 0 else f"{card.id}.{n + 1}"
-            clients[client] = {"client": client, "user": card.id, "conn_info": wire.person(card)}
-    return _reply(id, presence={"presence": clients})
-
-
 def _id_of(line: str) -> int:
     """The id of a command that is not to be carried out, 0 where it has none."""
     numbered = glimpsed(_NUMBERED, line)
     return 0 if numbered is None else numbered.id
-
-
-def _reply(id: int, **result: Any) -> bytes:
-    return _encode({"id": id, **result})
-
-
-def _push(channel: str, **what: Any) -> bytes:
-    return _encode({"push": {"channel": channel, **what}})
 
 
 __all__ = ["Centrifuge", "Channel", "Room", "Session"]

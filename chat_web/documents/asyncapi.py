@@ -10,9 +10,10 @@ from aiohttp import web
 from chat_core import VERSION
 from chat_web.documents.frames import CLOSE_CODES, Dialogue, Frame
 from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
-from chat_web.documents.spoken_p5 import CENTRIFUGE
+from chat_web.documents.spoken_p5 import CENTRIFUGE, HTTP_STREAM, SSE
 
 DIALOGUES: Final[tuple[Dialogue, ...]] = (CENTRIFUGE, ANONYMOUS_PAIR)
+STREAMED: Final[tuple[Dialogue, ...]] = (HTTP_STREAM, SSE)
 
 
 async def asyncapi(request: web.Request) -> web.Response:
@@ -80,4 +81,4 @@ def _message(frame: Frame) -> dict[str, Any]:
     }
 
 
-_DOCUMENT: Final = msgspec.json.encode(document(DIALOGUES))
+_DOCUMENT: Final = msgspec.json.encode(document((*DIALOGUES, *STREAMED)))

@@ -107,6 +107,11 @@ _COMMANDS: Final = (
         summary="How many follow it.",
         example={"id": 1, "presence_stats": {"channel": _CHANNEL}},
     ),
+    Frame(
+        name="sub_refresh",
+        summary="Not available (108): no subscription has a token of its own.",
+        example={"id": 1, "sub_refresh": {"channel": _CHANNEL, "token": _TOKEN}},
+    ),
     _command("ping", "Is the server there?", {}),
     Frame(name="pong", summary="The answer to the server's ping, within 10 s.", example={}),
     Frame(name="send", summary="Taken, and means nothing.", example={"send": {"data": {"any": "thing"}}}),
@@ -208,3 +213,35 @@ CENTRIFUGE: Final = Dialogue(
     asked=(*_COMMANDS, *_METHODS),
     told=(*_REPLIES, *_PUBLICATIONS),
 )
+
+_SAID: Final = Frame(
+    name="emulation",
+    summary="Commands, one a line, by POST /emulation with what the answer to connect told.",
+    example={
+        "session": "dKctQso13NtCN3G9FXTVuErFtJdRljF9",
+        "node": "3024435d6fd072ba",
+        "data": '{"id":2,"ping":{}}',
+    },
+)
+_DISCONNECT: Final = Frame(
+    name="disconnect",
+    summary="The last push: a close code, and why.",
+    example={"push": {"disconnect": {"code": 3001, "reason": "shutdown: come back"}}},
+)
+
+
+def _streamed(name: str, title: str, summary: str) -> Dialogue:
+    return Dialogue(
+        name=f"centrifugal_{name}",
+        title=f"P5 over {title}",
+        address=f"/connection/{name}",
+        summary=summary,
+        asked=(_COMMANDS[0], _SAID),
+        told=(*CENTRIFUGE.told, _DISCONNECT),
+    )
+
+
+HTTP_STREAM: Final = _streamed(
+    "http_stream", "HTTP streaming", "POST the first command; a line each comes back."
+)
+SSE: Final = _streamed("sse", "server-sent events", "GET with the first command as the query's cf_connect.")

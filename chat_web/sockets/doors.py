@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -16,12 +17,15 @@ from multidict import CIMultiDict
 from chat_core import BadToken, Chat, Unavailable
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
+from chat_web.dialects.centrifugal import protobuf
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.errors import Rejected
 from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
 from chat_web.security import SETTINGS, cookies_count, headers_for, origin_allowed
 from chat_web.settings import Settings
+from chat_web.sockets.carrier import Carrier
+from chat_web.sockets.frames import binary_frame
 from chat_web.sockets.handover import upgrade
 from chat_web.sockets.pump import PING_S, Pump, PumpLimits
 from chat_web.sources import SOURCES
@@ -78,7 +82,7 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
     if not _LABEL.fullmatch(label):
         raise Rejected("bad_label", "The name in the address has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
     introductions = request.app[INTRODUCTIONS]
-    _admit(request)
+    admit(request)
     headers: CIMultiDict[str] = CIMultiDict()
     token = request.query.get("token", "")
     if token:
@@ -97,8 +101,12 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
 
 async def centrifuge(request: web.Request) -> web.StreamResponse:
     """P5 ``/connection/websocket``: who it is comes with the first command."""
-    _admit(request)
-    return await _open(request, CENTRIFUGE, None, CIMultiDict())
+    admit(request)
+    if protobuf.SUBPROTOCOL in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, ""):
+        return await _refuse_protobuf(request)
+    is_open = request.app[SETTINGS].open_channels
+    dialect = Centrifuge(open_to_all=True) if is_open else CENTRIFUGE
+    return await _open(request, dialect, None, CIMultiDict())
 
 
 async def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
@@ -111,9 +119,9 @@ async def _returning_guest(request: web.Request, introductions: Introductions) -
         return None
 
 
-def _admit(request: web.Request) -> None:
+def admit(request: web.Request, *, is_new: bool = True) -> None:
     """Refuse who may not connect at all, before anything is made for it."""
-    if request.app[PUMPS].is_draining:
+    if is_new and request.app[PUMPS].is_draining:
         raise Rejected("unavailable", "The server is about to restart. Try again in a moment.")
     if not origin_allowed(request, request.app[SETTINGS]):
         raise Rejected("forbidden", "Pages of this origin may not connect.")
@@ -128,35 +136,86 @@ async def _introduce(request: web.Request, token: str) -> Identity:
     return await app[INTRODUCTIONS].introduced(token)
 
 
+class _NoProtobuf:
+    """Who hears a connection that is told at once that protobuf is not spoken here."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self.is_open = False
+
+    def opened(self, socket: Carrier) -> None:
+        self.is_open = True
+        socket.write(binary_frame(protobuf.refusal()))
+        socket.close(3501, "bad request: JSON is spoken here, no protobuf")
+
+    def received(self, text: str) -> None:
+        pass
+
+    def closed(self, code: int, reason: str) -> None:
+        self._leave()
+
+
+async def _refuse_protobuf(request: web.Request) -> web.StreamResponse:
+    sources, now = request.app[SOURCES], request.app[CHAT].clock.now()
+    leave = sources.connect(sources.of(request, now), now)
+    refusing = _NoProtobuf(leave)
+    try:
+        return await upgrade(
+            request,
+            refusing,
+            message_bytes_max=CENTRIFUGE.message_bytes_max,
+            subprotocols=(protobuf.SUBPROTOCOL,),
+            headers=CIMultiDict(headers_for(request, request.app[SETTINGS])),
+        )
+    finally:
+        if not refusing.is_open:
+            leave()
+
+
 async def _open(
     request: web.Request, dialect: Dialect, identity: Identity | None, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
-    app = request.app
-    settings, chat, pumps, sources = app[SETTINGS], app[CHAT], app[PUMPS], app[SOURCES]
-    now = chat.clock.now()
-    leave = sources.connect(sources.of(request, now), now)
-
-    def left(pump: Pump) -> None:
-        pumps.remove(pump)
-        leave()
-
-    introduce = functools.partial(_introduce, request)
-    pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
-    for name, value in headers_for(request, settings).items():
+    for name, value in headers_for(request, request.app[SETTINGS]).items():
         headers.setdefault(name, value)
-    try:
-        answer = await upgrade(
+    with place(request, dialect, identity) as pump:
+        return await upgrade(
             request,
             pump,
             message_bytes_max=dialect.message_bytes_max,
             ping_s=None if dialect.pings_itself else PING_S,
             headers=headers,
         )
-    except BaseException:
+
+
+@contextlib.contextmanager
+def place(
+    request: web.Request,
+    dialect: Dialect,
+    identity: Identity | None = None,
+    *,
+    gone: Callable[[], object] = lambda: None,
+) -> Iterator[Pump]:
+    """A pump for one more connection, to be opened inside; it has its place until it is closed.
+
+    ``gone`` is called then, once, if it was opened.
+    Raises as ``Sources.connect``. What was not opened gives its place back.
+    """
+    app = request.app
+    chat, pumps, sources = app[CHAT], app[PUMPS], app[SOURCES]
+    now = chat.clock.now()
+    leave = sources.connect(sources.of(request, now), now)
+
+    def left(pump: Pump) -> None:
+        pumps.remove(pump)
         leave()
-        raise
-    if pump.is_open:
-        pumps.add(pump)
-    else:
-        leave()
-    return answer
+        gone()
+
+    introduce = functools.partial(_introduce, request)
+    pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
+    try:
+        yield pump
+    finally:
+        if pump.is_open:
+            pumps.add(pump)
+        else:
+            leave()

@@ -27,6 +27,7 @@ __all__ = [
     "Pong",
     "ProtocolFault",
     "Text",
+    "binary_frame",
     "close_frame",
     "is_close_code",
     "ping_frame",
@@ -100,6 +101,11 @@ def text_frame(payload: bytes) -> bytes:
     if length < 0x10000:
         return _PACK_16(_FIN_TEXT, 126, length) + payload
     return _PACK_64(_FIN_TEXT, 127, length) + payload
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """A finished binary frame of at most 125 bytes."""
+    return _control_frame(_BINARY, payload)
 
 
 def close_frame(code: int, reason: str = "") -> bytes:

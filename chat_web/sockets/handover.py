@@ -1,11 +1,11 @@
-"""From an aiohttp request to a WebSocket of our own.
+"""From an aiohttp request to a connection of our own: a WebSocket, or a stream over HTTP.
 
 aiohttp does what HTTP is for: reading the head, routing, middlewares.  A handler
-that has made up its mind calls `upgrade()`, which writes the 101 itself, takes the
-transport over and lets aiohttp's protocol go as if the peer had left.  No task
-stays behind, and a connection at rest costs a tenth of a `WebSocketResponse`.
-Kept out: who may connect (the routes decide before), frames and deadlines
-(`websocket`).
+that has made up its mind calls `upgrade()`, which writes the 101 itself (or
+`hold_open()`: the head of an answer without an end), takes the transport over and
+lets aiohttp's protocol go as if the peer had left.  No task stays behind, and a
+connection at rest costs a tenth of a `WebSocketResponse`.  Kept out: who may
+connect (the routes decide before), frames and deadlines (`websocket`, `stream`).
 
 What follows from it:
 
@@ -26,16 +26,17 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 from chat_web.sockets.receiver import LIMITS, Receiver, SocketLimits
+from chat_web.sockets.stream import HttpStream
 from chat_web.sockets.websocket import PING_S, WebSocket
 
-__all__ = ["upgrade"]
+__all__ = ["hold_open", "upgrade"]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION: Final = "13"
@@ -74,7 +75,7 @@ class _Answered(web.StreamResponse):
 
 async def upgrade(
     request: web.Request,
-    receiver: Receiver,
+    receiver: Receiver[WebSocket],
     *,
     message_bytes_max: int,
     ping_s: float | None = PING_S,
@@ -112,6 +113,42 @@ async def upgrade(
     if tail:
         ours.data_received(tail)
     return _Answered(status=101)
+
+
+def hold_open(
+    request: web.Request,
+    receiver: Receiver[HttpStream],
+    *,
+    content_type: str,
+    opening: bytes,
+    farewell: Callable[[int, str], bytes],
+    headers: Mapping[str, str] = _NO_HEADERS,
+    limits: SocketLimits = LIMITS,
+) -> tuple[web.StreamResponse, HttpStream | None]:
+    """Answer 200 without an end and give the connection to `receiver`; what the handler returns.
+
+    The body of the request has been read.  `opening` is sent ahead of everything
+    else, so that whoever stands between lets the head through.  The stream comes
+    beside the answer; None if the peer left meanwhile: the receiver hears nothing then.
+    """
+    protocol = request.protocol
+    transport = protocol.transport
+    if transport is None or transport.is_closing():
+        return _Answered(status=499, reason="Client Closed Request"), None
+    is_chunked = request.version >= (1, 1)
+    lines = ["HTTP/1.1 200 OK", f"Content-Type: {content_type}", "Connection: close"]
+    if is_chunked:
+        lines.append("Transfer-Encoding: chunked")
+    head = _with_headers(lines, headers)
+    _release(protocol)
+    transport.write(head)
+    ours = HttpStream(receiver, farewell=farewell, is_chunked=is_chunked, limits=limits)
+    transport.set_protocol(ours)
+    transport.resume_reading()
+    if opening:
+        transport.write(ours.chunk(opening))
+    ours.connection_made(transport)
+    return _Answered(status=200), ours
 
 
 def _release(protocol: web.RequestHandler) -> bytes:
@@ -185,6 +222,11 @@ def _head(accept: str, subprotocol: str | None, headers: Mapping[str, str]) -> b
     ]
     if subprotocol is not None:
         lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    return _with_headers(lines, headers)
+
+
+def _with_headers(lines: list[str], headers: Mapping[str, str]) -> bytes:
+    """A head of these lines and headers. `ValueError` for what cannot be sent."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise ValueError(f"the header {name!r} cannot be sent")

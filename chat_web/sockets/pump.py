@@ -30,7 +30,6 @@ from chat_core import (
     Unavailable,
 )
 from chat_web.intents import (
-    Address,
     Answer,
     Ask,
     AskAttendance,
@@ -52,8 +51,8 @@ from chat_web.intents import (
     Unfollow,
 )
 from chat_web.people import Identity
+from chat_web.sockets.carrier import Carrier
 from chat_web.sockets.questions import Asked, Questions
-from chat_web.sockets.websocket import WebSocket
 
 BAD_FRAMES_MAX: Final = 10
 BAD_FRAMES_WITHIN_S: Final = 60.0
@@ -83,7 +82,7 @@ class PumpLimits:
 
 
 class Pump:
-    """Receiver of a ``WebSocket`` and sink of a core ``Connection``."""
+    """Receiver of a ``Carrier`` and sink of a core ``Connection``."""
 
     def __init__(
         self,
@@ -104,7 +103,7 @@ class Pump:
         self._limits = limits
         self._left = left
         self._id = chat.new_id()
-        self._socket: WebSocket | None = None
+        self._socket: Carrier | None = None
         self._connection: Connection[bytes] | None = None
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Intent] = deque()
@@ -127,7 +126,7 @@ class Pump:
 
     # The receiver of the socket
 
-    def opened(self, socket: WebSocket) -> None:
+    def opened(self, socket: Carrier) -> None:
         self._socket = socket
         try:
             introduced = None if self._identity is None else self._introduced(self._identity)
@@ -287,8 +286,8 @@ class Pump:
         person = connection.person
         try:
             match intent:
-                case AskChannel(name=name, command=command):
-                    conversation = await self._questions.id_of(person, Address(channel=name))
+                case AskChannel(command=command):
+                    conversation = await self._questions.id_of(person, intent.address)
                     connection.ask(command(conversation), lambda result: self._finished(intent.ref, result))
                     return
                 case Follow(address=address, since=since):

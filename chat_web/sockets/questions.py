@@ -40,7 +40,9 @@ class Questions:
         return Page(conversation=state, events=tuple(reversed(events)))
 
     async def id_of(self, person: Person, address: Address) -> ConversationId:
-        """The conversation that an address means. Raises as ``Chat.channel``."""
+        """The conversation that an address means. Raises as ``Chat.channel``, and ``channels.ensure``."""
         if not address.channel:
             return address.id
+        if address.may_make:
+            await self._chat.channels.ensure(address.channel, any_name=True)
         return (await self._chat.channel(person, address.channel)).id

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import attrs
 
-if TYPE_CHECKING:
-    from chat_web.sockets.websocket import WebSocket
-
 __all__ = ["LIMITS", "Receiver", "SocketLimits"]
+
+Carried_contra = TypeVar("Carried_contra", contravariant=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -30,10 +29,10 @@ class SocketLimits:
 LIMITS: Final = SocketLimits()
 
 
-class Receiver(Protocol):
+class Receiver(Protocol[Carried_contra]):
     """Who hears what comes in.  Called by the event loop, one call at a time; must not block."""
 
-    def opened(self, socket: WebSocket) -> None:
+    def opened(self, socket: Carried_contra) -> None:
         """The connection can be written to.  Comes first, once."""
 
     def received(self, text: str) -> None:

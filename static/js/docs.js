@@ -23,10 +23,25 @@ function request(form) {
   return { method: form.dataset.method, headers, ...(body ? { body } : {}) };
 }
 
+/** The first thing that a stream says; it has no end, so it is left then. */
+async function begun(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!/\{.*\n/.test(text)) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += value;
+  }
+  await reader.cancel();
+  return text.trim();
+}
+
 /** What the server said, for people. */
 async function told(response) {
-  const text = await response.text();
-  const is_json = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
+  const type = response.headers.get("Content-Type") ?? "";
+  const is_stream = /^(text\/event-stream|application\/x-ndjson)/.test(type);
+  const text = await (is_stream ? begun(response) : response.text());
+  const is_json = type.startsWith("application/json");
   const shown = is_json && text ? JSON.stringify(JSON.parse(text), null, 2) : text;
   return `${response.status} ${response.statusText}\n${shown}`;
 }

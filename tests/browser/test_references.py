@@ -24,6 +24,14 @@ async def test_a_route_is_tried_on_as_a_guest(house: str, arrive: Arrive) -> Non
     await expect(answer).to_contain_text('"name": "general"')
 
 
+async def test_of_a_stream_the_beginning_is_shown(house: str, arrive: Arrive) -> None:
+    ann = await arrive(house)
+    await ann.page.goto("/docs#post_connection_http_stream")
+    entry = ann.page.locator("#post_connection_http_stream")
+    await entry.locator('[data-test="send"]').click()
+    await expect(entry.locator('[data-test="answer"]')).to_contain_text('"session":')
+
+
 async def test_a_body_is_edited_and_sent(house: str, arrive: Arrive) -> None:
     ann = await arrive(house, forgiving="403")
     await ann.page.goto("/docs#post_api_channels")

@@ -4,7 +4,7 @@ import json
 
 from chat_core import ANONYMOUS, Card, Person, Refused, Search, Unavailable
 from chat_web.dialects.anonymous import AnonymousPair, Session, _Ref
-from chat_web.intents import Address, Ask, Follow, Intents, Introduced, Say
+from chat_web.intents import Ask, HangUp, Intents, Introduced, Say
 
 P0 = AnonymousPair()
 ANN = Person(id="ann", username="ann", display_name="Ann")
@@ -21,18 +21,17 @@ def errors(intents: Intents) -> list[str]:
 
 
 def test_a_room_that_ended_before_it_could_be_followed_is_searched_anew() -> None:
-    for ref in (_Ref.RETURN, _Ref.HOLE):
-        for refusal in (NO_ROOM, Unavailable("the store is away")):
-            state = session("room")
-            assert P0.answered(state, ref, refusal, now=0.0) == (Ask(Search(lobby=ANONYMOUS)),)
-            assert state.room is None
+    for refusal in (NO_ROOM, Unavailable("the store is away")):
+        state = session("room")
+        assert P0.answered(state, _Ref.RETURN, refusal, now=0.0) == (Ask(Search(lobby=ANONYMOUS)),)
+        assert state.room is None
 
 
-def test_a_hole_in_the_log_is_followed_on_without_another_greeting() -> None:
+def test_who_would_miss_messages_is_told_and_sent_away_to_come_back() -> None:
     state = session("room")
-    follow = Follow(Address(id="room"), ref=_Ref.HOLE)
-    assert P0.lost(state, "room", may_follow=True) == (follow,)
-    assert state.room == "room"
+    (gone,) = P0.lost(state, "room", may_follow=True)
+    assert isinstance(gone, HangUp)
+    assert gone.code == 3010
     assert P0.lost(state, "another", may_follow=True) == ()
 
 

@@ -1,26 +1,30 @@
 // The official client against a running server: `node clients.mjs <story> <JSON>`.
+// Over `transport`, one of websocket, http_stream and sse.
 // The last line on stdout is what the story found, as JSON; test_sdk.py judges it.
 // "ready" lines ask the test to act; a line on stdin is its answer.
 import net from "node:net";
 import readline from "node:readline";
 import { Centrifuge } from "centrifuge";
+import { EventSource } from "eventsource";
 import WebSocket from "ws";
 
 const args = JSON.parse(process.argv[3]);
-const url = args.url.replace(/^http/, "ws") + "/connection/websocket";
+const transport = args.transport ?? "websocket";
 const answers = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-const QUICK = { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 60 };
+const QUICK = { websocket: WebSocket, eventsource: EventSource, minReconnectDelay: 20, maxReconnectDelay: 60 };
 
-function client(options = {}, to = url) {
-  return new Centrifuge(to, { ...QUICK, ...options });
+function client(options = {}, to = args.url) {
+  const base = transport === "websocket" ? to.replace(/^http/, "ws") : to;
+  const transports = [{ transport, endpoint: `${base}/connection/${transport}` }];
+  return new Centrifuge(transports, { ...QUICK, emulationEndpoint: `${to}/emulation`, ...options });
 }
 
 function next(emitter, event) {
   return new Promise((resolve) => emitter.once(event, resolve));
 }
 
-async function connected(options = {}, to = url) {
+async function connected(options = {}, to = args.url) {
   const made = client(options, to);
   const came = next(made, "connected");
   made.connect();
@@ -72,7 +76,7 @@ async function proxy() {
     close() { wire.cut(); server.close(); },
   };
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  wire.url = `ws://127.0.0.1:${server.address().port}/connection/websocket`;
+  wire.url = `http://127.0.0.1:${server.address().port}`;
   return wire;
 }
 
@@ -214,6 +218,22 @@ const stories = {
     const ctx = await ended;
     await new Promise((done) => setTimeout(done, 200));  // ten times the longest wait for a new attempt
     return { code: ctx.code, reason: ctx.reason, state: ann.state, attempts };
+  },
+
+  async follows() {
+    process.on("unhandledRejection", () => {});  // the client does not look after what it posts to /emulation
+    const [bob] = await connected({ token: args.token, timeout: 500 }, args.wire);
+    const quick = { minResubscribeDelay: 20, maxResubscribeDelay: 60 };
+    const [atBob, , heard] = await subscribed(bob, "channel:general", quick);
+    const rounds = [];
+    atBob.on("subscribed", (ctx) => {
+      rounds.push([ctx.wasRecovering, ctx.recovered]);
+      if (!ctx.recovered) heard.length = 0;  // told that something is missing
+    });
+    const last = await ask("subscribed");
+    while (!words(heard).some(([, text]) => text === last)) await next(atBob, "publication");
+    bob.disconnect();
+    return { rounds, heard: heard.filter((ctx) => ctx.offset).map((ctx) => ctx.offset), words: words(heard) };
   },
 
   async drained() {

@@ -26,7 +26,8 @@ from chat_web.app import create_app
 from chat_web.deadlines import DeadlineRunner
 from chat_web.documents.openapi import document
 from chat_web.routes import ROUTES
-from chat_web.sockets.doors import CHAT
+from chat_web.sockets.doors import CHAT, PUMPS
+from chat_web.sockets.pump import PumpLimits
 from tests.web import servers
 
 CASES: Final = int(os.environ.get("PARLEY_FUZZ_CASES", "4"))
@@ -36,6 +37,7 @@ CHECKS: Final[list[CheckFunction]] = [
     content_type_conformance,
     response_schema_conformance,
 ]
+NO_PONG: Final = PumpLimits(frames=None, ping_s=0.05, pong_s=0.05)
 SCHEMA: Final = schemathesis.openapi.from_dict(document(ROUTES))
 OPERATIONS: Final[list[Any]] = [found.ok() for found in SCHEMA.get_all_operations()]  # type: ignore[union-attr]  # ours is valid
 
@@ -57,6 +59,7 @@ def fuzzed() -> Iterator[Fuzzed]:
 
     async def serve() -> None:
         app = create_app(servers.settings(rate_limits=False))
+        app[PUMPS].limits = NO_PONG  # who asks here never answers a ping, so that a stream has an end
         runner = DeadlineRunner(app, handle_signals=False)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

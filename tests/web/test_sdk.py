@@ -19,13 +19,16 @@ from centrifuge import (
     SubscriptionEventHandler,
 )
 
+from tests.web.faults import FaultProxy
 from tests.web.servers import ROOT, Process, enrolled, token_for
 
 FOLDER: Final = ROOT / "tests" / "js"
 STORY_S: Final = 30.0
+POSTS: Final = 80
+TRANSPORTS: Final = pytest.mark.parametrize("transport", ["websocket", "http_stream", "sse"])
 OPEN: Final = {"GUESTS_MAY_POST": "true", "RATE_LIMITS": "off", "RESUME_SECONDS": "0.2"}
 
-Act: TypeAlias = Callable[[str], Awaitable[None]]
+Act: TypeAlias = Callable[[str], Awaitable[str | None]]
 
 
 def node() -> str:
@@ -69,8 +72,8 @@ async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, An
     async with asyncio.timeout(STORY_S):
         while line := (await process.stdout.readline()).decode():
             if line.startswith('{"ready":') and act is not None:
-                await act(json.loads(line)["ready"])
-                process.stdin.write(b"done\n")
+                answer = await act(json.loads(line)["ready"])
+                process.stdin.write(f"{answer or 'done'}\n".encode())
             else:
                 last = line
         errors = (await process.stderr.read()).decode()
@@ -81,16 +84,20 @@ async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, An
     return found
 
 
-async def test_it_connects_with_a_guest_token_and_without(server: Process) -> None:
-    found = await play("connects", url=server.url)
+@TRANSPORTS
+async def test_it_connects_with_a_guest_token_and_without(server: Process, transport: str) -> None:
+    found = await play("connects", transport=transport, url=server.url)
     assert found["people"][:2] == [found["user"]] * 2
     assert found["people"][2] not in ("", found["user"])
     assert found["clients"] == 3
     assert found["lines"] == [None, []]
 
 
-async def test_it_publishes_and_hears_each_publication_once_with_its_offset(server: Process) -> None:
-    found = await play("publishes", url=server.url)
+@TRANSPORTS
+async def test_it_publishes_and_hears_each_publication_once_with_its_offset(
+    server: Process, transport: str
+) -> None:
+    found = await play("publishes", transport=transport, url=server.url)
     assert found["recoverable"] is True
     first = found["offset"] + 1
     assert found["ann"] == found["bob"] == [[first, "hello"], [first + 1, "by rpc"]]
@@ -99,8 +106,11 @@ async def test_it_publishes_and_hears_each_publication_once_with_its_offset(serv
     assert found["refusals"] == [103, 108, 1009, unknown_room, 102]
 
 
-async def test_it_recovers_everything_that_it_missed_once_and_in_order(server: Process) -> None:
-    found = await play("recovers", url=server.url, rounds=5, missed=7)
+@TRANSPORTS
+async def test_it_recovers_everything_that_it_missed_once_and_in_order(
+    server: Process, transport: str
+) -> None:
+    found = await play("recovers", transport=transport, url=server.url, rounds=5, missed=7)
     assert found["rounds"] == [[True, True]] * 5
     offsets = found["offsets"]
     assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
@@ -108,14 +118,16 @@ async def test_it_recovers_everything_that_it_missed_once_and_in_order(server: P
     assert found["words"] == [text for words in expected for text in words]
 
 
-async def test_it_is_told_when_there_is_too_much_to_recover(server: Process) -> None:
-    found = await play("recovers", url=server.url, rounds=1, missed=301)
+@TRANSPORTS
+async def test_it_is_told_when_there_is_too_much_to_recover(server: Process, transport: str) -> None:
+    found = await play("recovers", transport=transport, url=server.url, rounds=1, missed=301)
     assert found["rounds"] == [[True, False]]
     assert found["words"] == ["before 0", "after 0"]
 
 
-async def test_presence_history_rpc_and_a_timed_room(server: Process) -> None:
-    found = await play("asks", url=server.url)
+@TRANSPORTS
+async def test_presence_history_rpc_and_a_timed_room(server: Process, transport: str) -> None:
+    found = await play("asks", transport=transport, url=server.url)
     assert found["join"] == found["leave"] == found["bob"]
     assert found["bob"] in found["presence"]
     assert found["stats"] == [2, 2, 1]
@@ -128,11 +140,12 @@ async def test_presence_history_rpc_and_a_timed_room(server: Process) -> None:
     assert found["kept"] == [["COUNTDOWN", None], ["IDLE", "kept"]]
 
 
-async def test_a_token_is_renewed_on_a_live_connection(server: Process) -> None:
+@TRANSPORTS
+async def test_a_token_is_renewed_on_a_live_connection(server: Process, transport: str) -> None:
     now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
     first = token_for(ann, sid, now, lasts_s=1.5)
     later = [token_for(ann, sid, now, lasts_s=3.0), token_for(ann, sid, now, lasts_s=600.0)]
-    found = await play("refreshes", url=server.url, first=first, tokens=later)
+    found = await play("refreshes", transport=transport, url=server.url, first=first, tokens=later)
     assert found["person"] == ann.id
     assert (found["asked"], found["state"], found["states"], found["works"]) == (
         2,
@@ -142,19 +155,26 @@ async def test_a_token_is_renewed_on_a_live_connection(server: Process) -> None:
     )
 
 
-async def test_an_expired_token_makes_the_client_fetch_a_new_one(server: Process) -> None:
+@TRANSPORTS
+async def test_an_expired_token_makes_the_client_fetch_a_new_one(server: Process, transport: str) -> None:
     now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
     expired = token_for(ann, sid, now - 100, lasts_s=10)
-    found = await play("expired", url=server.url, expired=expired, good=token_for(ann, sid, now))
+    found = await play(
+        "expired", transport=transport, url=server.url, expired=expired, good=token_for(ann, sid, now)
+    )
     assert found == {"asked": 1, "person": ann.id}
 
 
-async def test_who_is_turned_away_for_good_does_not_come_back(server: Process) -> None:
-    found = await play("turnedAway", url=server.url)
+@TRANSPORTS
+async def test_who_is_turned_away_for_good_does_not_come_back(server: Process, transport: str) -> None:
+    found = await play("turnedAway", transport=transport, url=server.url)
     assert found == {"code": 3500, "reason": "invalid token", "state": "disconnected", "attempts": 1}
 
 
-async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_path: Path) -> None:
+@TRANSPORTS
+async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(
+    tmp_path: Path, transport: str
+) -> None:
     server = Process(tmp_path, **OPEN)
     statuses: list[int] = []
     took: list[float] = []
@@ -169,7 +189,7 @@ async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_pa
 
     async with server:
         token = token_for(*await enrolled("ann", server.folder), time.time())
-        found = await play("drained", act, url=server.url, token=token)
+        found = await play("drained", act, transport=transport, url=server.url, token=token)
     assert statuses == [0]
     assert took[0] < 5.0
     assert (found["code"], found["recovered"]) == (3001, True)
@@ -177,6 +197,39 @@ async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_pa
     assert found["stored"] == [[seq, f"acked {n}"] for n, (seq, _) in enumerate(found["acked"])]
     assert all(durable for _, durable in found["acked"])
     assert found["heard"] == 5
+
+
+@TRANSPORTS
+async def test_over_a_wire_that_fails_it_has_what_the_store_has(server: Process, transport: str) -> None:
+    address = f"{server.url.replace('http', 'ws')}/connection/websocket"
+    ann = Client(address)
+    posted: list[tuple[int, str]] = []
+
+    async def post(text: str) -> None:
+        answer = await ann.rpc("post", {"conversation": "channel:general", "content": text})
+        posted.append((answer.data["message"]["seq"], text))
+
+    async with FaultProxy(server.url, seed=11, bytes_max=4000) as wire, asyncio.timeout(STORY_S):
+
+        async def act(_: str) -> str:
+            for n in range(POSTS):
+                await post(f"number {n} " + "x" * 300)
+                await asyncio.sleep(0.02)
+            wire.mend()
+            await post("the last one")
+            return "the last one"
+
+        await ann.connect()
+        await ann.rpc("join_channel", {"name": "general"})
+        token = token_for(*await enrolled("bob", server.folder), time.time())
+        found = await play("follows", act, transport=transport, url=server.url, wire=wire.url, token=token)
+        await ann.disconnect()
+    assert wire.struck
+    assert found["rounds"]
+    assert all(was_recovering for was_recovering, _ in found["rounds"])
+    offsets = found["heard"]
+    assert offsets == list(range(offsets[0], posted[-1][0] + 1))
+    assert found["words"] == [list(each) for each in posted if each[0] >= offsets[0]]
 
 
 class Ears(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types

@@ -15,6 +15,7 @@ from chat_core.words.errors import InvariantBroken
 from chat_core.words.events import (
     ChannelDeleted,
     CountdownStarted,
+    DataPublished,
     DecisionOpened,
     KeepAsked,
     KeepDeclined,
@@ -47,6 +48,7 @@ KINDS: Final[Mapping[str, type[Logged]]] = {
     "owner_changed": OwnerChanged,
     "role_changed": RoleChanged,
     "channel_deleted": ChannelDeleted,
+    "data_published": DataPublished,
     "countdown_started": CountdownStarted,
     "keep_asked": KeepAsked,
     "keep_declined": KeepDeclined,

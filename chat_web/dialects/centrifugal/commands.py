@@ -20,6 +20,7 @@ class Subscribe(msgspec.Struct):
     offset: Number = 0
     delta: str = ""
     type: int = 0
+    flag: Number = 0
 
 
 class Unsubscribe(msgspec.Struct):
@@ -36,6 +37,12 @@ class Published(msgspec.Struct):
 class Publish(msgspec.Struct):
     channel: Text
     data: Published
+
+
+class PublishJson(Publish):
+    """``publish`` where channels are open to all: anything is data."""
+
+    data: msgspec.Raw  # type: ignore[assignment]  # read by its own decoder
 
 
 class Presence(msgspec.Struct):
@@ -68,6 +75,12 @@ class Refresh(msgspec.Struct):
     token: str
 
 
+class SubRefresh(msgspec.Struct):
+    """Would renew a subscription's own token; none has one here."""
+
+    channel: Text = ""
+
+
 class Send(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -93,6 +106,7 @@ class Command(msgspec.Struct):
     refresh: Refresh | None = None
     send: Send | None = None
     ping: dict[str, None] | None = None
+    sub_refresh: SubRefresh | None = None
 
     def asked(self) -> Any:
         """The one command of the line; None when there is none, or more than one."""
@@ -103,3 +117,16 @@ class Command(msgspec.Struct):
             return self.publish
         only = next(part for part in parts if part is not None)
         return Presence(only.channel, is_stats=True) if isinstance(only, PresenceStats) else only
+
+
+class FirstCommand(msgspec.Struct):
+    """The line that opens a stream over HTTP."""
+
+    id: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
+    connect: Connect
+
+
+class OpenCommand(Command):
+    """One line where channels are open to all."""
+
+    publish: PublishJson | None = None

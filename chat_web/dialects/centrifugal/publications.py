@@ -3,11 +3,13 @@
 from typing import Any, Final, assert_never
 
 import attrs
+import msgspec
 
 from chat_core import (
     Channel,
     ChannelDeleted,
     Conversation,
+    DataPublished,
     Event,
     LeaveReason,
     Logged,
@@ -56,6 +58,8 @@ def publication(event: Event, conversation: Conversation, *, now: float) -> dict
         message = wire.message(event.message, conversation)
         posted = {"seq": event.seq, "at": wire.stamp(event.at), "type": "message_posted", "message": message}
         return {"data": posted, "offset": event.seq}
+    if isinstance(event, DataPublished):
+        return {"data": msgspec.Raw(event.data.encode()), "offset": event.seq}
     if isinstance(event, Logged):
         data = {"seq": event.seq, "at": wire.stamp(event.at), **_logged(event, conversation, now)}
         return {"data": data, "offset": event.seq}
