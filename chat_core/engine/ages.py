@@ -2,6 +2,7 @@
 
 Rooms go as a whole 30 days after their end, and pairings after 30 days. Texts of
 channels and of rooms that go on become tombstones, where an age was set for them.
+What was published as data (open channels) is no message, and stays.
 What is removed is not told: nobody gets an event, and no ``seq`` is missing.
 """
 
