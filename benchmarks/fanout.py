@@ -4,6 +4,7 @@
     python -m benchmarks.fanout --big                the room of 1000 members too
     python -m benchmarks.fanout --cases n100w8 --rounds 3
     python -m benchmarks.fanout --only naive
+    python -m benchmarks.fanout --loop uvloop        both servers on uvloop, not on asyncio's own loop
 
 In here: cases, servers as child processes, rounds in turn (A B A B …), CPU time from /proc, the table and
 the verdict. The load generator is `load.py`, the other server `naive.py`; README.md says how to read it.
@@ -138,10 +139,17 @@ class Server:
     port: int
 
 
-def server_command(name: str, parley: str, port: int) -> list[str]:
-    if name == "naive":
-        return [sys.executable, "-m", "benchmarks.naive", str(port)]
-    return shlex.split(parley)
+def server_command(name: str, options: argparse.Namespace, port: int) -> list[str]:
+    """Either server; on asyncio's own loop both must believe that uvloop is not installed."""
+    if name == "parley" and options.parley:
+        return shlex.split(options.parley)
+    module, arguments = ("benchmarks.naive", [str(port)]) if name == "naive" else ("chat_web", [])
+    if options.loop == "uvloop":
+        return [sys.executable, "-m", module, *arguments]
+    program = (
+        f"import runpy, sys; sys.modules['uvloop'] = None; runpy.run_module({module!r}, None, '__main__')"
+    )
+    return [sys.executable, "-c", program, *arguments]
 
 
 def server_environment(port: int, folder: str, channels: int) -> dict[str, str]:
@@ -163,14 +171,16 @@ def server_environment(port: int, folder: str, channels: int) -> dict[str, str]:
 
 
 @contextmanager
-def running(name: str, parley: str, channels: int, cores: tuple[int, int] | None) -> Iterator[Server]:
+def running(
+    name: str, options: argparse.Namespace, channels: int, cores: tuple[int, int] | None
+) -> Iterator[Server]:
     """Start a server on its core, wait until it answers, stop it in the end."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "log", "w+b") as log:
         pin(cores and cores[0])  # the child inherits it, with every thread that it starts
         process = subprocess.Popen(
-            server_command(name, parley, port),
+            server_command(name, options, port),
             cwd=folder,
             env=server_environment(port, folder, channels),
             stdin=subprocess.DEVNULL,
@@ -273,7 +283,7 @@ def run_case(
     core = cores and cores[0]
     with ExitStack() as stack:
         count = options.rooms or case.rooms
-        servers = {n: stack.enter_context(running(n, options.parley, count, cores)) for n in names}
+        servers = {n: stack.enter_context(running(n, options, count, cores)) for n in names}
         load = stack.enter_context(Load())
         rooms: dict[str, list[Room]] = {name: [] for name in names}
         for name, server in servers.items():
@@ -352,8 +362,13 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--parley",
         metavar="COMMAND",
-        default=f"{shlex.quote(sys.executable)} -m chat_web",
-        help="how Parley is started; it gets HOST and PORT in the environment",
+        help="how Parley is started, if not from here; it gets HOST and PORT in the environment",
+    )
+    parser.add_argument(
+        "--loop",
+        choices=("asyncio", "uvloop"),
+        default="asyncio",
+        help="the event loop of both servers (asyncio: what either's own instructions install)",
     )
     options = parser.parse_args(arguments)
     try:
@@ -428,7 +443,7 @@ def machine(options: argparse.Namespace, cores: tuple[int, int] | None) -> str:
     where = f"server on core {cores[0]}, load on core {cores[1]}" if cores else "one core"
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {model}, {os.cpu_count()} cores, Linux {platform.release()},"
-        f" Python {platform.python_version()}; {where};"
+        f" Python {platform.python_version()}; both servers on {options.loop}; {where};"
         f" {options.rounds} rounds of {options.seconds:g} s each, in turn"
     )
 
