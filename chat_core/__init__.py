@@ -23,10 +23,13 @@ from chat_core.compose import (
     ANONYMOUS,
     TIMED,
     Config,
+    backup,
     check_database,
     create_account,
+    migrate,
     open_chat,
     open_tokens,
+    restore,
 )
 from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.chat import Chat
@@ -305,8 +308,11 @@ __all__ = [
     "Unreact",
     "UsernameTaken",
     "Waiting",
+    "backup",
     "check_database",
     "create_account",
+    "migrate",
     "open_chat",
     "open_tokens",
+    "restore",
 ]

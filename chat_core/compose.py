@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from secrets import token_bytes
-from typing import Final
+from typing import Final, Literal
 
 import attrs
 
@@ -26,6 +26,7 @@ from chat_core.rules.matching import MATCHERS, first_come
 from chat_core.rules.rate import Rate
 from chat_core.words.account import Account
 from chat_core.words.conversation import Retention, RoomRules
+from chat_core.words.errors import Unavailable
 
 ANONYMOUS: Final = "anonymous"
 TIMED: Final = "timed"
@@ -35,13 +36,15 @@ TIMED: Final = "timed"
 class Config:
     """What an embedder may choose. Times in seconds.
 
-    ``database``: None keeps everything in memory, a path is an SQLite file.
+    ``database``: None keeps everything in memory, a path is an SQLite file, a
+    ``postgresql://`` URL a PostgreSQL 15 or newer.
     ``matcher`` names the timed lobby's matcher, or is one. ``rate_limits=False``
     lifts the limits of rate, not those of size and memory. ``open_channels``:
-    anyone may publish any JSON in public channels (development).
+    anyone may publish any JSON in public channels (development). ``texts_kept_s``:
+    after that time what was written becomes tombstones; None keeps it for good.
     """
 
-    database: Path | None = None
+    database: Path | str | None = None
     is_durable: bool = True
     default_channels: tuple[str, ...] = ()
     countdown_s: float = 300.0
@@ -51,6 +54,7 @@ class Config:
     matcher: str | Matcher = "first_come"
     guests_may_post: bool = False
     open_channels: bool = False
+    texts_kept_s: float | None = None
     login_creates_account: bool = False
     refresh_s: float = 14 * 86400.0
     messages_per_second: float = 2.0
@@ -83,7 +87,7 @@ async def open_chat(
     clock = clock or SystemClock()
     chance = chance or random.SystemRandom()
     if store is None and config.database is not None:
-        store, kept = await _sqlite(config.database, config)
+        store, kept = await _opened(config.database, config)
         accounts = accounts or kept
     messages, searches = _rates(config)
     parts = Parts(
@@ -101,6 +105,7 @@ async def open_chat(
         flush_s=config.flush_s,
         guests_may_post=config.guests_may_post,
         open_channels=config.open_channels,
+        texts_kept_s=config.texts_kept_s,
         policy=config.policy,
         accounts=AccountParts(
             accounts=accounts or MemoryAccounts(),
@@ -139,7 +144,7 @@ async def create_account(
         created_at=clock.now(),
         display_name=username,
     )
-    store, accounts = await _sqlite(config.database, config)
+    store, accounts = await _opened(config.database, config)
     passwords = passwords or BcryptPasswords()
     try:
         await enrol(accounts, passwords, account, password)
@@ -149,11 +154,14 @@ async def create_account(
     return account
 
 
-async def check_database(path: Path) -> None:
-    """Raise ``Unavailable`` where ``open_chat`` would for this file. Makes and changes nothing."""
+async def check_database(database: Path | str) -> None:
+    """Raise ``Unavailable`` where ``open_chat`` would for this database. Makes and changes nothing."""
+    if _is_postgres(database):
+        await migrate(database, dry_run=True)
+        return
     from chat_core.adapters.sql.connection import examine
 
-    await asyncio.to_thread(examine, path)
+    await asyncio.to_thread(examine, Path(database))
 
 
 def open_tokens(
@@ -224,9 +232,61 @@ def _own_tokens() -> Tokens:
     return open_tokens(secrets=[token_bytes(48)])
 
 
-async def _sqlite(path: Path, config: Config) -> tuple[Store, Accounts]:
-    from chat_core.adapters.sql.accounts import SQLiteAccounts  # a driver comes in only where it is used
-    from chat_core.adapters.sql.sqlite import open_sqlite
+async def _opened(database: Path | str, config: Config) -> tuple[Store, Accounts]:
+    """The store of a database and the accounts beside it, the schema brought up to date."""
+    from chat_core.adapters.sql.accounts import SQLAccounts  # a driver comes in only where it is used
+    from chat_core.adapters.sql.store import SQLStore
 
-    store = await open_sqlite(path, durability="full" if config.is_durable else "relaxed")
-    return store, SQLiteAccounts(store)
+    durability: Literal["full", "relaxed"] = "full" if config.is_durable else "relaxed"
+    store: SQLStore
+    if _is_postgres(database):
+        from chat_core.adapters.sql.postgres import open_postgres
+
+        store = await open_postgres(str(database), durability=durability)
+    else:
+        from chat_core.adapters.sql.sqlite import open_sqlite
+
+        store = await open_sqlite(database, durability=durability)
+    return store, SQLAccounts(store)
+
+
+async def migrate(database: Path | str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
+    """Bring a database's schema up to date; name -> SQL of the steps that it lacked. Harmless twice.
+
+    ``create`` makes a missing database, ``dry_run`` changes nothing. Two
+    processes at once are safe. Raises ``Unavailable`` with a sentence for people.
+    """
+    if _is_postgres(database):
+        from chat_core.adapters.sql import postgres_connection as postgres
+
+        return await postgres.prepare(str(database), create=create, dry_run=dry_run)
+    from chat_core.adapters.sql import connection as sqlite
+
+    return await asyncio.to_thread(sqlite.prepare, Path(database), create=create, dry_run=dry_run)
+
+
+async def backup(database: Path | str, copy: Path) -> None:
+    """Copy a SQLite file, also one in use, to ``copy``, which must not be there.
+
+    Raises ``Unavailable``, also for PostgreSQL, which has tools of its own: the sentence says which.
+    """
+    if _is_postgres(database):
+        raise Unavailable(
+            f"PostgreSQL makes its own copies: pg_dump --format=custom --file={copy} DATABASE_URL"
+        )
+    from chat_core.adapters.sql import copies
+
+    await asyncio.to_thread(copies.backup, Path(database), copy)
+
+
+async def restore(copy: Path, database: Path | str) -> None:
+    """Put a copy where there is no database. Raises as ``backup``."""
+    if _is_postgres(database):
+        raise Unavailable(f"PostgreSQL takes its own copies back: pg_restore --dbname=DATABASE_URL {copy}")
+    from chat_core.adapters.sql import copies
+
+    await asyncio.to_thread(copies.restore, copy, Path(database))
+
+
+def _is_postgres(database: Path | str) -> bool:
+    return isinstance(database, str) and database.startswith(("postgresql://", "postgres://"))

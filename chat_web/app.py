@@ -77,7 +77,7 @@ def create_app(
 def config_of(settings: Settings) -> Config:
     """What the core is to be, by the settings."""
     return Config(
-        database=settings.database_path,
+        database=settings.database,
         is_durable=settings.durability == "full",
         default_channels=settings.default_channels,
         countdown_s=settings.countdown_s,
@@ -87,6 +87,7 @@ def config_of(settings: Settings) -> Config:
         matcher=settings.matcher,
         guests_may_post=settings.guests_may_post,
         open_channels=settings.open_channels,
+        texts_kept_s=settings.retention_s or None,
         login_creates_account=settings.login_creates_account,
         refresh_s=settings.refresh_token_s,
         messages_per_second=settings.messages_per_s,

@@ -41,18 +41,18 @@ def _about(settings: Settings, known: set[str]) -> Iterator[str]:
 
 
 def _database(settings: Settings) -> Iterator[str]:
-    if settings.database_path is None:
+    if settings.database is None:
         return
     try:
-        asyncio.run(check_database(settings.database_path))
+        asyncio.run(check_database(settings.database))
     except ChatError as error:
         yield f"DATABASE_URL: {error}; for example DATABASE_URL=sqlite:///./data/parley.db"
 
 
 def _keys(settings: Settings) -> Iterator[str]:
     if settings.jwt_algorithm == "HS256" and not settings.jwt_secret_key:
-        path = settings.database_path
-        if path is None or not (path.parent / keys.KEY_FILE).exists():
+        folder = settings.data_folder
+        if folder is None or not (folder / keys.KEY_FILE).exists():
             return  # it is made at the start
     try:
         tokens_of(settings, 0.0)

@@ -12,10 +12,11 @@ import errno
 import getpass
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
-from chat_core import VERSION, ChatError, Refused, create_account
+from chat_core import VERSION, ChatError, Refused, backup, create_account, migrate, restore
 from chat_web import logs
 from chat_web.settings import Settings, SettingsError, load, shown
 
@@ -46,6 +47,13 @@ def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) 
                 return _config(settings, as_json=options.json)
             case "create-user":
                 return _create_user(settings, options.name, options.email)
+            case "init-db" | "migrate":
+                create = options.command == "init-db"
+                return _migrate(settings, create=create, dry_run=options.dry_run)
+            case "backup":
+                return _copied(backup(_database(settings), options.file), "made", options.file)
+            case "restore":
+                return _copied(restore(options.file, _database(settings)), "taken back", options.file)
             case _:
                 return _serve(settings, serve)
     except SettingsError as error:
@@ -64,6 +72,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"parley {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="start the server (the default)")
+    for name, does in (
+        ("init-db", "make the database where it is missing, and bring its schema up to date"),
+        ("migrate", "bring the schema of the database up to date; the server does so at its start, too"),
+    ):
+        command = commands.add_parser(name, help=does)
+        command.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
+    for name, does in (
+        ("backup", "copy the SQLite file to FILE, while the server goes on"),
+        ("restore", "make the SQLite file from such a copy, where there is none"),
+    ):
+        command = commands.add_parser(name, help=does)
+        command.add_argument("file", metavar="FILE", type=Path, help="the copy; the signing key is not in it")
     config = commands.add_parser("config", help="show each setting, its value and where that came from")
     config.add_argument("--json", action="store_true", help="as JSON, for programs")
     commands.add_parser("check", help="say what is wrong with the configuration, and how to mend it")
@@ -103,6 +123,36 @@ def _why_not(settings: Settings, error: OSError) -> str:
             return f"HOST {settings.host} is no address of this machine; for example HOST=127.0.0.1"
         case _:
             return f"cannot start: {error}"
+
+
+def _migrate(settings: Settings, *, create: bool, dry_run: bool) -> int:
+    database = _database(settings)
+    try:
+        steps = asyncio.run(migrate(database, create=create, dry_run=dry_run))
+    except ChatError as error:
+        return _fail(str(error), FAILED)
+    if dry_run:
+        sys.stdout.write("\n".join(f"-- {name}\n{text}" for name, text in steps.items()))
+    elif steps:
+        sys.stdout.write("".join(f"done: {name}\n" for name in steps))
+    else:
+        sys.stdout.write("The schema is up to date.\n")
+    return OK
+
+
+def _copied(copying: Coroutine[Any, Any, None], what: str, file: Path) -> int:
+    try:
+        asyncio.run(copying)
+    except ChatError as error:
+        return _fail(str(error), FAILED)
+    sys.stdout.write(f"{what}: {file}\n")
+    return OK
+
+
+def _database(settings: Settings) -> Path | str:
+    if settings.database is None:
+        raise SettingsError("DATABASE_URL", "keeps nothing", example="sqlite:///./data/parley.db")
+    return settings.database
 
 
 def _config(settings: Settings, *, as_json: bool) -> int:

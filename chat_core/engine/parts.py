@@ -48,5 +48,6 @@ class Parts:
     flush_s: float
     guests_may_post: bool
     open_channels: bool = False
+    texts_kept_s: float | None = None
     policy: Policy | None = None
     accounts: AccountParts

@@ -160,7 +160,29 @@ class Traces(Protocol):
         """Drop blocks from and of the person, read marks, pairings, and where it was a member."""
 
 
-class Store(Log, Traces, Protocol):
+class Ages(Protocol):
+    """What is older than it may become, for the job that removes it. Times are seconds since 1970."""
+
+    async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
+        """The first ``limit`` conversations above an id, by id."""
+
+    async def blank_before(self, conversation: ConversationId, before: float) -> int:
+        """What was written before becomes tombstones, without reactions; returns how many.
+
+        No event is written: whoever shows an old text goes on until it looks again.
+        """
+
+    async def rooms_ended(self, before: float, limit: int) -> Sequence[ConversationId]:
+        """At most ``limit`` rooms that ended before, in the order of their ends."""
+
+    async def drop(self, conversation: ConversationId) -> None:
+        """Remove a conversation and all that is of it. Twice is once."""
+
+    async def forget_sessions(self, before: float) -> int:
+        """Remove the pairings that ended before; returns how many."""
+
+
+class Store(Log, Traces, Ages, Protocol):
     """What must survive: conversations of retention ``stored``, sessions, blocks, read marks.
 
     ``durable`` says whether what was acknowledged survives a power cut.

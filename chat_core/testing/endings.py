@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from chat_core.testing.crowd import Device
-from chat_core.words.conversation import Room
 
 if TYPE_CHECKING:
     from chat_core.testing.simulator import Simulation
@@ -47,17 +46,16 @@ def end(world: "Simulation") -> None:
             "people": [a.person.id for a in chat.people if a.connections or a.follows],
             "places": [p for line in chat.lobbies.lines.values() for p in line.people()],
             "deadlines": dict(world.journal.deadlines),
-            "alarms": len(chat.alarms) - 3,  # comparing heads goes on, and looking after sessions
+            "alarms": len(chat.alarms) - 4,  # comparing heads goes on, and looking after sessions and ages
             "tasks": len(chat.tasks),
         }
         for name, what in left.items():
             if what:
                 world.broke(f"I-17: when everybody had gone there were left {name}: {what}")
-    still_open = [s.id for s in world.memory.sessions.values() if s.ended_at is None]
+    run = world.loop.run_until_complete
+    still_open = run(world.store.close_open_sessions(world.clock.now()))
     if still_open:
-        world.broke(f"sessions were never closed: {still_open}")
-    live = [
-        room.id for room in world.memory.states() if isinstance(room, Room) and room.is_live and room.lobby
-    ]
+        world.broke(f"{still_open} sessions were never closed")
+    live = [room.id for room in run(world.store.live_rooms()) if room.lobby]
     if live:
         world.broke(f"rooms were never decided: {live}")

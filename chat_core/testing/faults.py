@@ -296,6 +296,29 @@ class FaultyStore(FaultyLog):
         await self._store.forget_person(person)
         await self._come_back()
 
+    async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
+        await self._reach()
+        return await self._store.conversations_from(after, limit)
+
+    async def blank_before(self, conversation: ConversationId, before: float) -> int:
+        await self._reach()
+        blanked = await self._store.blank_before(conversation, before)
+        await self._come_back()
+        return blanked
+
+    async def rooms_ended(self, before: float, limit: int) -> Sequence[ConversationId]:
+        await self._reach()
+        return await self._store.rooms_ended(before, limit)
+
+    async def drop(self, conversation: ConversationId) -> None:
+        await self._reach()
+        await self._store.drop(conversation)
+        await self._come_back()
+
+    async def forget_sessions(self, before: float) -> int:
+        await self._reach()
+        return await self._store.forget_sessions(before)
+
     async def check(self) -> None:
         await self._reach()
 

@@ -22,7 +22,7 @@ from chat_core.compose import Config, lobbies
 from chat_core.engine.chat import Chat
 from chat_core.engine.parts import Parts
 from chat_core.engine.receipts import Receipt, Result
-from chat_core.ports import Change
+from chat_core.ports import Change, Store
 from chat_core.rules.matching import MATCHERS
 from chat_core.testing.actions import act
 from chat_core.testing.clock import FakeClock
@@ -75,9 +75,12 @@ class SimulationFailed(InvariantBroken):
 
 
 class Simulation:
-    """One world from one seed. ``run(steps)`` raises ``SimulationFailed``, or returns the trace's hash."""
+    """One world from one seed. ``run(steps)`` raises ``SimulationFailed``, or returns the trace's hash.
 
-    def __init__(self, seed: int, *, trace: bool = False) -> None:
+    ``store`` is an empty one that answers at once, or while the world stands still (see ``outside``).
+    """
+
+    def __init__(self, seed: int, *, trace: bool = False, store: Store | None = None) -> None:
         self.seed = seed
         self.at_step = 0
         self.chance = self._chance("people")
@@ -85,7 +88,7 @@ class Simulation:
         self.loop = SeededLoop(self._chance("loop"), self.clock)
         self.faults = Faults(clock=self.clock, chance=self._chance("faults"))
         self.journal = Journal()
-        self.memory = MemoryStore()
+        self.store: Store = store or MemoryStore()
         self.shared = InProcessBackplane(self.clock)
         self.people: list[Somebody] = []
         self.nodes: list[Node] = []
@@ -292,7 +295,7 @@ class Simulation:
         """A new chat on what is there."""
         working = attrs.evolve(self.faults, trouble_at=self.faults.trouble_at)
         working.off()
-        store = FaultyStore(self.memory, working, self._committed)
+        store = FaultyStore(self.store, working, self._committed)
         backplane = FaultyBackplane(self.shared, working, self._committed)
         parts = Parts(
             clock=self.clock,

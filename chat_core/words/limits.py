@@ -27,6 +27,11 @@ EPHEMERAL_KEPT_S: Final = 120.0  # after the end of its room
 HISTORY_PAGE_MAX: Final = 300  # events a page
 SEARCH_LENGTH_MAX: Final = 200  # code points of what is searched for
 
+# Ages
+AGES_SWEPT_S: Final = 3600.0  # between two looks at what is over its age
+ENDED_ROOM_KEPT_S: Final = 30 * 86400.0  # after the end of a room
+SESSION_KEPT_S: Final = 30 * 86400.0  # who met in a lobby that keeps no text, after they parted
+
 # Lobbies
 QUEUE_LENGTH_MAX: Final = 10_000  # seekers
 MATCHER_CYCLE_S: Final = 1.0  # between two looks at those who wait

@@ -109,7 +109,7 @@ def test_no_query_walks_through_a_whole_table(path: Path) -> None:
     del texts["ERASURES"]  # of those that a crash interrupted: hardly ever one
     walks = []
     for name, text in texts.items():
-        if "{" in text or text.startswith("("):
+        if not isinstance(text, str) or "{" in text:
             continue  # takes rows, of which none is looked for
         if name == "SEARCH":
             continue  # looks at every text, until there is an index of words

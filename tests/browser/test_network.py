@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
+from chat_core.testing.postgres import Cluster
 from tests.browser.conftest import Arrive, Between, Servers
 from tests.browser.visitors import pair
 
@@ -108,8 +109,15 @@ async def test_who_stays_away_longer_than_the_grace_has_lost_the_connection(
     await expect(ann.at("retry")).to_be_hidden()
 
 
-async def test_a_timed_room_outlives_the_server(servers: Servers, arrive: Arrive) -> None:
-    settings = {"DATABASE_URL": "sqlite:///./parley.db", "RESUME_SECONDS": "60"}
+@pytest.mark.parametrize("kept_in", ["sqlite", "postgresql"])
+async def test_a_timed_room_outlives_the_server(
+    request: pytest.FixtureRequest, servers: Servers, arrive: Arrive, kept_in: str
+) -> None:
+    database = "sqlite:///./parley.db"
+    if kept_in == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgres")
+        database = cluster.schema()
+    settings = {"DATABASE_URL": database, "RESUME_SECONDS": "60"}
     server = await servers.start(**settings)
     ann, bob = await arrive(server.url, forgiving=LOST), await arrive(server.url, forgiving=LOST)
     await pair(ann, bob, "timed")

@@ -1,4 +1,4 @@
-"""Accounts in memory and in a SQLite file keep the contract of accounts."""
+"""Accounts in memory, in a SQLite file and in a PostgreSQL keep the contract of accounts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from chat_core.adapters.memory_accounts import MemoryAccounts
-from chat_core.adapters.sql.accounts import SQLiteAccounts
+from chat_core.adapters.sql.accounts import SQLAccounts
+from chat_core.adapters.sql.postgres import open_postgres
 from chat_core.adapters.sql.sqlite import open_sqlite
 from chat_core.ports.accounts import Accounts
 from chat_core.testing.contracts import AccountsContract
+from chat_core.testing.postgres import Cluster
 
 
 class TestMemoryAccounts(AccountsContract):
@@ -28,6 +30,20 @@ class TestSQLiteAccounts(AccountsContract):
     async def accounts(self) -> AsyncIterator[Accounts]:
         store = await open_sqlite(self.folder / "parley.db")
         try:
-            yield SQLiteAccounts(store)
+            yield SQLAccounts(store)
+        finally:
+            await store.close()
+
+
+class TestPostgresAccounts(AccountsContract):
+    @pytest.fixture(autouse=True)
+    def _in_schemas_of_its_own(self, postgres: Cluster) -> None:
+        self.cluster = postgres
+
+    @asynccontextmanager
+    async def accounts(self) -> AsyncIterator[Accounts]:
+        store = await open_postgres(self.cluster.schema())
+        try:
+            yield SQLAccounts(store)
         finally:
             await store.close()

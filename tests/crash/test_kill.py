@@ -1,21 +1,26 @@
 """``kill -9`` while posts to a stored channel are acknowledged over P5: nothing acknowledged is lost.
 
-``PARLEY_KILLS=20 pytest tests/crash`` runs it twenty times, each with 2,000 posts.
+Of the server, on a file and on a PostgreSQL, and of the PostgreSQL under it.
+``PARLEY_KILLS=50 PARLEY_DATABASE_KILLS=10 PARLEY_KILLS_POSTS=10000 pytest tests/crash``
+does so that many times, in the midst of so many posts.
 """
 
 import asyncio
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from chat_core.testing.postgres import Cluster
 from tests.crash.processes import Client, Process, start
 
-KILLS = int(os.environ.get("PARLEY_KILLS", "3"))
-POSTS = 2_000
+KILLS = int(os.environ.get("PARLEY_KILLS", "2"))
+DATABASE_KILLS = int(os.environ.get("PARLEY_DATABASE_KILLS", "2"))
+POSTS = int(os.environ.get("PARLEY_KILLS_POSTS", "1000"))
 SENDERS = 20
 
 
@@ -25,11 +30,13 @@ class Posts:
     def __init__(self, name: str, many: int) -> None:
         self.waiting = [f"{name} post {n}" for n in range(many)]
         self.acknowledged: dict[str, dict[str, Any]] = {}
+        self.refused = 0
 
     async def send(self, client: Client) -> None:
         """Post one after the other until all are acknowledged or the server is gone.
 
-        What was not acknowledged stays first in the line, under the same client_id.
+        What was not acknowledged stays first in the line, under the same client_id;
+        what could not be stored is tried again.
         """
         while self.waiting:
             name = self.waiting[0]
@@ -39,6 +46,11 @@ class Posts:
                 )
             except ConnectionError:
                 return
+            except RuntimeError as refusal:
+                if "'temporary': True" not in str(refusal):
+                    raise
+                self.refused += 1
+                continue
             assert answer["durable"] is True
             self.acknowledged[name] = answer["message"]
             del self.waiting[0]
@@ -71,17 +83,26 @@ async def log_of(client: Client) -> list[dict[str, Any]]:
         publications.extend(page)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'parley.db'}"
+    cluster: Cluster = request.getfixturevalue("postgres")
+    return cluster.schema()
+
+
 @pytest.mark.parametrize("run", range(KILLS))
-async def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill(tmp_path: Path, run: int) -> None:
+async def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill(
+    tmp_path: Path, database: str, run: int
+) -> None:
     posts = [Posts(f"run {run} sender {n}", POSTS // SENDERS) for n in range(SENDERS)]
     tokens: list[str] = []
-    kill_after = random.Random(run).randrange(POSTS // 10, POSTS * 9 // 10)
     async with aiohttp.ClientSession() as session:
-        server = await start(tmp_path)
+        server = await start(tmp_path, DATABASE_URL=database)
         clients = await guests(session, server, tokens)
         senders = [asyncio.create_task(p.send(c)) for p, c in zip(posts, clients, strict=True)]
-        while sum(len(p.acknowledged) for p in posts) < kill_after:
-            await asyncio.wait(senders, timeout=0.001, return_when=asyncio.FIRST_COMPLETED)
+        await acknowledged(posts, senders, random.Random(run).randrange(POSTS // 10, POSTS * 9 // 10))
         server.kill()
         await asyncio.gather(*senders)
         for client in clients:
@@ -89,7 +110,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill(tmp_path: Path,
         assert await server.gone() == -9
         assert any(p.waiting for p in posts)
 
-        server = await start(tmp_path)
+        server = await start(tmp_path, DATABASE_URL=database)
         clients = await guests(session, server, tokens)
         check(await log_of(clients[0]), posts)
         await asyncio.gather(*(p.send(c) for p, c in zip(posts, clients, strict=True)))
@@ -98,6 +119,54 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill(tmp_path: Path,
         for client in clients:
             await client.close()
         assert await server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def mortal(postgres: Cluster) -> Iterator[Cluster]:
+    """A PostgreSQL to be killed, which waits for the disk."""
+    assert postgres.version >= 15
+    with Cluster.started() as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("run", range(DATABASE_KILLS))
+async def test_nothing_acknowledged_is_lost_or_doubled_when_the_database_is_killed(
+    tmp_path: Path, mortal: Cluster, run: int
+) -> None:
+    """The server lives on, refuses what it cannot store, and comes back by itself."""
+    posts = [Posts(f"run {run} sender {n}", POSTS // SENDERS) for n in range(SENDERS)]
+    tokens: list[str] = []
+    async with aiohttp.ClientSession() as session:
+        server = await start(tmp_path, DATABASE_URL=mortal.schema(), LOG_LEVEL="CRITICAL")
+        clients = await guests(session, server, tokens)
+        await clients[0].ask(subscribe={"channel": "channel:general"})
+        senders = [asyncio.create_task(p.send(c)) for p, c in zip(posts, clients, strict=True)]
+        await acknowledged(posts, senders, random.Random(run).randrange(POSTS // 10, POSTS * 9 // 10))
+        mortal.kill()
+        while not all(p.refused or not p.waiting for p in posts):
+            await asyncio.wait(senders, timeout=0.001, return_when=asyncio.FIRST_COMPLETED)
+        async with session.get(f"{server.url}/health") as answer:
+            assert answer.status == 503
+            health = await answer.json()
+            assert health["database"] != "ok"
+            assert health["backplane"] == "ok"
+        await asyncio.to_thread(mortal.start)
+        await asyncio.gather(*senders)
+        assert sum(len(p.acknowledged) for p in posts) == POSTS
+        async with session.get(f"{server.url}/ready") as answer:
+            assert answer.status == 200
+        log = await log_of(clients[0])
+        check(log, posts)
+        check_told(clients[0].pushes, log)
+        for client in clients:
+            await client.close()
+        assert await server.stop() == 0
+
+
+async def acknowledged(posts: list[Posts], senders: list["asyncio.Task[None]"], many: int) -> None:
+    """Wait until so many posts were."""
+    while sum(len(p.acknowledged) for p in posts) < many:
+        await asyncio.wait(senders, timeout=0.001, return_when=asyncio.FIRST_COMPLETED)
 
 
 def check(log: list[dict[str, Any]], posts: list[Posts]) -> None:
@@ -114,3 +183,12 @@ def check(log: list[dict[str, Any]], posts: list[Posts]) -> None:
         assert stored[name][0]["seq"] == message["seq"]
     doubled = [name for name, found in stored.items() if len(found) > 1]
     assert doubled == []
+
+
+def check_told(pushes: list[dict[str, Any]], log: list[dict[str, Any]]) -> None:
+    """What was told is what is stored, in its order, each once and none left out."""
+    told = [push["push"]["pub"] for push in pushes if "pub" in push.get("push", {})]
+    stored = {entry["offset"]: entry["data"] for entry in log}
+    offsets = [pub["offset"] for pub in told]
+    assert offsets == list(range(offsets[0], len(log) + 1))
+    assert [pub["data"] for pub in told] == [stored[offset] for offset in offsets]

@@ -25,6 +25,7 @@ from typing import Any, Final
 import attrs
 
 from chat_core import Config, Person, open_tokens
+from chat_core.ports import Store
 from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
@@ -241,8 +242,9 @@ class Stage:
             raise Differs("the story does not tell of\n" + "\n".join(lines))
 
 
-async def play(story: Story, config: Config | None = None) -> None:
-    async with World(config or Config(default_channels=("general",), guests_may_post=True)) as world:
+async def play(story: Story, config: Config | None = None, *, store: Store | None = None) -> None:
+    config = config or Config(default_channels=("general",), guests_may_post=True)
+    async with World(config, store=store) as world:
         await Stage(world).play(story)
 
 

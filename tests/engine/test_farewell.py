@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chat_core.adapters.memory import MemoryStore
-from chat_core.adapters.sql.accounts import SQLiteAccounts
+from chat_core.adapters.sql.accounts import SQLAccounts
 from chat_core.adapters.sql.sqlite import open_sqlite
 from chat_core.compose import Config
 from chat_core.engine.receipts import Receipt
@@ -183,7 +183,7 @@ async def test_no_byte_of_who_was_erased_is_left_in_the_file(tmp_path: Path) -> 
     """S-16, as far as the database goes."""
     path = tmp_path / "parley.db"
     store = await open_sqlite(path)
-    async with World(CONFIG, tokens=tokens(), store=store, accounts=SQLiteAccounts(store)) as world:
+    async with World(CONFIG, tokens=tokens(), store=store, accounts=SQLAccounts(store)) as world:
         name = CANARY.replace("-", "")
         await world.chat.accounts.register(name, f"{CANARY}@example.org", PASSWORD)
         grant = await world.chat.accounts.log_in(name, PASSWORD)

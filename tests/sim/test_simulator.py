@@ -8,19 +8,43 @@ from pathlib import Path
 
 import pytest
 
+from chat_core.adapters.sql.postgres import open_postgres
+from chat_core.adapters.sql.sqlite import open_sqlite
 from chat_core.testing import SimulationFailed, simulate
 from chat_core.testing.__main__ import main
 from chat_core.testing.invariants import Journal
+from chat_core.testing.outside import Outside
+from chat_core.testing.postgres import Cluster
 from chat_core.testing.simulator import Simulation
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 40
 STEPS = 300
+DATABASE_SEEDS = int(os.environ.get("PARLEY_DATABASE_SEEDS", "4"))
+DATABASE_STEPS = 150
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_all_invariants_hold(seed: int) -> None:
     simulate(seed, steps=STEPS)
+
+
+@pytest.mark.parametrize("seed", range(DATABASE_SEEDS))
+def test_all_invariants_hold_over_a_file(seed: int, tmp_path: Path) -> None:
+    with Outside(lambda: open_sqlite(tmp_path / "parley.db", durability="relaxed")) as store:
+        Simulation(seed, store=store).run(DATABASE_STEPS)
+
+
+@pytest.mark.parametrize("seed", range(DATABASE_SEEDS))
+def test_all_invariants_hold_over_a_postgresql(seed: int, postgres: Cluster) -> None:
+    with Outside(lambda: open_postgres(postgres.schema())) as store:
+        Simulation(seed, store=store).run(DATABASE_STEPS)
+
+
+def test_a_database_makes_no_difference_to_what_happens(tmp_path: Path) -> None:
+    with Outside(lambda: open_sqlite(tmp_path / "parley.db", durability="relaxed")) as store:
+        there = Simulation(7, store=store, trace=True).run(100)
+    assert there == simulate(7, steps=100, trace=True)
 
 
 def test_the_same_seed_gives_the_same_trace_whatever_the_hash_seed_is() -> None:

@@ -16,7 +16,7 @@ import attrs
 from aiohttp import web
 
 from chat_core import Chat, Person, Tokens, open_chat, open_tokens
-from chat_core.adapters.sql.accounts import SQLiteAccounts
+from chat_core.adapters.sql.accounts import SQLAccounts
 from chat_core.adapters.sql.sqlite import open_sqlite
 from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import create_app
@@ -58,7 +58,7 @@ async def user(name: str, chat: Chat) -> tuple[Person, str]:
 async def enrolled(name: str, folder: Path) -> tuple[Person, str]:
     """The same in the database of a process, which may run or not."""
     store = await open_sqlite(folder / "data" / "parley.db")
-    chat = await open_chat(store=store, accounts=SQLiteAccounts(store), passwords=PlainPasswords())
+    chat = await open_chat(store=store, accounts=SQLAccounts(store), passwords=PlainPasswords())
     try:
         return await user(name, chat)
     finally:

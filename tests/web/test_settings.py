@@ -19,7 +19,8 @@ def test_no_configuration_gives_the_defaults_of_the_contract(tmp_path: Path) -> 
     settings = load({}, tmp_path)
 
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
-    assert settings.database_path == Path("data/parley.db")
+    assert settings.database == Path("data/parley.db")
+    assert settings.data_folder == Path("data")
     assert settings.access_token_s == 30 * 60
     assert settings.refresh_token_s == 14 * 86400
     assert (settings.countdown_s, settings.notification_s) == (300, 30)
@@ -112,6 +113,12 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ("ADMIN_USERS", "Ann,bob.b", ("Ann", "bob.b")),
         ("DATABASE_URL", "memory://", "memory://"),
         ("DATABASE_URL", "sqlite:////var/lib/p.db", "sqlite:////var/lib/p.db"),
+        (
+            "DATABASE_URL",
+            "postgresql://a:b@h:1,i:2/d?sslmode=disable",
+            "postgresql://a:b@h:1,i:2/d?sslmode=disable",
+        ),
+        ("DATABASE_URL", "postgres:///d?host=/run/postgresql", "postgres:///d?host=/run/postgresql"),
         ("TRUSTED_PROXIES", "10.0.0.0/8", (ipaddress.ip_network("10.0.0.0/8"),)),
         (
             "ALLOWED_ORIGINS",
@@ -130,9 +137,26 @@ def test_values_are_read_in_their_units(tmp_path: Path, name: str, text: str, va
 
 
 def test_four_slashes_name_a_path_from_the_root_and_three_one_from_here() -> None:
-    assert Settings(database_url="sqlite:////var/p.db").database_path == Path("/var/p.db")
-    assert Settings(database_url="sqlite:///var/p.db").database_path == Path("var/p.db")
-    assert Settings(database_url="memory://").database_path is None
+    assert Settings(database_url="sqlite:////var/p.db").database == Path("/var/p.db")
+    assert Settings(database_url="sqlite:///var/p.db").database == Path("var/p.db")
+    assert Settings(database_url="memory://").database is None
+    url = "postgresql://ann@db.example.org/parley"
+    assert Settings(database_url=url).database == url
+
+
+def test_what_belongs_to_the_database_is_kept_beside_it() -> None:
+    assert Settings(database_url="sqlite:////var/p.db").data_folder == Path("/var")
+    assert Settings(database_url="postgresql://h/d").data_folder == Path("data")
+    assert Settings(database_url="memory://").data_folder is None
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann:hunter2@h/d", "postgresql://h/d?user=ann&password=hunter2&sslmode=require"]
+)
+def test_the_password_of_a_database_is_not_shown(url: str) -> None:
+    rows = {name: value for name, value, _ in shown(Settings(database_url=url))}
+    assert rows["DATABASE_URL"].startswith("postgresql://")
+    assert "hunter2" not in str(rows)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +187,15 @@ def test_four_slashes_name_a_path_from_the_root_and_three_one_from_here() -> Non
         ("HOST", "127.0.0.1:80", "address or a host name"),
         ("HOST", "999.1.1.1", "address or a host name"),
         ("HOST", "", "address or a host name"),
-        ("DATABASE_URL", "postgresql://a:hunter2@h/d", "PostgreSQL is not supported in this version"),
-        ("DATABASE_URL", "mysql://a:hunter2@h/d", "sqlite:///path or memory://"),
-        ("DATABASE_URL", "sqlite://", "sqlite:///path or memory://"),
+        ("DATABASE_URL", "postgresql://a:hunter2@h", "must be postgresql://user:password@host:port/name"),
+        (
+            "DATABASE_URL",
+            "postgresql://a:hunter2@h:port/d",
+            "must be postgresql://user:password@host:port/name",
+        ),
+        ("DATABASE_URL", "postgresql+asyncpg://a:hunter2@h/d", "postgresql://user@host/name or memory://"),
+        ("DATABASE_URL", "mysql://a:hunter2@h/d", "sqlite:///path, postgresql://"),
+        ("DATABASE_URL", "sqlite://", "sqlite:///path, postgresql://"),
         ("DATABASE_URL", "sqlite:///", "must name a file"),
         ("DATABASE_URL", "sqlite:///a.db?mode=ro", "must name a file"),
         ("DATABASE_URL", "sqlite:///:memory:", "must be memory://"),

@@ -12,7 +12,14 @@ import attrs
 from chat_core.adapters.memory.book import Book
 from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
 from chat_core.words.conversation import Channel, Conversation, Room, RoomState
-from chat_core.words.events import Logged, MemberJoined, MessageDeleted, MessageEdited, MessagePosted
+from chat_core.words.events import (
+    Logged,
+    MemberJoined,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    RoomEnded,
+)
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
 from chat_core.words.message import Mark, Message
@@ -100,6 +107,8 @@ class MemoryLog:
         book = self._books.pop(conversation, None)
         for message in book.messages if book is not None else ():
             self._homes.pop(message, None)
+        if book is not None and isinstance(book.state, Channel) and not book.state.deleted:
+            self._names.pop(book.state.name, None)
 
     def states(self) -> Sequence[Conversation]:
         """Every conversation as it is now, by id."""
@@ -306,6 +315,36 @@ class MemoryStore(MemoryLog):
         for session in await self.sessions_of(person):
             a, b = ("" if user == person else user for user in (session.user_a, session.user_b))
             self.sessions[session.id] = attrs.evolve(session, user_a=a, user_b=b)
+
+    # What is over its age
+
+    async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
+        return [one for one in sorted(self._books) if one > after][:limit]
+
+    async def blank_before(self, conversation: ConversationId, before: float) -> int:
+        book = self._books.get(conversation)
+        return 0 if book is None else book.blank_before(before)
+
+    async def rooms_ended(self, before: float, limit: int) -> Sequence[ConversationId]:
+        ends = [
+            (event.at, one)
+            for one, book in self._books.items()
+            for event in book.events
+            if isinstance(event, RoomEnded) and event.at < before
+        ]
+        return [one for _, one in sorted(ends)[:limit]]
+
+    async def drop(self, conversation: ConversationId) -> None:
+        self.forget(conversation)
+        self._marks.pop(conversation, None)
+
+    async def forget_sessions(self, before: float) -> int:
+        old = [one.id for one in self.sessions.values() if one.ended_at is not None and one.ended_at < before]
+        for session in old:
+            del self.sessions[session]
+        return len(old)
+
+    # The store itself
 
     async def check(self) -> None:
         return None

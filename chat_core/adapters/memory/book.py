@@ -67,6 +67,15 @@ class Book:
             )
             self.events[at] = self.as_now(attrs.evolve(event, **cards))
 
+    def blank_before(self, before: float) -> int:
+        """What was written before becomes tombstones; returns how many."""
+        old = [one for one in self.messages.values() if one.created_at < before and not one.deleted]
+        for message in old:
+            self.messages[message.id] = message_rules.blank(message)
+        if old:
+            self.events[:] = map(self.as_now, self.events)
+        return len(old)
+
     def forget_oldest(self) -> MessageId | None:
         """Drop the oldest event; returns the id of a message that went with it."""
         event = self.events.pop(0)

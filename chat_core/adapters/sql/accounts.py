@@ -1,14 +1,13 @@
-"""Accounts and sessions in the file of a ``SQLiteStore``: its one writer, its readers."""
+"""Accounts and sessions in the database of an ``SQLStore``: its one writer, its readers."""
 
 import json
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, TypeVar
 
 from chat_core.adapters.sql import account_statements as sql
 from chat_core.adapters.sql.bodies import Row, to_json
-from chat_core.adapters.sql.connection import run
-from chat_core.adapters.sql.sqlite import SQLiteStore
+from chat_core.adapters.sql.database import Connection
+from chat_core.adapters.sql.store import SQLStore
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules.accounts import email_key, username_key
 from chat_core.words.account import Account, Family, Login, Status
@@ -21,16 +20,16 @@ _Clash = Literal["id", "username", "email"]
 _ERRORS: Final = {"id": AccountExists, "username": UsernameTaken, "email": EmailTaken}
 
 
-class SQLiteAccounts:
+class SQLAccounts:
     """``ports.Accounts`` beside the conversations. Closed with the store."""
 
-    def __init__(self, store: SQLiteStore) -> None:
-        self._store = store
+    def __init__(self, store: SQLStore) -> None:
+        self._db = store.database
 
     # Accounts
 
     async def add(self, account: Account, password: str) -> None:
-        clash = await self._write(lambda db: _add(db, account, password))
+        clash = await self._db.write(lambda db: _add(db, account, password))
         if clash is not None:
             raise _ERRORS[clash](account.username)
 
@@ -38,11 +37,11 @@ class SQLiteAccounts:
         return await self._account(sql.BY_ID, person)
 
     async def by_ids(self, people: Sequence[PersonId]) -> Sequence[Account]:
-        def found(db: sqlite3.Connection) -> Sequence[Account]:
-            rows = (run(db, sql.BY_ID, (person,)).fetchone() for person in dict.fromkeys(people))
+        async def found(db: Connection) -> Sequence[Account]:
+            rows = [await db.row(sql.BY_ID, person) for person in dict.fromkeys(people)]
             return [_account(row) for row in rows if row is not None]
 
-        return await self._store.read(found)
+        return await self._db.read(found)
 
     async def by_username(self, username: str) -> Account | None:
         return await self._account(sql.BY_USERNAME, username_key(username))
@@ -55,60 +54,60 @@ class SQLiteAccounts:
         return None if row is None else str(row[0])
 
     async def update(self, account: Account) -> bool:
-        def work(db: sqlite3.Connection) -> bool | None:
-            if run(db, sql.UPDATE, (account.id, *_told(account))).rowcount == 1:
+        async def work(db: Connection) -> bool | None:
+            if await db.run(sql.UPDATE, account.id, *_told(account)) == 1:
                 return True
-            return None if run(db, sql.ID_THERE, (account.id,)).fetchone() else False
+            return None if await db.row(sql.ID_THERE, account.id) else False
 
-        done = await self._write(work)
+        done = await self._db.write(work)
         if done is None:
             raise EmailTaken(account.username)
         return done
 
     async def set_password(self, person: PersonId, password: str, *, keep_sid: str, at: float) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            if run(db, sql.SET_PASSWORD, (person, password)).rowcount == 1:
-                run(db, sql.REVOKE_ALL, (person, at, keep_sid))
+        async def work(db: Connection) -> None:
+            if await db.run(sql.SET_PASSWORD, person, password) == 1:
+                await db.run(sql.REVOKE_ALL, person, at, keep_sid)
 
-        await self._write(work)
+        await self._db.write(work)
 
     async def seen(self, person: PersonId, at: float, status: Status | None = None) -> None:
         shown = None if status is None else status.value
-        await self._write(lambda db: run(db, sql.SEEN, (person, at, shown)).rowcount)
+        await self._db.write(lambda db: db.run(sql.SEEN, person, at, shown))
 
     async def page(self, *, after: str, limit: int, q: str) -> Sequence[Account]:
         part = q.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
         values = (username_key(after), f"%{part}%", limit)
-        rows = await self._store.read(lambda db: run(db, sql.PAGE, values).fetchall())
+        rows = await self._db.rows(sql.PAGE, *values)
         return [_account(row) for row in rows]
 
     # Erasure
 
     async def erase(self, person: PersonId, at: float) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            run(db, sql.BEGIN_ERASURE, (person, at))
-            run(db, sql.DROP_LOGINS_OF, (person,))
-            run(db, sql.DROP_ACCOUNT, (person,))
+        async def work(db: Connection) -> None:
+            await db.run(sql.BEGIN_ERASURE, person, at)
+            await db.run(sql.DROP_LOGINS_OF, person)
+            await db.run(sql.DROP_ACCOUNT, person)
 
-        await self._write(work)
+        await self._db.write(work)
 
     async def unfinished_erasures(self) -> Sequence[PersonId]:
-        rows = await self._store.read(lambda db: run(db, sql.ERASURES).fetchall())
+        rows = await self._db.rows(sql.ERASURES)
         return [person for (person,) in rows]
 
     async def erased(self, person: PersonId) -> None:
-        await self._write(lambda db: run(db, sql.END_ERASURE, (person,)).rowcount)
+        await self._db.write(lambda db: db.run(sql.END_ERASURE, person))
 
     # Sessions
 
     async def open_login(self, login: Login, *, password: str | None = None) -> bool:
-        def work(db: sqlite3.Connection) -> bool:
-            if run(db, sql.OPEN_LOGIN, (*_login_row(login), password)).rowcount != 1:
+        async def work(db: Connection) -> bool:
+            if await db.run(sql.OPEN_LOGIN, *_login_row(login), password) != 1:
                 return False
-            _put_token(db, login)
+            await _put_token(db, login)
             return True
 
-        return await self._write(work)
+        return await self._db.write(work)
 
     async def login(self, sid: str) -> Login | None:
         return _login(await self._row(sql.LOGIN, sid))
@@ -121,64 +120,62 @@ class SQLiteAccounts:
         if family is None:
             return False
 
-        def work(db: sqlite3.Connection) -> bool:
+        async def work(db: Connection) -> bool:
             known = (family.newest, family.is_used)
-            if run(db, sql.REPLACE_LOGIN, (after.sid, *_login_row(after)[6:], *known)).rowcount != 1:
+            if await db.run(sql.REPLACE_LOGIN, after.sid, *_login_row(after)[6:], *known) != 1:
                 return False
-            _put_token(db, after)
+            await _put_token(db, after)
             return True
 
-        return await self._write(work)
+        return await self._db.write(work)
 
     async def logins_of(self, person: PersonId) -> Sequence[Login]:
-        rows = await self._store.read(lambda db: run(db, sql.LOGINS_OF, (person,)).fetchall())
+        rows = await self._db.rows(sql.LOGINS_OF, person)
         return [login for row in rows if (login := _login(row)) is not None]
 
     async def revoke(self, sid: str, at: float) -> bool:
-        return await self._write(lambda db: run(db, sql.REVOKE, (sid, at)).rowcount) > 0
+        return await self._db.write(lambda db: db.run(sql.REVOKE, sid, at)) > 0
 
     async def revoke_all(self, person: PersonId, at: float, *, keep_sid: str = "") -> None:
-        await self._write(lambda db: run(db, sql.REVOKE_ALL, (person, at, keep_sid)).rowcount)
+        await self._db.write(lambda db: db.run(sql.REVOKE_ALL, person, at, keep_sid))
 
     async def live(self, sids: Sequence[str], now: float) -> frozenset[str]:
-        def found(db: sqlite3.Connection) -> frozenset[str]:
-            return frozenset(sid for sid in sids if run(db, sql.LIVE, (sid, now)).fetchone())
+        async def found(db: Connection) -> frozenset[str]:
+            return frozenset([sid for sid in sids if await db.row(sql.LIVE, sid, now)])
 
-        return await self._store.read(found)
+        return await self._db.read(found)
 
     async def forget_logins(self, before: float) -> int:
-        return await self._write(lambda db: run(db, sql.FORGET_LOGINS, (before,)).rowcount)
+        return await self._db.write(lambda db: db.run(sql.FORGET_LOGINS, before))
 
     async def _account(self, statement: str, value: str | None) -> Account | None:
         row = await self._row(statement, value)
         return None if row is None else _account(row)
 
     async def _row(self, statement: str, value: str | None) -> Row | None:
-        return await self._store.read(lambda db: run(db, statement, (value,)).fetchone())
-
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._store.write(work)
+        rows = await self._db.rows(statement, value)
+        return rows[0] if rows else None
 
 
-# In the writer's thread
+# Inside a transaction
 
 
-def _add(db: sqlite3.Connection, account: Account, password: str) -> _Clash | None:
+async def _add(db: Connection, account: Account, password: str) -> _Clash | None:
     email, email_unique, display_name, display, bio, interests, language, year, avatar, shows = _told(account)
     names = (account.id, account.username, username_key(account.username), email, email_unique, password)
     told = (account.created_at, display_name, display, bio, interests, language, year, avatar)
     row = (*names, *told, account.status.value, account.last_seen, shows)
-    if run(db, sql.ADD, row).rowcount == 1:
+    if await db.run(sql.ADD, *row) == 1:
         return None
-    if run(db, sql.ID_THERE, (account.id,)).fetchone():
+    if await db.row(sql.ID_THERE, account.id):
         return "id"
-    there = run(db, sql.USERNAME_THERE, (username_key(account.username),)).fetchone()
+    there = await db.row(sql.USERNAME_THERE, username_key(account.username))
     return "username" if there else "email"
 
 
-def _put_token(db: sqlite3.Connection, login: Login) -> None:
+async def _put_token(db: Connection, login: Login) -> None:
     if login.family is not None:
-        run(db, sql.PUT_TOKEN, (login.family.newest, login.sid))
+        await db.run(sql.PUT_TOKEN, login.family.newest, login.sid)
 
 
 # Values <-> rows

@@ -2,21 +2,20 @@
 
 Within a conversation the times never go back, so the seq at a time is found by
 halving: a few look-ups for each conversation, and no index that every post would
-have to write. Runs in a reader's thread.
+have to write.
 """
 
-import sqlite3
 from collections.abc import Sequence
 
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.bodies import Row
-from chat_core.adapters.sql.connection import run
+from chat_core.adapters.sql.database import Connection
 from chat_core.words.ids import ConversationId
 from chat_core.words.message import Mark
 
 
-def rows_across(
-    db: sqlite3.Connection,
+async def rows_across(
+    db: Connection,
     conversations: Sequence[ConversationId],
     *,
     before: Mark | None,
@@ -27,15 +26,15 @@ def rows_across(
     forward = after is not None and before is None
     found: list[Row] = []
     for conversation in conversations:
-        head = run(db, sql.LAST_MESSAGE, (conversation,)).fetchone()[0]
-        if head is None:
+        newest = await db.row(sql.LAST_MESSAGE, conversation)
+        if newest is None or (head := newest[0]) is None:
             continue
         mark = after if forward else before
-        last = head if mark is None else _last_up_to(db, conversation, head, mark, inclusive=forward)
+        last = head if mark is None else await last_up_to(db, conversation, head, mark, inclusive=forward)
         if forward:
-            found.extend(run(db, sql.MESSAGES_AFTER, (conversation, last, limit)))
+            found.extend(await db.rows(sql.MESSAGES_AFTER, conversation, last, limit))
         else:
-            found.extend(run(db, sql.MESSAGES_BEFORE, (conversation, last + 1, limit)))
+            found.extend(await db.rows(sql.MESSAGES_BEFORE, conversation, last + 1, limit))
     found.sort(key=_mark)
     return found[:limit] if forward else found[-limit:]
 
@@ -44,14 +43,14 @@ def _mark(row: Row) -> Mark:
     return Mark(row[8], row[1], row[2])
 
 
-def _last_up_to(
-    db: sqlite3.Connection, conversation: ConversationId, head: int, mark: Mark, *, inclusive: bool
+async def last_up_to(
+    db: Connection, conversation: ConversationId, head: int, mark: Mark, *, inclusive: bool
 ) -> int:
     """The highest seq of a message that stands below the mark, or at it; 0 where none does."""
     low, high = 0, head
     while low < high:
         middle = (low + high + 1) // 2
-        row = run(db, sql.MESSAGE_AT, (conversation, middle)).fetchone()
+        row = await db.row(sql.MESSAGE_AT, conversation, middle)
         if row is None:
             high = middle - 1
             continue

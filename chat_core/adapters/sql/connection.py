@@ -7,13 +7,15 @@ is used by the thread that opened it alone.
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from chat_core.adapters.sql import migrate
-from chat_core.words.errors import Unavailable
+from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.database import Question
+from chat_core.words.errors import InvariantBroken, Unavailable
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
@@ -23,6 +25,8 @@ STATEMENTS_KEPT: Final = 256  # compiled ones, for each connection
 CHECKPOINT_PAGES: Final = 4000  # of 4 KiB: the write-ahead log is copied back when it has grown to these
 CACHE_KIB: Final = 16 * 1024  # of pages, for each connection
 WAL_BYTES_KEPT: Final = 64 * 1024 * 1024  # a log that has grown beyond is cut at its next start
+
+T = TypeVar("T")
 
 _PRAGMAS: Final = (
     "foreign_keys=ON",
@@ -34,19 +38,27 @@ _PRAGMAS: Final = (
 )
 
 
-def prepare(path: Path) -> None:
-    """Make the file where it is missing and bring its schema up to date. Blocks; harmless twice.
+def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mapping[str, str]:
+    """Bring the file's schema up to date; name -> SQL of the steps that it lacked. Blocks; harmless twice.
 
-    Folders that are made are for their owner alone, and so is the file, also
-    one that was there; a folder that was there stays as it is. Two processes at
-    once are safe. Raises ``Unavailable`` with a sentence for people.
+    With ``create`` a missing file is made. Folders that are made are for their
+    owner alone, and so is the file, also one that was there; a folder that was
+    there stays as it is. ``dry_run`` changes nothing. Two processes at once are
+    safe. Raises ``Unavailable`` with a sentence for people.
     """
     try:
+        if not path.exists():
+            if dry_run:
+                return migrate.told(migrate.known(), sqlite=True)
+            if not create:
+                raise Unavailable(f"There is no database {path}.")
         _make_file(path)
         db = connect(path, synchronous="FULL")
         try:
+            if dry_run:
+                return migrate.told(_missing(db, path), sqlite=True)
             _use_wal(db)
-            _migrate(db, path)
+            return migrate.told(_migrate(db, path), sqlite=True)
         finally:
             db.close()
     except (OSError, sqlite3.Error) as error:
@@ -99,9 +111,32 @@ def connect(path: Path, *, synchronous: str, readonly: bool = False) -> sqlite3.
     return db
 
 
-def run(db: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-    """Execute a portable statement. In the order of its numbers, ``values`` are its ``$n``."""
-    return db.execute(positional(statement), values)
+class SQLiteConnection:
+    """``Connection`` to a file: nothing of it waits, so a question runs to its end ``at_once``."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
+        return self._db.execute(positional(statement), values).fetchall()
+
+    async def row(self, statement: str, *values: Any) -> Row | None:
+        row: Row | None = self._db.execute(positional(statement), values).fetchone()
+        return row
+
+    async def run(self, statement: str, *values: Any) -> int:
+        return self._db.execute(positional(statement), values).rowcount
+
+
+def at_once(db: sqlite3.Connection, question: Question[T]) -> T:
+    """Ask the question in this thread."""
+    asked = question(SQLiteConnection(db)).__await__()
+    try:
+        next(asked)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+    raise InvariantBroken("a question to a file waited for something else")
 
 
 @cache
@@ -138,16 +173,23 @@ def _use_wal(db: sqlite3.Connection) -> None:
             return
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
+def _missing(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
+    there = db.execute("select 1 from sqlite_master where name = 'schema_migrations'").fetchone()
+    done = [row[0] for row in db.execute(migrate.DONE)] if there else []
+    return migrate.missing(done, database=str(path))
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
     db.execute("begin immediate")
     try:
         db.execute(migrate.TABLE)
-        done = [row[0] for row in db.execute(migrate.DONE)]
-        for step in migrate.missing(done, database=str(path)):
+        steps = _missing(db, path)
+        for step in steps:
             for statement in step.statements(sqlite=True):
                 db.execute(statement)
-            run(db, migrate.RECORD, (step.version, step.name))
+            db.execute(positional(migrate.RECORD), (step.version, step.name))
         db.execute("commit")
     except BaseException:
         db.rollback()
         raise
+    return steps

@@ -5,7 +5,7 @@ transaction that keeps every other process out.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Final
 
@@ -21,6 +21,7 @@ RECORD: Final = "insert into schema_migrations (version, name) values ($1, $2)"
 _FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 _SQLITE: Final = re.compile(r"/\*sqlite: (.*?)\*/")
 _COMMENT: Final = re.compile(r"--[^\n]*")
+_TEXT: Final = re.compile(r"\btext\b")
 
 
 @attrs.frozen(kw_only=True)
@@ -34,9 +35,16 @@ class Migration:
     def statements(self, *, sqlite: bool) -> Iterator[str]:
         """The step's statements, without comments. No text of a step has a semicolon in a literal."""
         text = _COMMENT.sub("", self.text)
-        for statement in _SQLITE.sub(r"\1" if sqlite else "", text).split(";"):
-            if statement.strip():
-                yield statement.strip()
+        for part in _SQLITE.sub(r"\1" if sqlite else "", text).split(";"):
+            if statement := part.strip():
+                yield statement if sqlite else _in_order_of_code_points(statement)
+
+
+def _in_order_of_code_points(statement: str) -> str:
+    """Texts in the order of their code points, as in SQLite and Python; PostgreSQL has its locale's."""
+    if statement.startswith(("create table", "alter table")):
+        return _TEXT.sub('text collate "C"', statement)
+    return statement
 
 
 def known() -> Sequence[Migration]:
@@ -47,6 +55,14 @@ def known() -> Sequence[Migration]:
             text = file.read_text(encoding="utf-8")
             found.append(Migration(version=int(match[1]), name=match[2], text=text))
     return sorted(found, key=lambda migration: migration.version)
+
+
+def told(steps: Iterable[Migration], *, sqlite: bool) -> Mapping[str, str]:
+    """Name -> SQL of each step, for people."""
+    return {
+        f"{step.version:04}_{step.name}": "".join(f"{one};\n" for one in step.statements(sqlite=sqlite))
+        for step in steps
+    }
 
 
 def missing(done: Iterable[int], *, database: str) -> Sequence[Migration]:

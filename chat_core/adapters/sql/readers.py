@@ -3,19 +3,19 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
-from chat_core.adapters.sql.connection import connect
+from chat_core.adapters.sql.connection import at_once, connect
+from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.handover import answer
 from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 
 READERS: Final = 2
 
 T = TypeVar("T")
-_Ask: TypeAlias = tuple["asyncio.Future[Any]", Callable[[sqlite3.Connection], Any]]
+_Ask: TypeAlias = tuple["asyncio.Future[Any]", Question[Any]]
 
 
 class Readers:
@@ -35,10 +35,10 @@ class Readers:
         for thread in self._threads:
             thread.start()
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
-        """Run ``work`` in a reader's thread. Cancelling the future stops nothing."""
+    def read(self, question: Question[T]) -> "asyncio.Future[T]":
+        """Ask in a reader's thread. Cancelling the future stops nothing."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._asks.put((future, work))
+        self._asks.put((future, question))
         return future
 
     def finish(self) -> None:
@@ -54,11 +54,11 @@ class Readers:
     def _live(self) -> None:
         db: sqlite3.Connection | None = None
         while (ask := self._asks.get()) is not None:
-            future, work = ask
+            future, question = ask
             try:
                 if db is None:
                     db = connect(self._path, synchronous="FULL", readonly=True)
-                result = _at_one_moment(db, work)
+                result = _at_one_moment(db, question)
             except ChatError as error:
                 answer([(future, None, error)])
             except sqlite3.Error as error:
@@ -74,9 +74,9 @@ class Readers:
             db.close()
 
 
-def _at_one_moment(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+def _at_one_moment(db: sqlite3.Connection, question: Question[T]) -> T:
     db.execute("begin")
     try:
-        return work(db)
+        return at_once(db, question)
     finally:
         db.rollback()

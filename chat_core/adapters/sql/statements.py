@@ -1,11 +1,14 @@
 """The SQL texts, for SQLite and PostgreSQL alike. Each names the index that serves it.
 
-``$n`` stands for the n-th value. ``insert … values {rows}`` takes as many rows
-as there are (see ``many``): one call for a group is cheaper than one for each row.
+``$n`` stands for the n-th value. ``{rows}`` is as many rows as there are, of the
+types that ``…_ROW`` names: one call for a group is cheaper than one for each row.
+Each driver has its own way to give them: ``listed`` for SQLite, ``unnested`` for
+PostgreSQL.
 """
 
 # ruff: noqa: S608 - the texts are put together of one another; values are always bound
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -13,28 +16,33 @@ from typing import Final
 
 OPEN: Final = """
 insert into conversations (id, kind, epoch, retention, created_at, state, name, is_public, live, deadline)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
-OPEN_HEAD: Final = "insert into heads (conversation, head) values ($1, $2)"
+{rows} on conflict do nothing"""
+OPEN_ROW: Final = ("text", "text", "text", "text", "float8", "text", "text", "boolean", "boolean", "float8")
+OPEN_HEADS: Final = "insert into heads (conversation, head) {rows}"
+OPEN_HEADS_ROW: Final = ("text", "bigint")
 
 MOVE_HEADS: Final = """
-update heads set head = moved.column3 from (values {rows}) as moved
+update heads set head = moved.column3 from ({rows}) as moved
 where heads.conversation = moved.column1 and heads.head = moved.column2"""  # heads' key
-MOVE_HEADS_ROW: Final = "(cast($1 as text), cast($2 as bigint), cast($3 as bigint))"
+MOVE_HEADS_ROW: Final = ("text", "bigint", "bigint")
 
 SET_STATE: Final = """
 update conversations set epoch = $2, state = $3, name = $4, is_public = $5, live = $6, deadline = $7
 where id = $1"""  # conversations' key
 
 INSERT_EVENTS: Final = """
-insert into events (conversation, seq, at, person, kind, message, body) values {rows}"""
-INSERT_EVENTS_ROW: Final = "($1, $2, $3, $4, $5, $6, $7)"
+insert into events (conversation, seq, at, person, kind, message, body) {rows}"""
+INSERT_EVENTS_ROW: Final = ("text", "bigint", "float8", "text", "text", "text", "text")
 
 INSERT_MESSAGES: Final = """
 insert into messages (
     conversation, seq, id, person, card_id, username, display_name, content,
     reply_to, attachments, created_at, edited_at, deleted, client_id, digest
-) values {rows} on conflict do nothing"""
-INSERT_MESSAGES_ROW: Final = "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+) {rows} on conflict do nothing"""
+INSERT_MESSAGES_ROW: Final = (
+    *("text", "bigint", "text", "text", "text", "text", "text", "text"),
+    *("text", "text", "float8", "float8", "boolean", "text", "text"),
+)
 
 # What events do to messages: the same as rules.messages.apply. By messages_id and reactions' key.
 
@@ -153,8 +161,9 @@ select seq, created_at from messages where conversation = $1 and seq >= $2
 order by seq limit 1"""  # messages' key
 _STANDS: Final = "(m.created_at, m.conversation, m.seq)"
 _BY: Final = f"""
-select {_MESSAGE} from messages m join conversations c on c.id = m.conversation
-where m.person = $1 and not m.deleted and (c.kind = 'room' or c.name is not null)"""  # messages_person
+select {_MESSAGE} from messages m where m.person = $1 and not m.deleted and (
+    select c.kind = 'room' or c.name is not null from conversations c where c.id = m.conversation
+)"""  # messages_person, conversations' key
 MESSAGES_BY_BEFORE: Final = (
     f"{_BY} and m.created_at <= $2 and {_STANDS} < ($2, $3, $4)"
     " order by m.created_at desc, m.conversation desc, m.seq desc limit $5"
@@ -253,18 +262,41 @@ FORGET_BELONGED: Final = "delete from belonged where person = $1"  # belonged's 
 FORGET_USER_A: Final = "update chat_sessions set user_a = '' where user_a = $1"  # chat_sessions_user_a
 FORGET_USER_B: Final = "update chat_sessions set user_b = '' where user_b = $1"  # chat_sessions_user_b
 
+# What is over its age. By the keys of messages and reactions, events_room_ended, chat_sessions_ended.
+
+CONVERSATIONS_FROM: Final = "select id from conversations where id > $1 order by id limit $2"
+ROOMS_ENDED: Final = """
+select conversation from events where kind = 'room_ended' and at < $1 order by at, conversation limit $2"""
+DROP_REACTIONS_UP_TO: Final = """
+delete from reactions where message in (
+    select id from messages where conversation = $1 and seq <= $2 and not deleted
+)"""
+BLANK_UP_TO: Final = """
+update messages set content = '', attachments = null, deleted = true, digest = null
+where conversation = $1 and seq <= $2 and not deleted"""
+DROP_ALL_REACTIONS: Final = """
+delete from reactions where message in (select id from messages where conversation = $1)"""
+DROP_MESSAGES: Final = "delete from messages where conversation = $1"
+DROP_EVENTS: Final = "delete from events where conversation = $1"
+DROP_MARKS: Final = "delete from read_marks where conversation = $1"
+DROP_HEAD: Final = "delete from heads where conversation = $1"
+DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # members go with it
+FORGET_SESSIONS: Final = "delete from chat_sessions where ended_at < $1"
+
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
 
 
 @cache
-def many(text: str, row: str, count: int) -> str:
-    """``text`` for ``count`` rows: the values of one row after those of the other."""
-    width = row.count("$")
-    rows = (_shifted(row, at * width, width) for at in range(count))
-    return text.format(rows=", ".join(rows))
+def listed(text: str, row: Sequence[str], count: int) -> str:
+    """``text`` for ``count`` rows, whose values follow one another: $1 of the second row is $(n+1)."""
+    width = len(row)
+    rows = (", ".join(f"${at * width + place}" for place in range(1, width + 1)) for at in range(count))
+    return text.format(rows=f"values {', '.join(f'({values})' for values in rows)}")
 
 
-def _shifted(row: str, by: int, width: int) -> str:
-    for number in range(width, 0, -1):
-        row = row.replace(f"${number}", f"\0{number + by}")
-    return row.replace("\0", "$")
+@cache
+def unnested(text: str, row: Sequence[str], first: int = 1) -> str:
+    """``text`` for any number of rows, given column by column from ``$first`` on."""
+    arrays = ", ".join(f"${first + at}::{type_}[]" for at, type_ in enumerate(row))
+    names = ", ".join(f"column{at}" for at in range(1, len(row) + 1))
+    return text.format(rows=f"select * from unnest({arrays}) as given ({names})")

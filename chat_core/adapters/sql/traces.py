@@ -1,13 +1,12 @@
 """What the database keeps about one person: found for an export, made nobody's by an erasure."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.bodies import to_json
-from chat_core.adapters.sql.connection import run
+from chat_core.adapters.sql.database import Connection
 from chat_core.ports import Session
 from chat_core.words.ids import ConversationId, PersonId
 from chat_core.words.person import Card
@@ -22,29 +21,29 @@ _FORGET: Final = (
 )
 
 
-def sessions_of(db: sqlite3.Connection, person: PersonId) -> Sequence[Session]:
+async def sessions_of(db: Connection, person: PersonId) -> Sequence[Session]:
     """The person's pairings, oldest first."""
-    rows = run(db, sql.SESSIONS_OF, (person,)).fetchall()
+    rows = await db.rows(sql.SESSIONS_OF, person)
     names = ("id", "lobby", "user_a", "user_b", "started_at", "ended_at")
     return [Session(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def anonymise(db: sqlite3.Connection, conversation: ConversationId, person: PersonId, card: Card) -> None:
+async def anonymise(db: Connection, conversation: ConversationId, person: PersonId, card: Card) -> None:
     """Other names for the person, wherever a row of the conversation shows them; no texts."""
     names = (conversation, person, card.username, card.display_name)
-    run(db, sql.DROP_REACTIONS_TO, (conversation, person))
-    run(db, sql.ANONYMISE_MESSAGES, (conversation, person))
-    run(db, sql.RENAME_AUTHOR, names)
-    run(db, sql.RENAME_MEMBER, names)
-    for seq, text in run(db, sql.BODIES_WITH, (conversation, f'%["{person}",%')).fetchall():
+    await db.run(sql.DROP_REACTIONS_TO, conversation, person)
+    await db.run(sql.ANONYMISE_MESSAGES, conversation, person)
+    await db.run(sql.RENAME_AUTHOR, *names)
+    await db.run(sql.RENAME_MEMBER, *names)
+    for seq, text in await db.rows(sql.BODIES_WITH, conversation, f'%["{person}",%'):
         body = {name: _renamed(value, person, card) for name, value in json.loads(text).items()}
-        run(db, sql.SET_BODY, (conversation, seq, to_json(body)))
+        await db.run(sql.SET_BODY, conversation, seq, to_json(body))
 
 
-def forget_person(db: sqlite3.Connection, person: PersonId) -> None:
+async def forget_person(db: Connection, person: PersonId) -> None:
     """Drop what stands outside of conversations."""
     for statement in _FORGET:
-        run(db, statement, (person,))
+        await db.run(statement, person)
 
 
 def _renamed(value: Any, person: PersonId, card: Card) -> Any:

@@ -13,27 +13,27 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
 from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.batch import Batch, batch, posted
+from chat_core.adapters.sql.batch import Batch, batch
 from chat_core.adapters.sql.bodies import Row
-from chat_core.adapters.sql.connection import connect, positional, run
+from chat_core.adapters.sql.connection import at_once, connect, positional
+from chat_core.adapters.sql.database import Connection, Question
 from chat_core.adapters.sql.handover import Answer, answer
-from chat_core.ports import Change, ClientIdTaken, NameTaken, Stale
-from chat_core.words.conversation import Channel
+from chat_core.adapters.sql.reasons import reason
+from chat_core.ports import Change
 from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 
 GROUP_MAX: Final = 100  # changes a commit
 ROWS_AT_ONCE: Final = 64  # of one statement; a power of two
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[sqlite3.Connection], Any]
-_Ask: TypeAlias = tuple["asyncio.Future[Any]", Change | Work]
+_Ask: TypeAlias = tuple["asyncio.Future[Any]", Change | Question[Any]]
 
 
 # What a row can be guilty of. Any other error of SQLite is the file's.
@@ -71,7 +71,7 @@ class Writer:
         """Write a change. Cancelling the future stops nothing."""
         return self._ask(change)
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+    def write(self, work: Question[T]) -> "asyncio.Future[T]":
         """Run ``work`` inside a group's transaction: what it writes stays wholly, or not at all."""
         return self._ask(work)
 
@@ -81,7 +81,7 @@ class Writer:
         Done when the future is, unless readers were in the way for long: then at a later checkpoint.
         """
 
-        def soon(_: sqlite3.Connection) -> None:
+        async def soon(_: Connection) -> None:
             self._truncates = True
 
         return self._ask(soon)
@@ -97,7 +97,7 @@ class Writer:
         """Block until the thread has ended."""
         self._thread.join()
 
-    def _ask(self, what: Change | Work) -> "asyncio.Future[Any]":
+    def _ask(self, what: Change | Question[Any]) -> "asyncio.Future[Any]":
         future = asyncio.get_running_loop().create_future()
         self._asks.put((future, what))
         return future
@@ -209,16 +209,16 @@ def _alone(db: sqlite3.Connection, change: Change) -> Exception | None:
     """Write one change; what is in its way is its own trouble."""
     error = _together(db, (change,))
     if isinstance(error, _InTheWay):
-        return _reason(db, change)
+        return at_once(db, lambda connection: reason(connection, change))
     if error is None or isinstance(error, ChatError):
         return error
     return InvariantBroken(f"{change.after.id} cannot be stored: {error!r}")
 
 
-def _try(db: sqlite3.Connection, work: Work) -> tuple[object, Exception | None]:
+def _try(db: sqlite3.Connection, work: Question[Any]) -> tuple[object, Exception | None]:
     db.execute("savepoint work")
     try:
-        result = work(db)
+        result = at_once(db, work)
     except Exception as error:
         if _is_of_file(error):
             raise
@@ -233,43 +233,24 @@ def _is_of_file(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and not isinstance(error, _ROW_ERRORS)
 
 
-def _reason(db: sqlite3.Connection, change: Change) -> ChatError:
-    after = change.after
-    row = run(db, sql.HEAD, (after.id,)).fetchone()
-    if (None if row is None else row[0]) != change.expected:
-        return Stale(f"{after.id} is not at {change.expected}")
-    if change.expected is None and isinstance(after, Channel) and _is_there(db, sql.NAMED, after.name):
-        return NameTaken(after.name)
-    pairs = posted(change)
-    taken = [pair for pair in pairs if _is_there(db, sql.CLIENT_ID, after.id, *pair)]
-    doubled = [pair for pair in pairs if pairs.count(pair) > 1]
-    if taken or doubled:
-        return ClientIdTaken(*(taken or doubled))
-    return InvariantBroken(f"a message of {after.id} has an id that is taken")
-
-
-def _is_there(db: sqlite3.Connection, statement: str, *values: str) -> bool:
-    return run(db, statement, values).fetchone() is not None
-
-
 def _write(db: sqlite3.Connection, rows: Batch) -> None:
-    for row, head in rows.openings:
-        if run(db, sql.OPEN, row).rowcount != 1:
-            raise _InTheWay
-        run(db, sql.OPEN_HEAD, head)
+    openings, heads = [row for row, _ in rows.openings], [head for _, head in rows.openings]
+    if _many(db, sql.OPEN, sql.OPEN_ROW, openings) != len(openings):
+        raise _InTheWay
+    _many(db, sql.OPEN_HEADS, sql.OPEN_HEADS_ROW, heads)
     if _many(db, sql.MOVE_HEADS, sql.MOVE_HEADS_ROW, rows.heads) != len(rows.heads):
         raise _InTheWay
     for row in rows.states:
-        run(db, sql.SET_STATE, row)
+        db.execute(positional(sql.SET_STATE), row)
     _many(db, sql.INSERT_EVENTS, sql.INSERT_EVENTS_ROW, rows.events)
     messages = _many(db, sql.INSERT_MESSAGES, sql.INSERT_MESSAGES_ROW, rows.messages)
     if messages != len(rows.messages):
         raise _InTheWay
     for statement, values in rows.steps:
-        run(db, statement, values)
+        db.execute(positional(statement), values)
 
 
-def _many(db: sqlite3.Connection, statement: str, row: str, rows: Sequence[Row]) -> int:
+def _many(db: sqlite3.Connection, statement: str, row: Sequence[str], rows: Sequence[Row]) -> int:
     """Write rows in as few statements as may be; returns how many rows were touched.
 
     Each step of a statement lets the interpreter's lock go, and under load it
@@ -286,5 +267,5 @@ def _many(db: sqlite3.Connection, statement: str, row: str, rows: Sequence[Row])
 
 
 @cache
-def _text(statement: str, row: str, count: int) -> str:
-    return positional(sql.many(statement, row, count))
+def _text(statement: str, row: Sequence[str], count: int) -> str:
+    return positional(sql.listed(statement, row, count))

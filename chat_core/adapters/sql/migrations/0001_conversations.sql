@@ -17,9 +17,10 @@ create table conversations (
 ) /*sqlite: without rowid */;
 
 -- What every append compares and sets. By itself, since a commit is as dear as the pages that
--- it changes: a hundred heads fit into one, ten states do.
+-- it changes: a hundred heads fit into one, ten states do. Here, in events and in messages,
+-- PostgreSQL would look up and lock the conversation for each row, so it is not asked to.
 create table heads (
-    conversation text primary key references conversations (id) on delete cascade,
+    conversation text primary key /*sqlite: references conversations (id) on delete cascade */,
     head bigint not null
 ) /*sqlite: without rowid */;
 
@@ -44,7 +45,7 @@ create index members_person on members (person, kind);
 
 -- What happened but for the posting of messages: that stands in `messages`, as it is now.
 create table events (
-    conversation text not null references conversations (id) on delete cascade,
+    conversation text not null /*sqlite: references conversations (id) on delete cascade */,
     seq bigint not null,
     at double precision not null,
     person text,
@@ -57,7 +58,7 @@ create table events (
 -- `person` is the author's real id, the card is what others see. The rows stand in the order of
 -- writing: so the messages of many conversations, written at once, fill the same few pages.
 create table messages (
-    conversation text not null references conversations (id) on delete cascade,
+    conversation text not null /*sqlite: references conversations (id) on delete cascade */,
     seq bigint not null,
     id text not null unique,
     person text not null,

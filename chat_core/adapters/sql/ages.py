@@ -1,0 +1,37 @@
+"""What is over its age: texts that become tombstones, rooms that go."""
+
+from typing import Final
+
+from chat_core.adapters.sql import statements as sql
+from chat_core.adapters.sql.across import last_up_to
+from chat_core.adapters.sql.database import Connection
+from chat_core.words.ids import ConversationId
+from chat_core.words.message import Mark
+
+# In this order: PostgreSQL has no keys that would take the rows of a conversation along.
+_DROP: Final = (
+    sql.DROP_ALL_REACTIONS,
+    sql.DROP_MESSAGES,
+    sql.DROP_EVENTS,
+    sql.DROP_MARKS,
+    sql.DROP_HEAD,
+    sql.DROP_CONVERSATION,
+)
+
+
+async def blank_before(db: Connection, conversation: ConversationId, before: float) -> int:
+    """Leave tombstones of what was written before; how many."""
+    newest = await db.row(sql.LAST_MESSAGE, conversation)
+    if newest is None or newest[0] is None:
+        return 0
+    last = await last_up_to(db, conversation, newest[0], Mark(before, "", 0), inclusive=False)
+    if last == 0:
+        return 0
+    await db.run(sql.DROP_REACTIONS_UP_TO, conversation, last)
+    return await db.run(sql.BLANK_UP_TO, conversation, last)
+
+
+async def drop(db: Connection, conversation: ConversationId) -> None:
+    """Remove every row of the conversation."""
+    for statement in _DROP:
+        await db.run(statement, conversation)

@@ -1,0 +1,88 @@
+"""Copies of a SQLite file: made while it is in use, and put back where there is none."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from chat_core.adapters.sql import migrate
+from chat_core.adapters.sql.connection import FILE_MODE, prepare
+from chat_core.words.errors import Unavailable
+
+
+def backup(path: Path, copy: Path) -> None:
+    """Copy the file of one moment to ``copy``, which must not be there. Blocks; others go on writing.
+
+    The copy is complete and on the disk once it has its name. Raises
+    ``Unavailable`` with a sentence for people.
+    """
+    if not path.exists():
+        raise Unavailable(f"There is no database {path}.")
+    with _words(path, copy), _new(copy) as draft:
+        _copy(path, draft)
+
+
+def restore(copy: Path, path: Path) -> None:
+    """Put a copy where there is no database, and bring its schema up to date. Blocks.
+
+    A file that is damaged, of a newer version, or no copy of Parley's is
+    refused, and nothing is left behind. Raises ``Unavailable``.
+    """
+    if not copy.exists():
+        raise Unavailable(f"There is no file {copy}.")
+    with _words(copy, path), _new(path) as draft:
+        _copy(copy, draft)
+        _check(draft, copy)
+    prepare(path)
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[Path]:
+    """A draft that becomes ``path`` at the end, unless there was one, or something went wrong."""
+    if path.exists():
+        raise Unavailable(f"{path} is there already: nothing is written over.")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
+    try:
+        yield draft
+        _sync(draft)
+        os.link(draft, path)  # unlike a rename, it never replaces
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _copy(path: Path, draft: Path) -> None:
+    with (
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(draft)) as target,
+    ):
+        source.backup(target)
+        target.execute("pragma journal_mode=DELETE")  # all of it is in the one file
+
+
+def _check(draft: Path, copy: Path) -> None:
+    with closing(sqlite3.connect(draft)) as db:
+        if db.execute("pragma integrity_check").fetchone() != ("ok",):
+            raise Unavailable(f"{copy} is damaged.")
+        if not db.execute("select 1 from sqlite_master where name = 'schema_migrations'").fetchone():
+            raise Unavailable(f"{copy} is no database of Parley.")
+        migrate.missing((row[0] for row in db.execute(migrate.DONE)), database=str(copy))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _words(source: Path, target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(f"{source} cannot be copied to {target}: {error}") from error

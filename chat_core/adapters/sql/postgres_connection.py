@@ -1,0 +1,204 @@
+"""A connection to PostgreSQL: how it is made, what its failures mean, its schema."""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import attrs
+
+from chat_core.adapters.sql import migrate
+from chat_core.adapters.sql.bodies import Row
+from chat_core.words.errors import Unavailable
+
+MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
+STATEMENTS_KEPT: Final = 256  # prepared ones, for each connection
+MIGRATING: Final = 0x7061726C6579  # the advisory lock of who changes the schema
+
+FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What asyncpg raises, a timeout and a connection that was refused among it."""
+
+_ROW_ERRORS: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.exceptions._base.DataError,
+)
+_READ_ONLY: Final = (asyncpg.ReadOnlySQLTransactionError,)
+
+
+@attrs.frozen(kw_only=True)
+class Patience:
+    """For how many seconds a server that does not answer is waited for.
+
+    ``connect_s``: until a connection is there, or cannot be made; ``answer_s``:
+    until a statement has an answer, or its connection is given up.
+    """
+
+    connect_s: float = 5.0
+    answer_s: float = 10.0
+
+
+PATIENCE: Final = Patience()
+
+
+class PostgresConnection:
+    """``Connection`` over the network."""
+
+    def __init__(self, db: asyncpg.Connection) -> None:
+        self._db = db
+
+    async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
+        found: Sequence[Row] = await self._db.fetch(dialect(statement), *map(_bound, values))
+        return found
+
+    async def row(self, statement: str, *values: Any) -> Row | None:
+        found: Row | None = await self._db.fetchrow(dialect(statement), *map(_bound, values))
+        return found
+
+    async def run(self, statement: str, *values: Any) -> int:
+        status: str = await self._db.execute(dialect(statement), *values)
+        return int(status.rpartition(" ")[2])  # "UPDATE 3", "INSERT 0 1"
+
+
+@cache
+def dialect(statement: str) -> str:
+    """A portable statement: what SQLite calls ``like`` takes ASCII letters for alike in either case."""
+    return statement.replace(" like ", " ilike ")
+
+
+def _bound(value: Any) -> Any:
+    """A value that is looked for. No text of PostgreSQL has a NUL: who looks for one finds nothing."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+def options(url: str, *, durable: bool, patience: Patience = PATIENCE) -> dict[str, Any]:
+    """How to connect. Without an ``sslmode`` in the URL, another machine must prove with TLS who it is."""
+    return {
+        "dsn": url,
+        "timeout": patience.connect_s,
+        "command_timeout": patience.answer_s,
+        "statement_cache_size": STATEMENTS_KEPT,
+        "server_settings": _session(patience, durable=durable),
+        **({"ssl": ssl.create_default_context()} if _needs_tls(url) else {}),
+    }
+
+
+def _session(patience: Patience, *, durable: bool) -> Mapping[str, str]:
+    return {
+        "application_name": "parley",
+        "synchronous_commit": "on" if durable else "off",
+        # A process that stands still has its locks for so long, at most.
+        "idle_in_transaction_session_timeout": f"{patience.answer_s * 1000:.0f}ms",
+        "jit": "off",
+    }
+
+
+def _needs_tls(url: str) -> bool:
+    parts = urlsplit(url)
+    given = parse_qs(parts.query)
+    if "sslmode" in given:
+        return False  # asyncpg does as it says
+    hosts = [part.rpartition("@")[2] for part in parts.netloc.split(",")]
+    names = [_host(host) for host in (*hosts, *given.get("host", []))]
+    return any(name and not name.startswith("/") and not _is_loopback(name) for name in names)
+
+
+def _host(address: str) -> str:
+    return address[1:].partition("]")[0] if address.startswith("[") else address.partition(":")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.rstrip(".").lower() == "localhost"
+
+
+def is_of_row(error: BaseException) -> bool:
+    """Whether a row is guilty of it; anything else is the database's."""
+    return isinstance(error, _ROW_ERRORS)
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether the server can be read only: another one may have taken its place."""
+    return isinstance(error, _READ_ONLY)
+
+
+def unavailable(doing: str, error: BaseException) -> Unavailable:
+    """What to tell of a failure: no address, no statement, no value."""
+    if isinstance(error, asyncpg.PostgresError):
+        return Unavailable(f"The store could not be {doing}: PostgreSQL says {type(error).__name__}")
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"The store could not be {doing}: PostgreSQL did not answer in time")
+    return Unavailable(f"The store could not be {doing}: there is no connection to PostgreSQL")
+
+
+async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
+    """Bring the schema up to date; name -> SQL of the steps that it lacked. Harmless twice.
+
+    With ``create`` a missing database is made. ``dry_run`` changes nothing. Two
+    processes at once are safe. Raises ``Unavailable`` with a sentence for people.
+    """
+    name = urlsplit(url).path.lstrip("/")
+    try:
+        try:
+            db = await _open(url)
+        except asyncpg.InvalidCatalogNameError:
+            if dry_run:
+                return migrate.told(migrate.known(), sqlite=False)
+            if not create:
+                raise
+            await _create(url, name)
+            db = await _open(url)
+        try:
+            if dry_run:
+                return migrate.told(await _missing(db, name), sqlite=False)
+            async with db.transaction():
+                return migrate.told(await _migrate(db, name), sqlite=False)
+        finally:
+            await db.close(timeout=PATIENCE.connect_s)
+    except (*FAILURES, ValueError) as error:
+        raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
+
+
+async def _open(url: str, **instead: Any) -> asyncpg.Connection:
+    given = {**options(url, durable=True), "command_timeout": MIGRATE_S, **instead}
+    return await asyncpg.connect(**given, target_session_attrs="read-write")
+
+
+async def _create(url: str, name: str) -> None:
+    """Make the database, from the one that every server has; another process may be as fast."""
+    db = await _open(url, database="postgres")
+    try:
+        quoted = name.replace('"', '""')
+        await db.execute(f"create database \"{quoted}\" template template0 encoding 'UTF8'")
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        pass
+    finally:
+        await db.close(timeout=PATIENCE.connect_s)
+
+
+async def _missing(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migration]:
+    there = await db.fetchval("select to_regclass('schema_migrations')")
+    done = [row[0] for row in await db.fetch(migrate.DONE)] if there else []
+    return migrate.missing(done, database=f"PostgreSQL {name}")
+
+
+async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migration]:
+    await db.execute("select pg_advisory_xact_lock($1)", MIGRATING)
+    await db.execute(migrate.TABLE)
+    steps = await _missing(db, name)
+    for step in steps:
+        for statement in step.statements(sqlite=False):
+            await db.execute(statement)
+        await db.execute(migrate.RECORD, step.version, step.name)
+    return steps
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "PostgreSQL did not answer in time"
+    return str(error) or type(error).__name__

@@ -1,0 +1,71 @@
+"""Ages: what is older than it may become is removed, an hour after the start and then every hour.
+
+Rooms go as a whole 30 days after their end, and pairings after 30 days. Texts of
+channels and of rooms that go on become tombstones, where an age was set for them.
+What was published as data (open channels) is no message, and stays.
+What is removed is not told: nobody gets an event, and no ``seq`` is missing.
+"""
+
+from typing import Final
+
+from chat_core.engine.alarms import Alarms
+from chat_core.engine.conversations import Conversations
+from chat_core.engine.tasks import Tasks
+from chat_core.ports import Clock, Store
+from chat_core.words.errors import ChatError
+from chat_core.words.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S
+
+AT_ONCE: Final = 100  # rooms or conversations that are asked for together
+
+
+class Ages:
+    """The job. ``texts_kept_s`` is None where texts are kept for good."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        alarms: Alarms,
+        tasks: Tasks,
+        conversations: Conversations,
+        texts_kept_s: float | None,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._alarms = alarms
+        self._tasks = tasks
+        self._conversations = conversations
+        self._texts_kept_s = texts_kept_s
+
+    def start(self) -> None:
+        """Look for the first time in an hour."""
+        self._alarms.set(("ages", ""), self._clock.now() + AGES_SWEPT_S, self._sweep_soon)
+
+    async def sweep(self) -> None:
+        """Remove what is over its age now. Raises ``Unavailable``; what is left is for the next time."""
+        now = self._clock.now()
+        await self._store.forget_sessions(now - SESSION_KEPT_S)
+        while ended := await self._store.rooms_ended(now - ENDED_ROOM_KEPT_S, AT_ONCE):
+            for room in ended:
+                await self._store.drop(room)
+                self._conversations.forget(room)
+        if self._texts_kept_s is not None:
+            await self._blank(now - self._texts_kept_s)
+
+    async def _blank(self, before: float) -> None:
+        last = ""
+        while some := await self._store.conversations_from(last, AT_ONCE):
+            for conversation in some:
+                await self._store.blank_before(conversation, before)
+            last = some[-1]
+
+    def _sweep_soon(self) -> None:
+        self.start()
+        self._tasks.spawn(self._sweep())
+
+    async def _sweep(self) -> None:
+        try:
+            await self.sweep()
+        except ChatError:
+            return  # at the next time
