@@ -20,6 +20,7 @@ from chat_core import (
     Personal,
     PersonId,
     Position,
+    Recent,
     Recovery,
     Refused,
     Result,
@@ -97,6 +98,7 @@ class Follow:
     address: Address
     since: Position | None = None
     ref: Any = None
+    recent: Recent | None = None
 
 
 @attrs.frozen
@@ -104,6 +106,11 @@ class Unfollow:
     """Hear it no more. No answer."""
 
     conversation: ConversationId
+
+
+@attrs.frozen
+class WatchNeighbours:
+    """Hear who comes and goes of those that share a followed channel with the person. No answer."""
 
 
 @attrs.frozen
@@ -154,6 +161,7 @@ Intent: TypeAlias = (
     | Renew
     | Follow
     | Unfollow
+    | WatchNeighbours
     | Turn
     | Ponged
     | AskStanding

@@ -12,7 +12,7 @@ from chat_core.engine.people import People
 from chat_core.engine.sessions import Sessions
 from chat_core.ports import Clock
 from chat_core.rules import log as log_rules
-from chat_core.rules.notices import notices
+from chat_core.rules.notices import channel_changes, notices
 from chat_core.words.commands import Tick
 from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
 from chat_core.words.events import (
@@ -56,8 +56,8 @@ class Aftermath:
 
     def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
         if not isinstance(before, Room) or not isinstance(after, Room):
-            if isinstance(after, Channel) and after.deleted:
-                self._channels.forget(after)
+            if isinstance(before, Channel) and isinstance(after, Channel):
+                self._channel_changed(before, after, events)
             return
         if after.retention is Retention.NONE:
             self._passing_room_changed(before, after)
@@ -72,6 +72,13 @@ class Aftermath:
             if isinstance(state, Room):
                 for notice in notices(state, event):
                     self._people.tell(notice)
+
+    def _channel_changed(self, before: Channel, after: Channel, events: Sequence[Logged]) -> None:
+        if after.deleted:
+            self._channels.forget(after)
+        if after.members is not before.members:
+            for changed in channel_changes(before, after, events):
+                self._people.tell(changed)
 
     def set_alarm(self, room: Room) -> None:
         """Look at the room again when it asks to be looked at."""

@@ -18,6 +18,7 @@ from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Encoder, Hub
 from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.neighbours import Neighbours
 from chat_core.engine.parts import Parts
 from chat_core.engine.people import Attendee, People
 from chat_core.engine.reading import Reading
@@ -111,6 +112,7 @@ class Chat:
             rules=rooms_by_hand,
         )
         self.attendance = Attendance(self.clock, self.hub, self.peek)
+        self.neighbours = Neighbours(self.clock, self.peek)
         self._signs = Signs(self.clock, self.store, self.hub, self.conversations)
         self._aftermath = Aftermath(
             clock=self.clock,
@@ -307,6 +309,7 @@ class Chat:
         for room in tuple(attendee.passing_rooms):
             self.conversations.insist(room, c.Leave(room=room, disconnected=True), person)
         self.attendance.gone(attendee)
+        self.neighbours.gone(attendee)
 
     def _compare_heads(self) -> None:
         """Heal the topics that missed a hint; again and again."""

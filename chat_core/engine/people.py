@@ -46,6 +46,7 @@ class Attendee:
     follows: dict[ConversationId, int] = attrs.field(factory=dict)
     heard: dict[ConversationId, Position] = attrs.field(factory=dict)
     passing_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
+    is_seen: bool = False  # neighbours were told that the person is here
     blocked: frozenset[PersonId] | None = None  # None: not read yet
     block_changes: int = 0  # since the person came
     met: dict[PersonId, PersonId] = attrs.field(factory=dict)  # who is behind a pseudonym, the latest last

@@ -4,15 +4,19 @@ A partner is told who left; who declined to keep a timed room is not told to
 anyone (the reason says only that it ended).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from chat_core.words.conversation import EndReason, Room
+from chat_core.words.conversation import Channel, EndReason, Room
 from chat_core.words.events import (
+    ChannelChange,
+    ChannelDeleted,
+    ChannelsChanged,
     CountdownStarted,
     DecisionOpened,
     KeepAsked,
     LeaveReason,
     Logged,
+    MemberJoined,
     MemberLeft,
     Notice,
     NoticeKind,
@@ -21,6 +25,7 @@ from chat_core.words.events import (
     RoomEnded,
     RoomKept,
 )
+from chat_core.words.ids import PersonId
 
 
 def notices(room: Room, event: Logged) -> Iterator[Personal]:
@@ -49,6 +54,26 @@ def notices(room: Room, event: Logged) -> Iterator[Personal]:
                 # With no decision to hide, an open-ended room that was ended is a partner who left.
                 yield from _partner_left(room, event.by, LeaveReason.LEFT, event.at)
             yield from _to_all(room, event, NoticeKind.ROOM_ENDED)
+
+
+def channel_changes(before: Channel, after: Channel, events: Iterable[Logged]) -> Iterator[ChannelsChanged]:
+    """Whose channels changed by these events, which led from ``before`` to ``after``; in their order."""
+    members = dict.fromkeys(before.present())
+    for event in events:
+        match event:
+            case MemberJoined(member=person):
+                members[person] = None
+                yield _changed(event, person, ChannelChange.JOINED, after)
+            case MemberLeft(member=person):
+                members.pop(person, None)
+                yield _changed(event, person, ChannelChange.LEFT, after)
+            case ChannelDeleted():
+                for person in members:
+                    yield _changed(event, person, ChannelChange.DELETED, after)
+
+
+def _changed(event: Logged, person: PersonId, change: ChannelChange, channel: Channel) -> ChannelsChanged:
+    return ChannelsChanged(at=event.at, by=event.by, to=person, change=change, channel=channel)
 
 
 def _partner_left(room: Room, gone: str | None, reason: LeaveReason, at: float) -> Iterator[Personal]:

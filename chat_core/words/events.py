@@ -8,7 +8,7 @@
     +-- Passing        about a conversation, told once and never kept: PersonTyped, ReadMarked,
     |                  PresenceChanged
     +-- Personal       for one person, on all of that person's connections: Matched, Waiting,
-                       PartnerLeft, Notice
+                       PartnerLeft, ChannelsChanged, Notice; NeighbourSeen on those that ask for it
 
 ``by`` is the real id of who caused it: it decides who gets the sender's own
 copy, and is never shown.
@@ -18,7 +18,7 @@ import enum
 
 import attrs
 
-from chat_core.words.conversation import EndReason, Role, Room, RoomOutcome, RoomState
+from chat_core.words.conversation import Channel, EndReason, Role, Room, RoomOutcome, RoomState
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Message
 from chat_core.words.person import Card
@@ -213,6 +213,29 @@ class PartnerLeft(Personal):
     lobby: LobbyName
     room: ConversationId
     reason: LeaveReason
+
+
+class ChannelChange(enum.StrEnum):
+    JOINED = "joined"
+    LEFT = "left"
+    DELETED = "deleted"
+
+
+@attrs.frozen(kw_only=True)
+class ChannelsChanged(Personal):
+    """The person is a member of a channel now, or no longer. ``channel`` is as it was after that."""
+
+    change: ChannelChange
+    channel: Channel
+
+
+@attrs.frozen(kw_only=True)
+class NeighbourSeen(Personal):
+    """Somebody who shares a channel with the person came, or has gone. ``last_seen`` is when."""
+
+    person: Card
+    status: PresenceStatus
+    last_seen: float
 
 
 class NoticeKind(enum.StrEnum):

@@ -50,6 +50,7 @@ from chat_web.intents import (
     Say,
     Turn,
     Unfollow,
+    WatchNeighbours,
 )
 from chat_web.people import Identity
 from chat_web.sockets.questions import Asked, Questions
@@ -66,7 +67,7 @@ LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadl
 
 Question: TypeAlias = AskChannel | Follow | Asked
 
-_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, Ponged})
+_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchNeighbours, Ponged})
 
 _log = structlog.get_logger("parley.sockets")
 
@@ -214,6 +215,9 @@ class Pump:
                 case Unfollow(conversation):
                     if self._connection is not None:
                         self._connection.unfollow(conversation)
+                case WatchNeighbours():
+                    if self._connection is not None:
+                        self._connection.watch_neighbours()
                 case Ponged():
                     if self._awaits_pong:
                         self._ponged()
@@ -299,9 +303,10 @@ class Pump:
                     conversation = await self._questions.id_of(person, Address(channel=name))
                     connection.ask(command(conversation), lambda result: self._finished(intent.ref, result))
                     return
-                case Follow(address=address, since=since):
+                case Follow(address=address, since=since, recent=recent):
                     conversation = await self._questions.id_of(person, address)
-                    connection.follow(conversation, since, lambda result: self._finished(intent.ref, result))
+                    ready = partial(self._finished, intent.ref)
+                    connection.follow(conversation, since, ready, recent)
                     return
                 case _:
                     answer = await self._questions.answer(person, intent)
