@@ -18,7 +18,9 @@ It needs the standard library and attrs, and knows no network. The names below
 stand in reading order; everything else may change.
 """
 
+from chat_core.adapters.clock import SystemClock
 from chat_core.compose import ANONYMOUS, TIMED, Config, open_chat, open_tokens
+from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.chat import Chat
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.hub import Encoder
@@ -52,10 +54,22 @@ from chat_core.ports import (
     TokenExpired,
     TokenInvalid,
     Tokens,
+    Traces,
 )
+from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
 from chat_core.rules.rate import Bucket, Rate
 from chat_core.version import VERSION
+from chat_core.words.account import (
+    Account,
+    Family,
+    Grant,
+    Login,
+    Profile,
+    ProfileChange,
+    ProfilePage,
+    Status,
+)
 from chat_core.words.commands import (
     AddMember,
     Block,
@@ -149,6 +163,10 @@ __all__ = [
     "CODES",
     "TIMED",
     "VERSION",
+    "Account",
+    "AccountDesk",
+    "AccountExists",
+    "Accounts",
     "AddMember",
     "Alarm",
     "Backplane",
@@ -182,11 +200,14 @@ __all__ = [
     "Disconnected",
     "Done",
     "Edit",
+    "EmailTaken",
     "Encoder",
     "End",
     "EndReason",
     "Event",
     "Excerpt",
+    "Family",
+    "Grant",
     "InvariantBroken",
     "JoinChannel",
     "Keep",
@@ -198,6 +219,7 @@ __all__ = [
     "LobbyName",
     "Log",
     "Logged",
+    "Login",
     "Mark",
     "MarkRead",
     "Matched",
@@ -220,6 +242,7 @@ __all__ = [
     "Pair",
     "PartnerLeft",
     "Passing",
+    "Passwords",
     "Person",
     "PersonId",
     "PersonKind",
@@ -231,6 +254,9 @@ __all__ = [
     "Post",
     "PresenceChanged",
     "PresenceStatus",
+    "Profile",
+    "ProfileChange",
+    "ProfilePage",
     "Rate",
     "React",
     "ReactionAdded",
@@ -262,14 +288,18 @@ __all__ = [
     "Stale",
     "Standing",
     "Start",
+    "Status",
     "Store",
+    "SystemClock",
     "TokenExpired",
     "TokenInvalid",
     "Tokens",
+    "Traces",
     "Type",
     "Unavailable",
     "Unblock",
     "Unreact",
+    "UsernameTaken",
     "Waiting",
     "open_chat",
     "open_tokens",

@@ -2,16 +2,22 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from secrets import token_bytes
 from typing import Final
 
 import attrs
 
 from chat_core.adapters.clock import Ids, SystemClock
 from chat_core.adapters.memory import InProcessBackplane, MemoryStore
+from chat_core.adapters.memory_accounts import MemoryAccounts
+from chat_core.adapters.passwords import BcryptPasswords
 from chat_core.engine.chat import Chat
-from chat_core.engine.parts import Parts
+from chat_core.engine.parts import AccountParts, Parts
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
+from chat_core.ports.accounts import Accounts, Passwords
+from chat_core.rules.guesses import Guesses
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
 from chat_core.rules.rate import Rate
@@ -39,6 +45,8 @@ class Config:
     rematch_after_s: float = 5.0
     matcher: str | Matcher = "first_come"
     guests_may_post: bool = False
+    login_creates_account: bool = False
+    refresh_s: float = 14 * 86400.0
     messages_per_second: float = 2.0
     messages_burst: float = 20.0
     searches_per_minute: float = 30.0
@@ -55,21 +63,26 @@ async def open_chat(
     store: Store | None = None,
     backplane: Backplane | None = None,
     chance: random.Random | None = None,
+    accounts: Accounts | None = None,
+    passwords: Passwords | None = None,
+    tokens: Tokens | None = None,
 ) -> Chat:
     """A running chat. Call ``await chat.stop()`` when it is no longer needed.
 
-    Without arguments: in memory, with the system's clock. ``store`` goes before
+    Without arguments: in memory, with the system's clock, and with tokens that
+    only this process knows. ``store`` and ``accounts`` go before
     ``config.database``. Raises ``Unavailable`` when the store does not answer.
     """
     config = config or Config()
     clock = clock or SystemClock()
     chance = chance or random.SystemRandom()
-    if store is None:
-        store = MemoryStore() if config.database is None else await _sqlite(config.database, config)
+    if store is None and config.database is not None:
+        store, kept = await _sqlite(config.database, config)
+        accounts = accounts or kept
     messages, searches = _rates(config)
     parts = Parts(
         clock=clock,
-        store=store,
+        store=store or MemoryStore(),
         backplane=backplane or InProcessBackplane(clock),
         chance=chance,
         new_id=Ids(clock.now, chance),
@@ -82,6 +95,15 @@ async def open_chat(
         flush_s=config.flush_s,
         guests_may_post=config.guests_may_post,
         policy=config.policy,
+        accounts=AccountParts(
+            accounts=accounts or MemoryAccounts(),
+            passwords=passwords or BcryptPasswords(),
+            tokens=cache(_own_tokens) if tokens is None else lambda: tokens,
+            default_channels=config.default_channels,
+            login_creates_account=config.login_creates_account,
+            refresh_s=config.refresh_s,
+            guesses=Guesses() if config.rate_limits else None,
+        ),
     )
     chat = Chat(parts)
     await chat.start()
@@ -153,7 +175,14 @@ def _rates(config: Config) -> tuple[Rate | None, Rate | None]:
     )
 
 
-async def _sqlite(path: Path, config: Config) -> Store:
-    from chat_core.adapters.sql.sqlite import open_sqlite  # a driver comes in only where it is used
+def _own_tokens() -> Tokens:
+    """Tokens of this process alone, by a key that nobody else has."""
+    return open_tokens(secrets=[token_bytes(48)])
 
-    return await open_sqlite(path, durability="full" if config.is_durable else "relaxed")
+
+async def _sqlite(path: Path, config: Config) -> tuple[Store, Accounts]:
+    from chat_core.adapters.sql.accounts import SQLiteAccounts  # a driver comes in only where it is used
+    from chat_core.adapters.sql.sqlite import open_sqlite
+
+    store = await open_sqlite(path, durability="full" if config.is_durable else "relaxed")
+    return store, SQLiteAccounts(store)

@@ -15,12 +15,12 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from chat_core import VERSION, Chat, Clock, Config, Tokens, open_chat, open_tokens
+from chat_core import VERSION, Chat, Clock, Config, SystemClock, Tokens, open_chat, open_tokens
 from chat_web import errors, metrics, pages, routes, security
 from chat_web.deadlines import DeadlineRunner
 from chat_web.keys import previous_keys, private_key, signing_secret
 from chat_web.logs import AccessLogger
-from chat_web.people import DIRECTORY, Directory, Introductions, nobody
+from chat_web.people import Introductions
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
 from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
@@ -40,21 +40,26 @@ def create_app(
     *,
     clock: Clock | None = None,
     chat: Chat | None = None,
-    directory: Directory = nobody,
 ) -> web.Application:
-    """An application that is ready to be run. It opens its chat at startup, unless one is given."""
+    """An application that is ready to be run. It opens its chat at startup, unless one is given.
+
+    A chat that is given has its own tokens: what ``settings`` say about keys is for one that is opened.
+    """
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[without_trailing_slash])
     errors.install(app)
     security.install(app, settings)
     pages.install(app)
     routes.install(app)
     app[PUMPS] = Pumps(limits_of(settings))
-    app[DIRECTORY] = directory
 
     async def chat_running(app: web.Application) -> AsyncIterator[None]:
-        running = chat or await open_chat(config_of(settings), clock=clock)
+        running = chat
+        if running is None:
+            used = clock or SystemClock()
+            tokens = tokens_of(settings, used.now())
+            running = await open_chat(config_of(settings), clock=used, tokens=tokens)
         app[CHAT] = running
-        app[INTRODUCTIONS] = Introductions(running, tokens_of(settings, running.clock.now()))
+        app[INTRODUCTIONS] = Introductions(running, running.accounts.tokens)
         metrics.install(app)
         yield
         app[metrics.FIGURES].stop()
@@ -78,6 +83,8 @@ def config_of(settings: Settings) -> Config:
         rematch_after_s=settings.rematch_after_s,
         matcher=settings.matcher,
         guests_may_post=settings.guests_may_post,
+        login_creates_account=settings.login_creates_account,
+        refresh_s=settings.refresh_token_s,
         messages_per_second=settings.messages_per_s,
         messages_burst=settings.messages_burst,
         searches_per_minute=settings.searches_per_minute,

@@ -24,6 +24,7 @@ from chat_core import Chat, Person
 from chat_web.callers import caller
 from chat_web.errors import STATUS, Rejected
 from chat_web.json import NotUnderstood, decoded
+from chat_web.people import Identity
 from chat_web.sockets.doors import CHAT
 from chat_web.sources import REQUESTS
 
@@ -60,9 +61,13 @@ class Call(Generic[Q, B]):
     """One request to an operation, as far as it was understood."""
 
     request: web.Request
-    person: Person
+    caller: Identity
     query: Q
     body: B
+
+    @property
+    def person(self) -> Person:
+        return self.caller.person
 
     @property
     def chat(self) -> Chat:
@@ -137,11 +142,11 @@ def operation(*, answers: Answers, errors: Sequence[str] = ()) -> Callable[[_Api
         empty_is = None if _is_needed(body) else b"{}"
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            person = await caller(request)
-            request.app[REQUESTS].take(person.id, request.app[CHAT].clock.now())
+            identity = await caller(request)
+            request.app[REQUESTS].take(identity.person.id, request.app[CHAT].clock.now())
             asked = NoQuery() if query is NoQuery else _query(request, query)
             sent = NoBody() if body is NoBody else await _body(request, decoder, empty_is)
-            return await handler(Call(request=request, person=person, query=asked, body=sent))
+            return await handler(Call(request=request, caller=identity, query=asked, body=sent))
 
         return Operation(
             handle=handle,

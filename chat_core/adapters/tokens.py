@@ -116,7 +116,9 @@ class SignedTokens:
         """How long a token of this kind of person holds: the ``expires_in`` of an answer."""
         return self._lifetimes_s[kind]
 
-    def issue_access(self, person_id: str, name: str, kind: PersonKind, sid: str, now: float) -> str:
+    def issue_access(
+        self, person_id: str, name: str, kind: PersonKind, sid: str, now: float, *, jti: str = ""
+    ) -> str:
         """A signed token that holds from ``now`` on. Whole seconds, where the lifetime is whole."""
         issued_at = math.floor(now)
         lifetime_s = self._lifetimes_s[kind]
@@ -127,7 +129,7 @@ class SignedTokens:
             "sid": sid,
             "iat": issued_at,
             "exp": issued_at + int(lifetime_s) if lifetime_s == int(lifetime_s) else now + lifetime_s,
-            "jti": secrets.token_hex(16),
+            "jti": jti or secrets.token_hex(16),
             "iss": ISSUER,
             "aud": AUDIENCE,
         }

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, assert_never
 
+from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.aftermath import Aftermath
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.attendance import Attendance
@@ -16,8 +17,10 @@ from chat_core.engine.blocks import Blocks
 from chat_core.engine.channels import Channels
 from chat_core.engine.connection import Connection, Sink
 from chat_core.engine.conversations import Conversations
+from chat_core.engine.errands import Errands
 from chat_core.engine.hub import Encoder, Hub
 from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.logins import REVOKED
 from chat_core.engine.neighbours import Neighbours
 from chat_core.engine.parts import Parts
 from chat_core.engine.people import Attendee, People
@@ -30,12 +33,12 @@ from chat_core.engine.signs import Signs
 from chat_core.engine.tasks import Tasks
 from chat_core.ports import Policy
 from chat_core.words import commands as c
-from chat_core.words.conversation import Conversation, Room, RoomRules, RoomState
-from chat_core.words.errors import ChatError, Refused, Unavailable
+from chat_core.words.conversation import Conversation, Room, RoomState
+from chat_core.words.errors import ChatError, Disconnected, Refused, Unavailable
 from chat_core.words.events import Logged
-from chat_core.words.ids import ConversationId, MessageId, PersonId
+from chat_core.words.ids import ConversationId, PersonId
 from chat_core.words.limits import HEAL_S, RECOVERY_EVENTS_MAX
-from chat_core.words.person import Person, PersonKind
+from chat_core.words.person import Person, PersonKind, guest
 
 F = TypeVar("F")
 
@@ -90,11 +93,12 @@ class Chat:
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
-        self._put_together(parts.rooms_by_hand)
+        self._put_together(parts)
+        self.accounts = AccountDesk(self, parts.accounts)
         self.listen = parts.backplane.listen  # for counters and bots: what is stored, as it happens
         self._end_listening = parts.backplane.listen(self.conversations.hear)
 
-    def _put_together(self, rooms_by_hand: RoomRules) -> None:
+    def _put_together(self, parts: Parts) -> None:
         """What stands on people, conversations and lobbies."""
         self.reading = Reading(self.store, self.conversations, self.channels, self._passing_rooms)
         self.may_read = self.reading.may_read
@@ -109,11 +113,18 @@ class Chat:
             people=self.people,
             conversations=self.conversations,
             new_id=self.new_id,
-            rules=rooms_by_hand,
+            rules=parts.rooms_by_hand,
         )
         self.attendance = Attendance(self.clock, self.hub, self.peek)
-        self.neighbours = Neighbours(self.clock, self.peek)
-        self._signs = Signs(self.clock, self.store, self.hub, self.conversations)
+        self.neighbours = Neighbours(
+            clock=self.clock,
+            tasks=self.tasks,
+            peek=self.peek,
+            status_of=lambda person: self.accounts.status_of(person),  # noqa: PLW0108 - made below
+        )
+        signs = Signs(self.clock, self.store, self.hub, self.conversations)
+        logs = (parts.backplane, self.store)
+        self._errands = Errands(logs, self.conversations, self.lobbies, signs, readable=self.conversation)
         self._aftermath = Aftermath(
             clock=self.clock,
             alarms=self.alarms,
@@ -143,6 +154,7 @@ class Chat:
             self.conversations.adopt(room)
             self.lobbies.restored(room)
             self._aftermath.set_alarm(room)
+        await self.accounts.start()
         self._compare_heads()
 
     async def stop(self) -> None:
@@ -150,6 +162,7 @@ class Chat:
         self.lobbies.stop()
         self.alarms.stop()
         await self.tasks.finished()
+        self.accounts.stop()
         self.hub.stop()
         self._end_listening()
         await self._sessions.finish()
@@ -175,8 +188,9 @@ class Chat:
 
     def person(self, person: PersonId, name: str, kind: PersonKind) -> Person:
         """The person of this id: a guest is called ``name``, a user signs in with it."""
-        username = f"guest-{person[-12:]}" if kind is PersonKind.GUEST else name
-        return Person(id=person, username=username, display_name=name, kind=kind)
+        if kind is PersonKind.GUEST:
+            return guest(person, name)
+        return Person(id=person, username=name, display_name=name, kind=kind)
 
     def connect(self, person: Person) -> Seat:
         """A connection for a program: ``async with chat.connect(ann) as a: …``."""
@@ -190,15 +204,33 @@ class Chat:
         *,
         may_return: bool = True,
         autofollow: Callable[[Conversation], bool] | None = None,
+        sid: str = "",
     ) -> Connection[F]:
-        """A connection for a carrier. Raises ``Disconnected`` (3504) above the limit a person.
+        """A connection for a carrier. Raises ``Disconnected``: 3504 above the limit a person, or 3503.
 
         ``may_return``: the person can prove later to be the same one, so that a
-        drop has its grace.
+        drop has its grace. ``sid`` is the session that lets it in: when that ends,
+        so does the connection (3503).
         """
+        if self.accounts.logins.has_ended(sid):
+            raise Disconnected(*REVOKED)
         return Connection(
-            self, person=person, encoder=encoder, sink=sink, may_return=may_return, autofollow=autofollow
+            self,
+            person=person,
+            encoder=encoder,
+            sink=sink,
+            may_return=may_return,
+            autofollow=autofollow,
+            sid=sid,
         )
+
+    async def revoke(self, sid: str) -> None:
+        """End a session: its tokens hold no more, its connections close at once (3503)."""
+        await self.accounts.log_out(sid)
+
+    async def revoke_person(self, person: PersonId, *, except_sid: str | None = None) -> None:
+        """End every session of the person but one, and all connections that are not of that one."""
+        await self.tasks.whole(self.accounts.logins.revoke_person(person, except_sid=except_sid))
 
     async def standing(self, person: Person) -> Standing:
         """Where the person stands: open rooms, channels, and the line it waits in."""
@@ -250,9 +282,9 @@ class Chat:
                 self.conversations.ask(command.room, command, person, reply)
             case c.Edit() | c.React():
                 self.people.take_message(person)
-                self.spawn(self._ask_about(command, person, reply))
+                self.spawn(self._errands.about_message(command, person, reply))
             case c.Delete() | c.Unreact():
-                self.spawn(self._ask_about(command, person, reply))
+                self.spawn(self._errands.about_message(command, person, reply))
             case c.Search():
                 if not command.again:  # who was left did not ask to be
                     self.people.take_search(person)
@@ -261,7 +293,7 @@ class Chat:
                 self.lobbies.cancel(lobby, person, reply)
             case c.Skip():
                 self.people.take_search(person)
-                self.spawn(self._skip(command, person, reply, self.people.is_here(person.id)))
+                self.spawn(self._errands.skip(command, person, reply, self.people.is_here(person.id)))
             case c.CreateChannel():
                 self.spawn(self.channels.create(command, person, reply))
             case c.JoinChannel() | c.LeaveChannel() | c.DeleteChannel():
@@ -272,12 +304,12 @@ class Chat:
                 self.people.take_message(person)
                 self.spawn(self._rooms.open(command, person, reply))
             case c.MarkRead():
-                self.spawn(self._mark_read(command, person, reply))
+                self.spawn(self._errands.mark_read(command, person, reply))
             case c.Type():
-                self._signs.typed(command, person, reply)
+                self._errands.signs.typed(command, person, reply)
             case c.Block() | c.Unblock():
                 self._blocks.ask(command, person, reply)
-            case c.Close() | c.Tick():
+            case c.Close() | c.Tick() | c.Purge():
                 raise Refused("not_yours", "Only the server can do that.")
             case _:
                 assert_never(command)
@@ -309,7 +341,8 @@ class Chat:
         for room in tuple(attendee.passing_rooms):
             self.conversations.insist(room, c.Leave(room=room, disconnected=True), person)
         self.attendance.gone(attendee)
-        self.neighbours.gone(attendee)
+        self.neighbours.look(attendee)
+        self.accounts.left(person)
 
     def _compare_heads(self) -> None:
         """Heal the topics that missed a hint; again and again."""
@@ -323,48 +356,6 @@ class Chat:
             for conversation in dict.fromkeys((*followed, *self.lobbies.rooms())):
                 self.spawn(self.conversations.compare(conversation))
         self.alarms.set(("heal", ""), self.clock.now() + HEAL_S, self._compare_heads)
-
-    # Commands that name no conversation by its id
-
-    async def _mark_read(self, command: c.MarkRead, person: Person, reply: Reply) -> None:
-        try:
-            state = await self.conversation(person, command.conversation)
-        except ChatError as error:
-            reply(error)
-        else:
-            await self._signs.marked(command, state, person, reply)
-
-    async def _skip(self, command: c.Skip, person: Person, reply: Reply, was_here: bool) -> None:
-        try:
-            room = await self.conversation(person, command.room)
-        except ChatError as error:
-            reply(error)
-            return
-        if isinstance(room, Room):
-            self.lobbies.skip(room, person, reply, was_here=was_here)
-        else:
-            reply(Refused("unknown_room", "There is no such room for you."))
-
-    async def _ask_about(
-        self, command: c.Edit | c.Delete | c.React | c.Unreact, person: Person, reply: Reply
-    ) -> None:
-        """A command that names only a message: find the conversation it stands in."""
-        try:
-            home = await self._home(command.message)
-            await self.conversation(person, home)
-        except Refused:
-            reply(Refused("unknown_message", "There is no such message."))
-        except ChatError as error:
-            reply(error)
-        else:
-            self.conversations.ask(home, command, person, reply)
-
-    async def _home(self, message_id: MessageId) -> ConversationId:
-        for log in (self._backplane, self.store):
-            message = await log.message(message_id)
-            if message is not None:
-                return message.conversation
-        raise Refused("unknown_message", "There is no such message.")
 
     def _check_policy(self, policy: Policy, person: Person, command: c.Command) -> None:
         try:

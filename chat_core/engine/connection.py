@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import attrs
 
 from chat_core.engine.hub import Encoder
+from chat_core.engine.logins import REVOKED
 from chat_core.engine.receipts import Position, Recent, Recovery, Reply
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation, Room, RoomState
@@ -63,8 +64,10 @@ class Connection(Generic[F]):
         sink: Sink[F],
         may_return: bool,
         autofollow: Callable[[Conversation], bool] | None,
+        sid: str = "",
     ) -> None:
         self.person = person
+        self.sid = sid
         self.encoder = encoder
         self.deliver = sink.deliver  # the sink's own method: a call of ours between would double the price
         self._chat = chat
@@ -75,7 +78,7 @@ class Connection(Generic[F]):
         self._open = True
         self._watches = False
         self._attendee: Attendee = chat.people.enter(person, self, may_return=may_return)
-        chat.neighbours.came(self._attendee)
+        chat.neighbours.look(self._attendee)
 
     @property
     def is_open(self) -> bool:
@@ -85,6 +88,12 @@ class Connection(Generic[F]):
     def follows(self) -> Sequence[ConversationId]:
         """What this connection follows, in the order in which it began to."""
         return tuple(self._follows)
+
+    def renew(self, sid: str) -> None:
+        """Another session of the person holds it from now on; one that is over ends it (3503)."""
+        self.sid = sid
+        if self._chat.accounts.logins.has_ended(sid):
+            self.end(*REVOKED)
 
     # Asking
 

@@ -28,6 +28,7 @@ from chat_core.words.commands import (
     JoinChannel,
     LeaveChannel,
     Post,
+    Purge,
     React,
     RemoveMember,
     SetRole,
@@ -299,7 +300,7 @@ def _target(ask: Ask) -> MessageId | None:
     command = ask.command
     if isinstance(command, Post):
         return command.reply_to
-    if isinstance(command, Edit | Delete | React | Unreact):
+    if isinstance(command, Edit | Delete | React | Unreact | Purge):
         return command.message
     return None
 

@@ -1,39 +1,43 @@
-"""Neighbours: who hears of a person's coming and going. Those who share a channel, each connection once.
+"""Neighbours: who hears how a person is seen. Those who share a channel, each connection once.
 
 Only connections that ask for it hear of it, about the channels that they follow.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from chat_core.engine.people import Attendee, PersonalListener
+from chat_core.engine.tasks import Tasks
 from chat_core.ports import Clock
+from chat_core.words.account import Status
 from chat_core.words.conversation import Channel, Conversation
-from chat_core.words.events import NeighbourSeen, PresenceStatus
+from chat_core.words.errors import ChatError
+from chat_core.words.events import NeighbourSeen
 from chat_core.words.ids import ConversationId, PersonId
 from chat_core.words.person import Person
 
 
-class Watcher(PersonalListener, Protocol):
-    """A connection that watches its neighbours."""
-
-    @property
-    def person(self) -> Person: ...
-
-
 class Neighbours:
-    """Watchers by conversation."""
+    """Watchers by conversation. ``status_of`` tells how others see a person now."""
 
-    def __init__(self, clock: Clock, peek: Callable[[ConversationId], Conversation | None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tasks: Tasks,
+        peek: Callable[[ConversationId], Conversation | None],
+        status_of: Callable[[Person], Awaitable[Status]],
+    ) -> None:
         self._clock = clock
+        self._tasks = tasks
         self._peek = peek
-        self._watchers: dict[ConversationId, dict[Watcher, None]] = {}
+        self._status_of = status_of
+        self._watchers: dict[ConversationId, dict[PersonalListener, None]] = {}
 
-    def watch(self, watcher: Watcher, conversation: ConversationId) -> None:
-        """Tell the watcher who comes and goes of that channel's members. Twice is once."""
+    def watch(self, watcher: PersonalListener, conversation: ConversationId) -> None:
+        """Tell the watcher how the members of that channel are seen, once that changes. Twice is once."""
         self._watchers.setdefault(conversation, {})[watcher] = None
 
-    def unwatch(self, watcher: Watcher, conversation: ConversationId) -> None:
+    def unwatch(self, watcher: PersonalListener, conversation: ConversationId) -> None:
         """Tell it no more. Harmless where it did not watch."""
         watchers = self._watchers.get(conversation)
         if watchers is not None:
@@ -41,35 +45,28 @@ class Neighbours:
             if not watchers:
                 del self._watchers[conversation]
 
-    def came(self, attendee: Attendee) -> None:
-        """The person is here: told once until it has gone."""
-        if not attendee.is_seen:
-            attendee.is_seen = True
-            self._tell(attendee.person, PresenceStatus.ONLINE)
+    def look(self, attendee: Attendee) -> None:
+        """The person came, has gone, or wants to be seen otherwise: told where that makes a difference."""
+        self._tasks.begin(self._look(attendee, self._clock.now()))
 
-    def gone(self, attendee: Attendee) -> None:
-        """The person is here no more."""
-        if attendee.is_seen:
-            attendee.is_seen = False
-            self._tell(attendee.person, PresenceStatus.OFFLINE)
-
-    def _tell(self, person: Person, status: PresenceStatus) -> None:
-        now = self._clock.now()
+    async def _look(self, attendee: Attendee, at: float) -> None:
+        try:
+            status = await self._status_of(attendee.person)
+        except ChatError:
+            return  # the next change tells
+        if status is attendee.shown:
+            return
+        attendee.shown = status
+        person = attendee.person
         for watcher in self._sharing(person.id):
-            watcher.tell(
-                NeighbourSeen(
-                    at=now,
-                    by=person.id,
-                    to=watcher.person.id,
-                    person=person.card,
-                    status=status,
-                    last_seen=now,
-                )
+            seen = NeighbourSeen(
+                at=at, by=person.id, to=watcher.person.id, person=person.card, status=status, last_seen=at
             )
+            watcher.tell(seen)
 
-    def _sharing(self, person: PersonId) -> dict[Watcher, None]:
+    def _sharing(self, person: PersonId) -> dict[PersonalListener, None]:
         """The watchers of the channels in which the person is, each once."""
-        found: dict[Watcher, None] = {}
+        found: dict[PersonalListener, None] = {}
         for conversation, watchers in self._watchers.items():
             state = self._peek(conversation)
             if isinstance(state, Channel) and state.member(person) is not None:

@@ -5,11 +5,29 @@ from random import Random
 
 import attrs
 
-from chat_core.ports import Backplane, Clock, Policy, Store
+from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
+from chat_core.ports.accounts import Accounts, Passwords
+from chat_core.rules.guesses import Guesses
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.rate import Rate
 from chat_core.words.conversation import RoomRules
 from chat_core.words.ids import LobbyName
+
+
+@attrs.frozen(kw_only=True)
+class AccountParts:
+    """What accounts are put together from. ``guesses`` is None where nobody counts them.
+
+    ``tokens`` is called when the first is needed: its driver comes in only where it is used.
+    """
+
+    accounts: Accounts
+    passwords: Passwords
+    tokens: Callable[[], Tokens]
+    default_channels: tuple[str, ...] = ()
+    login_creates_account: bool = False
+    refresh_s: float
+    guesses: Guesses | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -30,3 +48,4 @@ class Parts:
     flush_s: float
     guests_may_post: bool
     policy: Policy | None = None
+    accounts: AccountParts

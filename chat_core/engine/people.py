@@ -15,6 +15,7 @@ from chat_core.ports import Clock
 from chat_core.rules import presence as presence_rules
 from chat_core.rules.presence import Attendance, Presence
 from chat_core.rules.rate import Bucket, Rate
+from chat_core.words.account import Status
 from chat_core.words.errors import Disconnected, Refused
 from chat_core.words.events import Personal
 from chat_core.words.ids import ConversationId, PersonId
@@ -23,7 +24,13 @@ from chat_core.words.person import Person
 
 
 class PersonalListener(Protocol):
-    """A connection, as one person's events see it. Nothing here may wait or raise."""
+    """A connection, as one person's events see it. Nothing here may wait or raise.
+
+    ``sid`` is the session that let it in, empty where none did.
+    """
+
+    person: Person
+    sid: str
 
     def tell(self, event: Personal) -> None:
         """Hand on what concerns the person."""
@@ -46,7 +53,7 @@ class Attendee:
     follows: dict[ConversationId, int] = attrs.field(factory=dict)
     heard: dict[ConversationId, Position] = attrs.field(factory=dict)
     passing_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
-    is_seen: bool = False  # neighbours were told that the person is here
+    shown: Status = Status.OFFLINE  # how neighbours were told last that the person is seen
     blocked: frozenset[PersonId] | None = None  # None: not read yet
     block_changes: int = 0  # since the person came
     met: dict[PersonId, PersonId] = attrs.field(factory=dict)  # who is behind a pseudonym, the latest last
@@ -172,6 +179,14 @@ class People:
         if self._searches is not None:
             attendee.searches = attendee.searches or Bucket(self._searches)
             self._take(attendee.searches, "You are searching fast.")
+
+    def renamed(self, person: Person) -> None:
+        """The person is called otherwise, or is a user from now on."""
+        attendee = self._attendees.get(person.id)
+        if attendee is not None:
+            attendee.person = attrs.evolve(person, partition=attendee.person.partition)
+            for connection in attendee.connections:
+                connection.person = attendee.person
 
     def connections(self) -> Sequence[PersonalListener]:
         return [connection for attendee in self for connection in attendee.connections]

@@ -53,7 +53,7 @@ class Done:
 
 @attrs.frozen(kw_only=True)
 class Recent:
-    """The messages to have before the live events: the last few, or all after a seq if they are not too many."""
+    """Messages to have before the live events: the last few, or all after a seq if they are not too many."""
 
     after: int | None = None
     most: int = BACKLOG_MESSAGES_MAX

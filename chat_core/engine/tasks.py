@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Generator
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -12,7 +14,7 @@ class Tasks:
     """A set of running tasks. What one raises is reported once and ends nothing else."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` to its end, whoever is still interested."""
@@ -34,6 +36,13 @@ class Tasks:
             _log.error("a task of the core failed", exc_info=error)
             return
         self.spawn(_rest(_Begun(work, waits_for)))
+
+    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """What ``work`` comes to. It runs to its end also when who waits for it goes away."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
 
     async def finished(self) -> None:
         """Wait until no task runs, those included that running ones start."""

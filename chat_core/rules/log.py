@@ -20,6 +20,7 @@ from chat_core.words.commands import (
     Leave,
     LeaveChannel,
     Post,
+    Purge,
     React,
     RemoveMember,
     SetRole,
@@ -61,6 +62,10 @@ def decide(
             return due + messages.decide(
                 conversation, command, by=by, now=now, new_id=new_id, target=target, repeated=repeated
             )
+        case Purge():
+            if by is not None:
+                raise InvariantBroken("Purge asked by a person")
+            return messages.purge(conversation, target, now=now)
         case Start() | Keep() | Decline() | End() | Leave() | Close() | Tick():
             if not isinstance(conversation, Room):
                 raise Refused("unknown_room", "There is no such room for you.")

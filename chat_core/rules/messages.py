@@ -33,7 +33,7 @@ from chat_core.words.limits import (
     REACTORS_PER_EMOJI_MAX,
 )
 from chat_core.words.message import Message
-from chat_core.words.person import Person
+from chat_core.words.person import Person, nobody
 
 # Control characters but tab and newline, and surrogates that stand alone.
 _REFUSED_CHARACTERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -80,13 +80,22 @@ def decide(
             assert_never(command)
 
 
+def purge(conversation: Conversation, target: Message | None, *, now: float) -> tuple[Logged, ...]:
+    """What happens when Parley itself blanks a message, also where nobody writes any more."""
+    if target is None or target.conversation != conversation.id or target.deleted:
+        return ()
+    seq, card = conversation.head + 1, nobody(target.author.id)
+    deleted = MessageDeleted(conversation=conversation.id, seq=seq, at=now, message_id=target.id, person=card)
+    return (deleted,)
+
+
 def apply(message: Message, event: Logged) -> Message:
     """The message after an event about it."""
     match event:
         case MessageEdited(content=content, at=at):
             return attrs.evolve(message, content=content, edited_at=at)
         case MessageDeleted():
-            return attrs.evolve(message, content="", attachments=(), reactions={}, deleted=True, digest=None)
+            return blank(message)
         case ReactionAdded(emoji=emoji, person=person):
             people = (*message.reactions.get(emoji, ()), person.id)
             return attrs.evolve(message, reactions={**message.reactions, emoji: people})
@@ -96,6 +105,11 @@ def apply(message: Message, event: Logged) -> Message:
             return attrs.evolve(message, reactions={**reactions, emoji: people} if people else reactions)
         case _:
             return message
+
+
+def blank(message: Message) -> Message:
+    """The tombstone of a message."""
+    return attrs.evolve(message, content="", attachments=(), reactions={}, deleted=True, digest=None)
 
 
 def check_content(content: str) -> None:

@@ -12,6 +12,7 @@ promise that is broken raises ``BrokenContract``. A runner has to await those
 that are ``async`` (pytest-asyncio in its mode ``auto`` does).
 """
 
+from chat_core.testing.accounts_contract import AccountsContract
 from chat_core.testing.backplane_contract import BackplaneContract
 from chat_core.testing.clock_contract import ClockContract
 from chat_core.testing.log_contract import LogContract
@@ -20,6 +21,7 @@ from chat_core.testing.promises import BrokenContract
 from chat_core.testing.store_contract import StoreContract
 
 __all__ = [
+    "AccountsContract",
     "BackplaneContract",
     "BrokenContract",
     "ClockContract",

@@ -20,6 +20,7 @@ from chat_core.words.errors import Unavailable
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
+from chat_core.words.person import Card
 
 Committed: TypeAlias = Callable[[Change], None]
 
@@ -256,6 +257,44 @@ class FaultyStore(FaultyLog):
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         await self._reach()
         return await self._store.read_marks(conversation)
+
+    async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
+        await self._reach()
+        return await self._store.conversations_of(person)
+
+    async def written_by(
+        self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
+    ) -> Sequence[Message]:
+        await self._reach()
+        return await self._store.written_by(conversation, person, after=after, limit=limit)
+
+    async def reactions_of(
+        self, conversation: ConversationId, card_id: PersonId
+    ) -> Sequence[tuple[MessageId, str]]:
+        await self._reach()
+        return await self._store.reactions_of(conversation, card_id)
+
+    async def blocks_of(self, person: PersonId) -> Mapping[PersonId, float]:
+        await self._reach()
+        return await self._store.blocks_of(person)
+
+    async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
+        await self._reach()
+        return await self._store.marks_of(person)
+
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        await self._reach()
+        return await self._store.sessions_of(person)
+
+    async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
+        await self._reach()
+        await self._store.anonymise(conversation, person, card)
+        await self._come_back()
+
+    async def forget_person(self, person: PersonId) -> None:
+        await self._reach()
+        await self._store.forget_person(person)
+        await self._come_back()
 
     async def check(self) -> None:
         await self._reach()

@@ -31,6 +31,7 @@ from chat_core.testing.endings import end, quiesce
 from chat_core.testing.faults import Faults, FaultyBackplane, FaultyStore
 from chat_core.testing.invariants import Journal, check_at_rest, check_deadlines, check_lines
 from chat_core.testing.loop import SeededLoop
+from chat_core.testing.passwords import no_accounts
 from chat_core.words.commands import Block, Command, Post, Unblock
 from chat_core.words.conversation import Channel, Retention
 from chat_core.words.errors import ChatError, InvariantBroken, Refused, Unavailable
@@ -305,6 +306,7 @@ class Simulation:
             resume_s=CONFIG.resume_s,
             flush_s=CONFIG.flush_s,
             guests_may_post=False,
+            accounts=no_accounts(),
         )
         chat = Chat(parts)
         self.loop.run_until_complete(chat.start())

@@ -14,6 +14,7 @@ from chat_core.testing.log_contract import LogContract
 from chat_core.testing.promises import equal, true
 from chat_core.testing.reading_contract import ReadingContract
 from chat_core.testing.stories import STARTS_AT, Author, Story
+from chat_core.testing.traces_contract import TracesContract
 from chat_core.words.commands import (
     DeleteChannel,
     End,
@@ -30,7 +31,7 @@ ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"
 
 
-class StoreContract(ReadingContract, LogContract):
+class StoreContract(ReadingContract, LogContract, TracesContract):
     """Subclass it with ``store``."""
 
     @abc.abstractmethod

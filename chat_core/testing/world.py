@@ -15,10 +15,13 @@ from typing import Self
 import attrs
 
 from chat_core.adapters.memory import InProcessBackplane, MemoryStore
+from chat_core.adapters.memory_accounts import MemoryAccounts
 from chat_core.compose import Config, open_chat
 from chat_core.engine.chat import Chat
-from chat_core.ports import Backplane, Store
+from chat_core.ports import Backplane, Store, Tokens
+from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.testing.clock import FakeClock
+from chat_core.testing.passwords import PlainPasswords
 from chat_core.testing.people import Actor, NotSeen
 from chat_core.words.ids import LobbyName
 from chat_core.words.person import Person, PersonKind
@@ -38,12 +41,18 @@ class World:
         clock: FakeClock | None = None,
         store: Store | None = None,
         backplane: Backplane | None = None,
+        accounts: Accounts | None = None,
+        passwords: Passwords | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self.config = attrs.evolve(config or Config(), flush_s=0.0)
         self.chance = random.Random(seed)  # noqa: S311 - chance that can be had again
         self.clock = clock or FakeClock()
         self.store: Store = store or MemoryStore()
         self.backplane: Backplane = backplane or InProcessBackplane(self.clock)
+        self.accounts: Accounts = accounts or MemoryAccounts()
+        self.passwords: Passwords = passwords or PlainPasswords()
+        self.tokens = tokens
         self._chat: Chat | None = None
         self._nodes: list[Chat] = []
 
@@ -119,7 +128,14 @@ class World:
     async def node(self) -> Chat:
         """One more chat on the same store, backplane and clock."""
         chat = await open_chat(
-            self.config, clock=self.clock, store=self.store, backplane=self.backplane, chance=self.chance
+            self.config,
+            clock=self.clock,
+            store=self.store,
+            backplane=self.backplane,
+            chance=self.chance,
+            accounts=self.accounts,
+            passwords=self.passwords,
+            tokens=self.tokens,
         )
         self._nodes.append(chat)
         self.clock.watch(chat.idle)

@@ -1,7 +1,7 @@
 """Commands: what a person asks for, in the imperative.
 
-Who asks is not part of a command: the connection knows. ``Tick`` and ``Close``
-are asked by Parley itself.
+Who asks is not part of a command: the connection knows. ``Tick``, ``Close`` and
+``Purge`` are asked by Parley itself.
 """
 
 from typing import TypeAlias
@@ -173,6 +173,13 @@ class Delete:
 
 
 @attrs.frozen(kw_only=True)
+class Purge:
+    """Parley itself blanks a message, whose author is to be forgotten, say."""
+
+    message: MessageId
+
+
+@attrs.frozen(kw_only=True)
 class React:
     message: MessageId
     emoji: str
@@ -222,7 +229,7 @@ RoomCommand: TypeAlias = Start | Keep | Decline | End | Leave | Close | Tick
 ChannelCommand: TypeAlias = JoinChannel | LeaveChannel | DeleteChannel | AddMember | RemoveMember | SetRole
 MessageCommand: TypeAlias = Post | Edit | Delete | React | Unreact
 LobbyCommand: TypeAlias = Search | CancelSearch | Skip
-ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand
+ConversationCommand: TypeAlias = RoomCommand | ChannelCommand | MessageCommand | Purge
 Command: TypeAlias = (
     ConversationCommand | CreateChannel | OpenRoom | LobbyCommand | MarkRead | Type | Block | Unblock
 )

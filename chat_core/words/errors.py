@@ -12,11 +12,13 @@ How a code becomes an HTTP status or a close code is the adapter's table.
 from typing import Final, Literal, TypeAlias, get_args
 
 Code: TypeAlias = Literal[
+    "bad_credentials",
     "bad_request",
     "bad_token",
     "channel_exists",
     "channel_required",
     "client_id_reused",
+    "email_taken",
     "guests_may_not",
     "invalid",
     "not_member",
@@ -32,6 +34,8 @@ Code: TypeAlias = Literal[
     "unknown_message",
     "unknown_room",
     "unknown_user",
+    "username_taken",
+    "wrong_password",
     "wrong_state",
 ]
 

@@ -18,6 +18,7 @@ import enum
 
 import attrs
 
+from chat_core.words.account import Status
 from chat_core.words.conversation import Channel, EndReason, Role, Room, RoomOutcome, RoomState
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Message
@@ -231,10 +232,10 @@ class ChannelsChanged(Personal):
 
 @attrs.frozen(kw_only=True)
 class NeighbourSeen(Personal):
-    """Somebody who shares a channel with the person came, or has gone. ``last_seen`` is when."""
+    """Somebody who shares a channel with the person is seen otherwise now; ``last_seen`` is when."""
 
     person: Card
-    status: PresenceStatus
+    status: Status
     last_seen: float
 
 

@@ -45,6 +45,31 @@ HOLD_EVENTS_MAX: Final = 1000  # events kept for a connection whose history is b
 EVENT_OVERHEAD_BYTES: Final = 200  # what an event counts for in an embedded outbox, beside its text
 VISIT_S: Final = 60.0  # how long a seeker without a connection keeps the place after asking for anything
 
+# Accounts
+USERNAME_LENGTH_MIN: Final = 3  # characters
+USERNAME_LENGTH_MAX: Final = 32
+EMAIL_LENGTH_MAX: Final = 254  # characters
+PASSWORD_LENGTH_MIN: Final = 8  # code points
+PASSWORD_LENGTH_MAX: Final = 128
+DISPLAY_NAME_LENGTH_MAX: Final = 40  # code points
+BIO_LENGTH_MAX: Final = 500  # code points
+LANGUAGE_LENGTH_MAX: Final = 35  # characters of a language tag (RFC 5646)
+AVATAR_URL_LENGTH_MAX: Final = 200  # characters
+BIRTH_YEAR_MIN: Final = 1900
+ACCOUNTS_PAGE_MAX: Final = 100
+LOGIN_ENDS_S: Final = 30 * 86400.0  # after signing in, whatever is refreshed
+GUEST_PASS_S: Final = 86460.0  # of a guest's session that cannot be refreshed: its token ends first
+LOGIN_STALE_S: Final = 30.0  # how old may be what is known about a session
+LOGIN_POLL_S: Final = 20.0  # between two looks at the sessions of live connections
+LOGINS_KNOWN_MAX: Final = 100_000
+LOGINS_SWEPT_S: Final = 3600.0  # between two times that ended sessions are forgotten
+GUESSES_PER_ACCOUNT_MAX: Final = 5  # wrong passwords for one account from one source
+GUESSES_PER_SOURCE_MAX: Final = 20
+GUESSES_WITHIN_S: Final = 15 * 60.0
+GUESSERS_MAX: Final = 50_000  # remembered at once
+HASHES_AT_ONCE_MAX: Final = 2
+HASHES_WAITING_MAX: Final = 32
+
 # Alarms
 RETRY_S: Final = 1.0  # a deadline whose commit failed is tried again after it
 HEAL_S: Final = 5.0  # heads are compared with the log this often while a topic has followers

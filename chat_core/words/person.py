@@ -44,3 +44,13 @@ class Person:
 def pseudonym(card_id: PersonId) -> Card:
     """The card of a person in an anonymous room: tells nothing but that it is somebody."""
     return Card(id=card_id, username="stranger", display_name="Stranger")
+
+
+def guest(person: PersonId, display_name: str) -> Person:
+    """A person without an account."""
+    return Person(id=person, username=f"guest-{person[-12:]}", display_name=display_name)
+
+
+def nobody(card_id: PersonId) -> Card:
+    """The card of a person who has been erased."""
+    return Card(id=card_id, username="deleted", display_name="Deleted")

@@ -10,7 +10,7 @@ from chat_web import wire
 from chat_web.cookies import guest_cookie
 from chat_web.errors import Rejected
 from chat_web.json import NotUnderstood, decoded
-from chat_web.sockets.doors import CHAT, INTRODUCTIONS
+from chat_web.sockets.doors import CHAT
 from chat_web.sources import SOURCES
 
 DISPLAY_NAME_LENGTH_MAX: Final = 40
@@ -44,16 +44,14 @@ async def guest(request: web.Request) -> web.Response:
         words = "A name cannot contain control characters."
         raise Rejected("invalid", words, fields={"display_name": words})
     app[SOURCES].guest(app[SOURCES].of(request, now), now)
-    introductions = app[INTRODUCTIONS]
-    person = introductions.new_guest(name)
-    token, lifetime_s = introductions.token_of(person)
+    grant = await app[CHAT].accounts.guest(name)
     answer = {
-        "access_token": token,
+        "access_token": grant.access_token,
         "token_type": "bearer",
-        "expires_in": int(lifetime_s),
-        "refresh_token": None,
-        "user": {**wire.person(person), "kind": person.kind},
+        "expires_in": int(grant.expires_in_s),
+        "refresh_token": grant.refresh_token,
+        "user": {**wire.person(grant.person), "kind": grant.person.kind},
     }
     response = web.Response(body=msgspec.json.encode(answer), content_type="application/json")
-    response.headers.add(hdrs.SET_COOKIE, guest_cookie(request, token))
+    response.headers.add(hdrs.SET_COOKIE, guest_cookie(request, grant.access_token))
     return response

@@ -134,7 +134,7 @@ async def add_member(call: Call[NoQuery, NewMember]) -> web.Response:
     """Bring a person into a channel: for its owner and moderators."""
     name = call.path("name")
     await call.chat.channel(call.person, name)  # before anybody is looked for
-    person = await found(call.request, call.chat, call.person, call.body.username)
+    person = await found(call.chat, call.person, call.body.username)
     return await _changed(call, AddMember(name=name, person=person))
 
 

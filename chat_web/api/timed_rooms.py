@@ -60,7 +60,7 @@ async def create(call: Call[NoQuery, NewRoom]) -> web.Response:
     """Make a room with somebody; without a name, wait for somebody in the timed lobby."""
     if call.body.other is None:
         return await _searched(call)
-    other = await found(call.request, call.chat, call.person, call.body.other)
+    other = await found(call.chat, call.person, call.body.other)
     result = await call.chat.do(call.person, OpenRoom(other=other))
     is_new = isinstance(result, Receipt) and not result.repeated
     return reply(_room(call, result), 201 if is_new else 200)

@@ -4,6 +4,7 @@ Kept out: what is spoken behind them (``dialects``), and the upgrade itself.
 """
 
 import asyncio
+import contextlib
 import functools
 import re
 from typing import Final
@@ -12,7 +13,7 @@ import attrs
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from chat_core import BadToken, Chat
+from chat_core import BadToken, Chat, Unavailable
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
@@ -81,13 +82,14 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
     headers: CIMultiDict[str] = CIMultiDict()
     token = request.query.get("token", "")
     if token:
-        identity = introductions.introduced(token)
+        identity = await introductions.introduced(token)
     else:
-        kept = _returning_guest(request, introductions)
+        kept = await _returning_guest(request, introductions)
         if kept is None:
-            identity = _introduce(request, "")
-            access, _ = introductions.token_of(identity.person)
-            headers[hdrs.SET_COOKIE] = guest_cookie(request, access)
+            identity = await _introduce(request, "")
+            with contextlib.suppress(Unavailable):  # no coming back then, but no reason to stay out
+                access, _ = await introductions.token_of(identity.person)
+                headers[hdrs.SET_COOKIE] = guest_cookie(request, access)
         else:
             identity = kept
     return await _open(request, ANONYMOUS_PAIR, identity, headers)
@@ -99,12 +101,12 @@ async def centrifuge(request: web.Request) -> web.StreamResponse:
     return await _open(request, CENTRIFUGE, None, CIMultiDict())
 
 
-def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
+async def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
     token = guest_token_of(request)
     if not token or not cookies_count(request, request.app[SETTINGS]):
         return None
     try:
-        return introductions.introduced(token)
+        return await introductions.introduced(token)
     except BadToken:  # a cookie from before a change of keys is no reason to turn anybody away
         return None
 
@@ -117,13 +119,13 @@ def _admit(request: web.Request) -> None:
         raise Rejected("forbidden", "Pages of this origin may not connect.")
 
 
-def _introduce(request: web.Request, token: str) -> Identity:
+async def _introduce(request: web.Request, token: str) -> Identity:
     """The person of a token. A new guest counts against its source."""
     app = request.app
     if not token:
         now = app[CHAT].clock.now()
         app[SOURCES].guest(app[SOURCES].of(request, now), now)
-    return app[INTRODUCTIONS].introduced(token)
+    return await app[INTRODUCTIONS].introduced(token)
 
 
 async def _open(

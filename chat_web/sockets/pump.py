@@ -7,7 +7,7 @@ here awaits the socket; there is no task for a connection.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -90,7 +90,7 @@ class Pump:
         self,
         chat: Chat,
         dialect: Dialect,
-        introduce: Callable[[str], Identity],
+        introduce: Callable[[str], Awaitable[Identity]],
         *,
         identity: Identity | None,
         limits: PumpLimits,
@@ -130,8 +130,9 @@ class Pump:
 
     def opened(self, socket: WebSocket) -> None:
         self._socket = socket
-        introduced = None if self._identity is None else self._introduced(self._identity)
-        if self._identity is not None and introduced is None:
+        try:
+            introduced = None if self._identity is None else self._introduced(self._identity)
+        except Disconnected:
             return
         if introduced is None:
             self._at(self._limits.first_command_s, self._give_up_waiting)
@@ -275,23 +276,14 @@ class Pump:
             case Ask() if self._connection is not None:
                 self._only_posts = isinstance(intent.command, Post)
                 self._connection.ask(intent.command, partial(self._finished, intent.ref))
-            case Introduce(token, ref):
-                self._finished(ref, self._introduce(token))
-            case Renew(token, ref):
-                self._finished(ref, self._renew(token))
+            case Introduce() | Renew():
+                self._chat.tasks.begin(self._identify(intent))
             case Turn(ref):
                 self._finished(ref, Done())
-            case (
-                Ask(ref=ref)
-                | AskChannel(ref=ref)
-                | Follow(ref=ref)
-                | AskStanding(ref=ref)
-                | AskAttendance(ref=ref)
-                | AskHistory(ref=ref)
-            ) if self._connection is None:
-                self._finished(ref, Refused("unauthenticated", "Introduce yourself first."))
             case AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory() if self._connection:
                 self._chat.spawn(self._question(intent, self._connection))
+            case Ask() | AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory():
+                self._finished(intent.ref, Refused("unauthenticated", "Introduce yourself first."))
             case _:
                 raise TypeError(f"{type(intent).__name__} is carried out elsewhere")
 
@@ -319,15 +311,21 @@ class Pump:
 
     # Who this is
 
-    def _introduce(self, token: str) -> Answer:
+    async def _identify(self, intent: Introduce | Renew) -> None:
+        """Find out who it is; at once, where its session is known."""
+        answer: Answer
         try:
-            self._identity = self._introduce_by(token)
+            identity = await self._introduce_by(intent.token)
+            if self._has_ended:  # who went meanwhile takes no seat
+                return
+            answer = self._introduced(identity) if isinstance(intent, Introduce) else self._renewed(identity)
         except ChatError as error:
-            return error
-        return self._introduced(self._identity) or Disconnected(3504, "too many connections")
+            answer = error
+        self._finished(intent.ref, answer)
 
-    def _introduced(self, identity: Identity) -> Introduced | None:
-        """Take the person's seat; None when the socket was closed because there is none."""
+    def _introduced(self, identity: Identity) -> Introduced:
+        """Take the person's seat. Raises ``Disconnected``, with the socket closed, when there is none."""
+        self._identity = identity
         try:
             self._connection = self._chat.attach(
                 identity.person,
@@ -335,24 +333,22 @@ class Pump:
                 self,
                 may_return=identity.may_return,
                 autofollow=self._dialect.follows_unasked,
+                sid=identity.sid,
             )
-        except Disconnected as full:
-            self.end(full.code, full.reason)
-            return None
+        except Disconnected as refused:
+            self.end(refused.code, refused.reason)
+            raise
         self._expire_at(identity)
         if self._dialect.pings_itself:
             self._at(self._limits.ping_s, self._ping)
         _log.info("introduced", connection=self._id, dialect=self._dialect.name, kind=identity.person.kind)
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
 
-    def _renew(self, token: str) -> Answer:
-        try:
-            identity = self._introduce_by(token)
-        except ChatError as error:
-            return error
-        if self._identity is None or identity.person.id != self._identity.person.id:
-            return BadToken("This token is another person's.")
+    def _renewed(self, identity: Identity) -> Introduced:
+        if self._connection is None or identity.person.id != self._connection.person.id:
+            raise BadToken("This token is another person's.")
         self._identity = identity
+        self._connection.renew(identity.sid)
         self._expire_at(identity)
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
 

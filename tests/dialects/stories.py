@@ -172,7 +172,7 @@ class Stage:
             person = self.people[_person_of(name)] = self.world.chat.guest(f"Canary {_person_of(name)}")
             self.known[f"${_person_of(name)}"] = person.id
         identity = Identity(person=person, may_return=may_return)
-        token, _ = self.introductions.token_of(person)
+        token, _ = await self.introductions.token_of(person)
         self.known[f"$token_{_person_of(name)}"] = token
         self.wires[name] = Wire(
             self.world.chat,

@@ -68,7 +68,7 @@ def test_the_real_id_behind_a_card_is_known_in_its_room_alone() -> None:
 @pytest.mark.parametrize("name", [name for name in vars(limits) if name.isupper()])
 def test_every_limit_is_a_positive_number_with_its_unit_in_the_name(name: str) -> None:
     assert getattr(limits, name) > 0
-    assert name.endswith(("_MAX", "_S", "_BYTES")), name
+    assert name.endswith(("_MIN", "_MAX", "_S", "_BYTES")), name
 
 
 def test_the_errors_are_classed_by_whose_fault_they_are() -> None:

@@ -8,12 +8,12 @@ import aiohttp
 import attrs
 from aiohttp import web
 
-from chat_core import Config, Person, PersonKind
+from chat_core import Account, Config, Grant, Person
 from chat_core.testing import FakeClock, World
 from chat_web.app import create_app
 from chat_web.deadlines import DeadlineRunner
 from chat_web.sockets.doors import CHAT
-from tests.web.servers import settings, token_for
+from tests.web.servers import PASSWORD, settings, tokens
 
 SAME_SOURCE: Final = "127.0.0.1"
 
@@ -79,48 +79,44 @@ class House:
     world: World
     app: web.Application
     http: aiohttp.ClientSession
-    accounts: dict[str, Person] = attrs.field(factory=dict)
 
-    def user(self, name: str) -> Caller:
-        """Somebody with an account."""
+    async def user(self, name: str) -> Caller:
+        """Somebody with an account, in no channel; of the same name again, another session."""
         chat = self.app[CHAT]
-        person = self.accounts.get(name) or chat.person(chat.new_id(), name, PersonKind.USER)
-        self.accounts[name] = person
-        return Caller(self.http, person, token_for(person, chat.clock.now()))
+        if await chat.accounts.named(name) is None:
+            made = Account(
+                id=chat.new_id(),
+                username=name,
+                email=f"{name}@example.org",
+                created_at=chat.clock.now(),
+                display_name=name,
+            )
+            await self.world.accounts.add(made, await self.world.passwords.hash(PASSWORD))
+        return self.caller(await chat.accounts.log_in(name, PASSWORD))
 
-    def guest(self, name: str = "guest") -> Caller:
-        person = self.app[CHAT].guest(name)
-        return Caller(self.http, person, token_for(person, self.app[CHAT].clock.now()))
+    async def guest(self, name: str = "guest") -> Caller:
+        return self.caller(await self.app[CHAT].accounts.guest(name))
 
     def nobody(self) -> Caller:
         return Caller(self.http, self.app[CHAT].guest("nobody"), None)
 
-    async def found(self, username: str) -> Person | None:
-        """The directory: user names are alike in either case."""
-        people = {name.casefold(): person for name, person in self.accounts.items()}
-        return people.get(username.casefold())
+    def caller(self, grant: Grant) -> Caller:
+        return Caller(self.http, grant.person, grant.access_token)
 
 
 @contextlib.asynccontextmanager
 async def house(*, rate_limits: bool = False) -> AsyncIterator[House]:
     """A server in this process, in memory, for as long as the block lasts."""
     config = Config(rate_limits=False, default_channels=("general",))
-    async with World(config, clock=FakeClock()) as world:
-        living: list[House] = []
-
-        async def directory(username: str) -> Person | None:
-            return await living[0].found(username)
-
-        chosen = settings(rate_limits=rate_limits)
-        app = create_app(chosen, chat=world.chat, directory=directory)
+    async with World(config, clock=FakeClock(), tokens=tokens()) as world:
+        app = create_app(settings(rate_limits=rate_limits), chat=world.chat)
         runner = DeadlineRunner(app, handle_signals=False)
         await runner.setup()
         try:
             await web.TCPSite(runner, SAME_SOURCE, 0).start()
             host, port = runner.addresses[0][:2]
             async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
-                living.append(House(world, app, http))
-                yield living[0]
+                yield House(world, app, http)
         finally:
             await runner.cleanup()
 

@@ -15,7 +15,10 @@ import aiohttp
 import attrs
 from aiohttp import web
 
-from chat_core import Chat, Person, PersonKind, Tokens, open_tokens
+from chat_core import Chat, Person, Tokens, open_chat, open_tokens
+from chat_core.adapters.sql.accounts import SQLiteAccounts
+from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import create_app
 from chat_web.deadlines import DeadlineRunner
 from chat_web.logs import AccessLogger
@@ -25,6 +28,7 @@ from chat_web.sockets.pump import PumpLimits
 
 ROOT: Final = Path(__file__).parent.parent.parent
 SECRET: Final = "a secret of the tests, long enough for HS256"
+PASSWORD: Final = "correct horse of the tests"
 START_S: Final = 20.0
 
 
@@ -40,13 +44,25 @@ def tokens(*, user_token_s: float = 1800.0) -> Tokens:
     return open_tokens(secrets=[SECRET.encode()], user_token_s=user_token_s)
 
 
-def token_for(person: Person, now: float, *, lasts_s: float = 1800.0) -> str:
+def token_for(person: Person, sid: str, now: float, *, lasts_s: float = 1800.0) -> str:
     """A user's token, or a guest's (which lasts a day)."""
-    return tokens(user_token_s=lasts_s).issue_access(person.id, person.username, person.kind, "sid", now)
+    return tokens(user_token_s=lasts_s).issue_access(person.id, person.username, person.kind, sid, now)
 
 
-def user(name: str, chat: Chat) -> Person:
-    return chat.person(chat.new_id(), name, PersonKind.USER)
+async def user(name: str, chat: Chat) -> tuple[Person, str]:
+    """Somebody with an account, and the sid of a session."""
+    account = await chat.accounts.register(name, f"{name}@example.org", PASSWORD)
+    return account.person, (await chat.accounts.log_in(name, PASSWORD)).sid
+
+
+async def enrolled(name: str, folder: Path) -> tuple[Person, str]:
+    """The same in the database of a process, which may run or not."""
+    store = await open_sqlite(folder / "data" / "parley.db")
+    chat = await open_chat(store=store, accounts=SQLiteAccounts(store), passwords=PlainPasswords())
+    try:
+        return await user(name, chat)
+    finally:
+        await chat.stop()
 
 
 @attrs.frozen

@@ -15,13 +15,13 @@ async def home() -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def ann(home: House) -> Caller:
-    return home.user("ann")
+async def ann(home: House) -> Caller:
+    return await home.user("ann")
 
 
 @pytest.fixture
-def bob(home: House) -> Caller:
-    return home.user("bob")
+async def bob(home: House) -> Caller:
+    return await home.user("bob")
 
 
 async def test_a_channel_is_made_and_owned(ann: Caller) -> None:
@@ -133,7 +133,7 @@ async def test_a_private_channel_answers_outsiders_as_if_it_were_not_there(
 
 
 async def test_members_are_added_named_moderators_and_sent_out(home: House, ann: Caller, bob: Caller) -> None:
-    cat = home.user("cat")
+    cat = await home.user("cat")
     await ann.channel("team", bob, private=True)
     assert (await bob.get("/api/channels/team"))[0] == 200
     assert code((await bob.post("/api/channels/team/members", {"username": "cat"}))[1]) == "not_owner"
@@ -169,7 +169,7 @@ async def test_a_deleted_channel_is_gone_and_its_name_free(ann: Caller, bob: Cal
 
 
 async def test_guests_read_public_channels_and_no_more(home: House, ann: Caller) -> None:
-    guest = home.guest()
+    guest = await home.guest()
     channel = await ann.channel("cats")
     await ann.says(channel["id"], "hello")
     assert (await guest.get("/api/channels/cats"))[0] == 200

@@ -18,13 +18,13 @@ async def home() -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def ann(home: House) -> Caller:
-    return home.user("ann")
+async def ann(home: House) -> Caller:
+    return await home.user("ann")
 
 
 @pytest.fixture
-def bob(home: House) -> Caller:
-    return home.user("bob")
+async def bob(home: House) -> Caller:
+    return await home.user("bob")
 
 
 def contents(page: Any) -> list[str]:
@@ -116,7 +116,7 @@ async def test_who_is_no_member_posts_nothing_and_learns_nothing(ann: Caller, bo
 async def test_an_author_edits_and_deletes_and_moderators_delete(
     home: House, ann: Caller, bob: Caller
 ) -> None:
-    cat = home.user("cat")
+    cat = await home.user("cat")
     channel = await ann.channel("cats", bob, cat)
     message = await bob.says(channel["id"], "hi")
     path = f"/api/messages/{message['id']}"

@@ -19,13 +19,13 @@ async def home() -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def ann(home: House) -> Caller:
-    return home.user("ann")
+async def ann(home: House) -> Caller:
+    return await home.user("ann")
 
 
 @pytest.fixture
-def bob(home: House) -> Caller:
-    return home.user("bob")
+async def bob(home: House) -> Caller:
+    return await home.user("bob")
 
 
 async def matched(ann: Caller, bob: Caller) -> str:
@@ -87,7 +87,7 @@ async def test_who_blocked_the_caller_is_not_to_be_found(home: House, ann: Calle
     assert (hidden[0], code(hidden[1])) == (404, "unknown_user")
     status, answer = await ann.post("/chat/rooms", {"with": "ann"})
     assert (status, answer["error"]["fields"].keys()) == (422, {"with"})
-    guest = home.guest()
+    guest = await home.guest()
     assert code((await guest.post("/chat/rooms", {"with": "ann"}))[1]) == "guests_may_not"
     assert (await guest.post("/chat/rooms", {}))[0] == 202, "lobbies are for guests too"
 
@@ -158,7 +158,7 @@ ROOM_ROUTES: list[tuple[str, str, Any]] = [
 
 @pytest.mark.parametrize(("method", "path", "body"), ROOM_ROUTES)
 async def test_outsiders_find_no_room(home: House, method: str, path: str, body: Any) -> None:
-    ann, bob, eve = (home.user(name) for name in ("ann", "bob", "eve"))
+    ann, bob, eve = [await home.user(name) for name in ("ann", "bob", "eve")]
     room = await matched(ann, bob)
     channel = await eve.channel("cats")
     hidden = await eve.asks(method, path.format(room), body)
@@ -220,7 +220,7 @@ async def test_messages_of_a_room_are_paged_by_seq(home: House, ann: Caller, bob
     assert await page(limit=2, after=seqs[1]) == seqs[2:4]
     assert await page(before=seqs[4], after=seqs[1]) == seqs[2:4]
     assert (await bob.get(path, before="x"))[0] == 422
-    eve = home.user("eve")
+    eve = await home.user("eve")
     hidden = await eve.get(path)
     assert hidden == await eve.get(f"/api/rooms/{NOWHERE}/messages")
     assert (hidden[0], code(hidden[1])) == (404, "unknown_room")

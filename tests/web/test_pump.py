@@ -275,9 +275,9 @@ async def test_pongs_that_nobody_asked_for_count_as_frames(world: World) -> None
 
 async def test_a_token_that_runs_out_unrenewed_ends_the_connection(world: World) -> None:
     made = introductions(world, user_token_s=0.02)
-    person = world.chat.person(world.chat.new_id(), "ann", world.chat.guest("x").kind.USER)
+    person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
     wire = Wire(world.chat, Centrifuge(), made, limits=PumpLimits(token_grace_s=0.01))
-    token, _ = made.token_of(person)
+    token, _ = await made.token_of(person)
     wire.say(command(1, connect={"token": token}))
     (answer,) = await told(world, wire)
     assert (answer["connect"]["expires"], answer["connect"]["ttl"]) == (True, 1)
@@ -293,9 +293,9 @@ async def test_a_token_is_renewed_by_its_own_person_alone(world: World) -> None:
     ann, eve = world.chat.guest("ann"), world.chat.guest("eve")
     for other, expected in ((ann, None), (eve, Closed(3500, "invalid token"))):
         wire = Wire(world.chat, Centrifuge(), made, limits=UNHURRIED)
-        wire.say(command(1, connect={"token": made.token_of(ann)[0]}))
+        wire.say(command(1, connect={"token": (await made.token_of(ann))[0]}))
         await told(world, wire)
-        wire.say(command(2, refresh={"token": made.token_of(other)[0]}))
+        wire.say(command(2, refresh={"token": (await made.token_of(other))[0]}))
         (answer,) = await told(world, wire)
         if expected is None:
             assert (answer["id"], answer["refresh"]["expires"]) == (2, True)
@@ -306,8 +306,8 @@ async def test_a_token_is_renewed_by_its_own_person_alone(world: World) -> None:
 
 async def test_an_expired_token_is_109_for_connect_and_for_refresh(world: World) -> None:
     made = introductions(world, user_token_s=1.0)
-    person = world.chat.person(world.chat.new_id(), "ann", world.chat.guest("x").kind.USER)
-    old, _ = made.token_of(person)
+    person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
+    old, _ = await made.token_of(person)
     await world.advance(60)
     wire = Wire(world.chat, Centrifuge(), made, limits=UNHURRIED)
     expired = {"code": 109, "message": "token expired"}
@@ -315,7 +315,7 @@ async def test_an_expired_token_is_109_for_connect_and_for_refresh(world: World)
     first, second = await told(world, wire)
     assert first == {"id": 1, "error": expired}
     assert (second["id"], second["error"]["code"]) == (2, 1001)
-    wire.say(command(3, connect={"token": made.token_of(person)[0]}))
+    wire.say(command(3, connect={"token": (await made.token_of(person))[0]}))
     assert (await told(world, wire))[0]["connect"]["data"]["person"]["id"] == person.id
     wire.say(command(4, refresh={"token": old}))
     assert await told(world, wire) == [{"id": 4, "error": expired}]
@@ -358,7 +358,7 @@ async def test_what_happened_while_the_standing_was_looked_up_is_told_behind_it(
     store = SlowStore()
     async with World(CONFIG, store=store) as world:
         made = introductions(world)
-        token, _ = made.token_of(world.chat.guest("ann"))
+        token, _ = await made.token_of(world.chat.guest("ann"))
         first, second = (Wire(world.chat, Centrifuge(), made, limits=UNHURRIED) for _ in range(2))
         first.say(command(1, connect={"token": token}))
         await told(world, first)
@@ -435,7 +435,7 @@ async def test_a_bug_of_a_dialect_ends_its_own_connection_alone(world: World) ->
 
 async def test_eleven_connections_of_one_person(world: World) -> None:
     made = introductions(world)
-    token, _ = made.token_of(world.chat.guest("ann"))
+    token, _ = await made.token_of(world.chat.guest("ann"))
     wires = [Wire(world.chat, Centrifuge(), made, limits=UNHURRIED) for _ in range(11)]
     for wire in wires:
         wire.say(command(1, connect={"token": token}))
@@ -447,7 +447,7 @@ async def test_eleven_connections_of_one_person(world: World) -> None:
 async def test_what_happens_while_a_client_connects_is_told_afterwards(world: World) -> None:
     made = introductions(world)
     ann = world.chat.guest("ann")
-    token, _ = made.token_of(ann)
+    token, _ = await made.token_of(ann)
     first = Wire(world.chat, Centrifuge(), made, limits=UNHURRIED)
     first.say(command(1, connect={"token": token}))
     await told(world, first)

@@ -90,12 +90,12 @@ async def test_nobody_gets_in_without_a_token_that_holds(home: House, method: st
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer x"},
         {"Authorization": "Basic x"},
-        {"Authorization": home.user("ann").token or ""},
-        {"Cookie": f"parley_guest={home.guest().token}", "Origin": str(home.http._base_url)},
+        {"Authorization": (await home.user("ann")).token or ""},
+        {"Cookie": f"parley_guest={(await home.guest()).token}", "Origin": str(home.http._base_url)},
     ):
         status, answer = await nobody.asks(method, address, body_of(method, path), headers=headers)
         assert (status, code(answer)) == (401, "unauthenticated"), headers
-    status, _ = await nobody.asks(method, f"{address}?token={home.user('ann').token}")
+    status, _ = await nobody.asks(method, f"{address}?token={(await home.user('ann')).token}")
     assert status == 401, "a token in the address opens sockets, not routes"
 
 
@@ -159,9 +159,11 @@ async def test_who_may_do_what_in_a_channel(home: House, method: str, path: str,
     found = []
     for number, role in enumerate(WHO):
         name = f"team{number}"
-        callers = {who: home.guest() if who == "guest" else home.user(f"{who}{number}") for who in WHO}
-        owner, mia = callers["owner"], home.user("mia")
-        home.user("new")
+        callers = {
+            who: await home.guest() if who == "guest" else await home.user(f"{who}{number}") for who in WHO
+        }
+        owner, mia = callers["owner"], await home.user("mia")
+        await home.user("new")
         others = [callers[who] for who in ("ex-member", "member", "moderator")]
         channel = await owner.channel(name, mia, *others, private=private)
         moderator = f"/api/channels/{name}/members/{callers['moderator'].person.username}"
@@ -180,7 +182,7 @@ async def test_who_may_do_what_in_a_channel(home: House, method: str, path: str,
 
 @pytest.mark.parametrize(("method", "path"), ROOM_TABLE)
 async def test_who_may_do_what_in_a_room(home: House, method: str, path: str) -> None:
-    ann, bob, eve = (home.user(name) for name in ("ann", "bob", "eve"))
+    ann, bob, eve = [await home.user(name) for name in ("ann", "bob", "eve")]
     await ann.post("/chat/rooms", {})
     _, room = await bob.post("/chat/rooms", {})
     address = filled(path, room_id=room["id"])
@@ -193,7 +195,7 @@ async def test_who_may_do_what_in_a_room(home: House, method: str, path: str) ->
 
 async def test_who_asks_too_fast_waits_and_nobody_else(home: House) -> None:
     async with house(rate_limits=True) as strict:
-        ann, bob = strict.user("ann"), strict.user("bob")
+        ann, bob = await strict.user("ann"), await strict.user("bob")
         statuses = [(await ann.get("/chat/queue"))[0] for _ in range(41)]
         assert statuses == [200] * 40 + [429]
         headers = {"Authorization": f"Bearer {ann.token}"}
@@ -209,7 +211,7 @@ async def test_who_asks_too_fast_waits_and_nobody_else(home: House) -> None:
 
 
 async def test_answers_have_the_shapes_that_the_document_says(home: House) -> None:
-    ann, bob = home.user("ann"), home.user("bob")
+    ann, bob = await home.user("ann"), await home.user("bob")
     channel = await ann.channel("cats")
     message = await ann.says(channel["id"], "hi")
     await ann.post("/chat/rooms", {})
@@ -221,5 +223,5 @@ async def test_answers_have_the_shapes_that_the_document_says(home: House) -> No
 
 @pytest.mark.parametrize("path", ["/api/channels", "/api/rooms", "/chat/rooms", "/api/messages/me"])
 async def test_a_trailing_slash_changes_nothing(home: House, path: str) -> None:
-    ann: Caller = home.user("ann")
+    ann: Caller = await home.user("ann")
     assert await ann.get(path) == await ann.get(f"{path}/")

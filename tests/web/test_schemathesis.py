@@ -22,7 +22,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from chat_core import Person, PersonKind
 from chat_web.app import create_app
 from chat_web.deadlines import DeadlineRunner
 from chat_web.documents.openapi import document
@@ -57,21 +56,16 @@ def fuzzed() -> Iterator[Fuzzed]:
     stop = asyncio.Event()
 
     async def serve() -> None:
-        people: dict[str, Person] = {}
-
-        async def directory(username: str) -> Person | None:
-            return people.get(username.casefold())
-
-        app = create_app(servers.settings(rate_limits=False), directory=directory)
+        app = create_app(servers.settings(rate_limits=False))
         runner = DeadlineRunner(app, handle_signals=False)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
         chat = app[CHAT]
+        bearers = {}
         for name in ("ann", "bob"):
-            people[name] = chat.person(chat.new_id(), name, PersonKind.USER)
-        tokens = {name: servers.token_for(person, chat.clock.now()) for name, person in people.items()}
-        bearers = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
+            person, sid = await servers.user(name, chat)
+            bearers[name] = {"Authorization": f"Bearer {servers.token_for(person, sid, chat.clock.now())}"}
         found.append(Fuzzed(f"http://{host}:{port}", {"nobody": {}, **bearers}))
         ready.set()
         await stop.wait()

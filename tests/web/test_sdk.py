@@ -19,8 +19,7 @@ from centrifuge import (
     SubscriptionEventHandler,
 )
 
-from chat_core import Person, PersonKind
-from tests.web.servers import ROOT, Process, token_for
+from tests.web.servers import ROOT, Process, enrolled, token_for
 
 FOLDER: Final = ROOT / "tests" / "js"
 STORY_S: Final = 30.0
@@ -45,7 +44,7 @@ def node() -> str:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Process]:
-    async with Process(tmp_path, DATABASE_URL="memory://", **OPEN) as process:
+    async with Process(tmp_path, **OPEN) as process:
         yield process
         assert await process.stop() == 0
     assert "Traceback" not in process.log
@@ -82,15 +81,6 @@ async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, An
     return found
 
 
-def somebody(name: str) -> Person:
-    return Person(
-        id=f"018bcfe5-6800-7000-8000-{name.encode().hex():0>12}",
-        username=name,
-        display_name=name,
-        kind=PersonKind.USER,
-    )
-
-
 async def test_it_connects_with_a_guest_token_and_without(server: Process) -> None:
     found = await play("connects", url=server.url)
     assert found["people"][:2] == [found["user"]] * 2
@@ -104,7 +94,7 @@ async def test_it_publishes_and_hears_each_publication_once_with_its_offset(serv
     assert found["recoverable"] is True
     first = found["offset"] + 1
     assert found["ann"] == found["bob"] == [[first, "hello"], [first + 1, "by rpc"]]
-    assert found["durable"] is False  # memory
+    assert found["durable"] is True
     unknown_room = "unknown_room There is no such room for you."
     assert found["refusals"] == [103, 108, 1009, unknown_room, 102]
 
@@ -139,9 +129,9 @@ async def test_presence_history_rpc_and_a_timed_room(server: Process) -> None:
 
 
 async def test_a_token_is_renewed_on_a_live_connection(server: Process) -> None:
-    now, ann = time.time(), somebody("ann")
-    first = token_for(ann, now, lasts_s=1.5)
-    later = [token_for(ann, now, lasts_s=3.0), token_for(ann, now, lasts_s=600.0)]
+    now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
+    first = token_for(ann, sid, now, lasts_s=1.5)
+    later = [token_for(ann, sid, now, lasts_s=3.0), token_for(ann, sid, now, lasts_s=600.0)]
     found = await play("refreshes", url=server.url, first=first, tokens=later)
     assert found["person"] == ann.id
     assert (found["asked"], found["state"], found["states"], found["works"]) == (
@@ -153,9 +143,9 @@ async def test_a_token_is_renewed_on_a_live_connection(server: Process) -> None:
 
 
 async def test_an_expired_token_makes_the_client_fetch_a_new_one(server: Process) -> None:
-    now, ann = time.time(), somebody("ann")
-    expired = token_for(ann, now - 100, lasts_s=10)
-    found = await play("expired", url=server.url, expired=expired, good=token_for(ann, now))
+    now, (ann, sid) = time.time(), await enrolled("ann", server.folder)
+    expired = token_for(ann, sid, now - 100, lasts_s=10)
+    found = await play("expired", url=server.url, expired=expired, good=token_for(ann, sid, now))
     assert found == {"asked": 1, "person": ann.id}
 
 
@@ -165,7 +155,7 @@ async def test_who_is_turned_away_for_good_does_not_come_back(server: Process) -
 
 
 async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_path: Path) -> None:
-    server = Process(tmp_path, DATABASE_URL="sqlite:///./parley.db", **OPEN)
+    server = Process(tmp_path, **OPEN)
     statuses: list[int] = []
     took: list[float] = []
 
@@ -178,7 +168,7 @@ async def test_a_restart_is_survived_and_what_was_acknowledged_is_on_disk(tmp_pa
             await server.start(PORT=server.port)
 
     async with server:
-        token = token_for(somebody("ann"), time.time())
+        token = token_for(*await enrolled("ann", server.folder), time.time())
         found = await play("drained", act, url=server.url, token=token)
     assert statuses == [0]
     assert took[0] < 5.0
@@ -207,7 +197,8 @@ class Ears(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types
 
 async def test_the_client_for_python_talks_loses_the_connection_and_recovers(server: Process) -> None:
     address = f"{server.url.replace('http', 'ws')}/connection/websocket"
-    ann = Client(address, token=token_for(somebody("ann"), time.time()), min_reconnect_delay=0.01)
+    token = token_for(*await enrolled("ann", server.folder), time.time())
+    ann = Client(address, token=token, min_reconnect_delay=0.01)
     bob = Client(address, min_reconnect_delay=0.01)
     ears = Ears()
     async with asyncio.timeout(STORY_S):

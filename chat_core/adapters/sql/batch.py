@@ -12,7 +12,7 @@ from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.bodies import Row, event_row
 from chat_core.adapters.sql.rows import member_row, message_row, opening_row, state_row
 from chat_core.ports import Change
-from chat_core.words.conversation import Conversation
+from chat_core.words.conversation import Conversation, Member, Room
 from chat_core.words.errors import InvariantBroken
 from chat_core.words.events import (
     ChannelDeleted,
@@ -143,13 +143,20 @@ def _about_members(after: Conversation, event: Logged) -> Sequence[Step]:
 
 def _put(after: Conversation, person: PersonId, place: int) -> Sequence[Step]:
     member = after.members.get(person)
-    return () if member is None else ((sql.PUT_MEMBER, member_row(after, person, member, place)),)
+    return () if member is None else _member_steps(after, person, member, place)
 
 
 def _first_members(after: Conversation) -> Sequence[Step]:
     """Those whom a conversation is opened with stand before all who join later: at 0 or below."""
     first = 1 - len(after.members)
     return [
-        (sql.PUT_MEMBER, member_row(after, person, member, place))
+        step
         for place, (person, member) in enumerate(after.members.items(), first)
+        for step in _member_steps(after, person, member, place)
     ]
+
+
+def _member_steps(after: Conversation, person: PersonId, member: Member, place: int) -> Sequence[Step]:
+    """A room lists who left, a channel does not: that it was a member stands beside it."""
+    put = (sql.PUT_MEMBER, member_row(after, person, member, place))
+    return (put,) if isinstance(after, Room) else (put, (sql.REMEMBER_MEMBER, (person, after.id)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from chat_core.adapters.sql import statements as sql
+from chat_core.adapters.sql import traces
 from chat_core.adapters.sql.across import rows_across
 from chat_core.adapters.sql.bodies import Row, event
 from chat_core.adapters.sql.connection import prepare, run
@@ -23,6 +24,7 @@ from chat_core.words.errors import Unavailable
 from chat_core.words.events import Logged, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
+from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX: Final = 200
 SEQ_MAX: Final = 2**63 - 1
@@ -71,19 +73,19 @@ class SQLiteStore:
         return _first(await self._conversations(sql.LOAD, conversation))
 
     async def after(self, conversation: ConversationId, seq: int, limit: int) -> Sequence[Logged]:
-        return await self._read(lambda db: _events(db, conversation, seq, limit))
+        return await self.read(lambda db: _events(db, conversation, seq, limit))
 
     async def messages(
         self, conversation: ConversationId, *, before: int | None, after: int | None, limit: int
     ) -> Sequence[Message]:
         if after is not None and before is None:
             values = (conversation, after, limit)
-            return await self._read(lambda db: _page(db, sql.MESSAGES_AFTER, values))
+            return await self.read(lambda db: _page(db, sql.MESSAGES_AFTER, values))
         values = (conversation, SEQ_MAX if before is None else before, limit)
-        return await self._read(lambda db: _page(db, sql.MESSAGES_BEFORE, values)[::-1])
+        return await self.read(lambda db: _page(db, sql.MESSAGES_BEFORE, values)[::-1])
 
     async def message(self, message: MessageId) -> Message | None:
-        return await self._read(lambda db: _message(db, sql.MESSAGE, (message,)))
+        return await self.read(lambda db: _message(db, sql.MESSAGE, (message,)))
 
     async def posted(
         self, conversation: ConversationId, pairs: Sequence[tuple[PersonId, str]]
@@ -92,7 +94,7 @@ class SQLiteStore:
             there = ((pair, _message(db, sql.POSTED, (conversation, *pair))) for pair in pairs)
             return {pair: one for pair, one in there if one is not None}
 
-        return await self._read(found)
+        return await self.read(found)
 
     # Conversations
 
@@ -136,16 +138,16 @@ class SQLiteStore:
             rows = rows_across(db, conversations, before=before, after=after, limit=limit)
             return _with_reactions(db, rows)
 
-        return await self._read(found)
+        return await self.read(found)
 
     async def messages_by(
         self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
     ) -> Sequence[Message]:
         if after is not None and before is None:
             values = (person, after.at, after.conversation, after.seq, limit)
-            return await self._read(lambda db: _marked(db, sql.MESSAGES_BY_AFTER, values))
+            return await self.read(lambda db: _marked(db, sql.MESSAGES_BY_AFTER, values))
         values = (person, *_below(before), limit)
-        return await self._read(lambda db: _marked(db, sql.MESSAGES_BY_BEFORE, values)[::-1])
+        return await self.read(lambda db: _marked(db, sql.MESSAGES_BY_BEFORE, values)[::-1])
 
     async def search(
         self,
@@ -158,7 +160,7 @@ class SQLiteStore:
         limit: int,
     ) -> Sequence[Message]:
         values = (person, *_below(before), _containing(text), within, author, limit)
-        return await self._read(lambda db: _marked(db, sql.SEARCH, values))
+        return await self.read(lambda db: _marked(db, sql.SEARCH, values))
 
     # Sessions
 
@@ -194,6 +196,38 @@ class SQLiteStore:
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         return dict(await self._rows(sql.READ_MARKS, conversation))
 
+    # Traces of one person
+
+    async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
+        return [conversation for (conversation,) in await self._rows(sql.CONVERSATIONS_OF, person)]
+
+    async def written_by(
+        self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
+    ) -> Sequence[Message]:
+        values = (conversation, person, after, limit)
+        return await self.read(lambda db: _page(db, sql.WRITTEN_BY, values))
+
+    async def reactions_of(
+        self, conversation: ConversationId, card_id: PersonId
+    ) -> Sequence[tuple[MessageId, str]]:
+        return [(id_, emoji) for id_, emoji in await self._rows(sql.REACTIONS_BY, conversation, card_id)]
+
+    async def blocks_of(self, person: PersonId) -> Mapping[PersonId, float]:
+        return dict(await self._rows(sql.BLOCKS_OF, person))
+
+    async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
+        return dict(await self._rows(sql.MARKS_OF, person))
+
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        return await self.read(lambda db: traces.sessions_of(db, person))
+
+    async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
+        await self.write(lambda db: traces.anonymise(db, conversation, person, card))
+
+    async def forget_person(self, person: PersonId) -> None:
+        await self.write(lambda db: traces.forget_person(db, person))
+        await self._writer.truncate()  # the pages of before must not stay in the log
+
     # The store itself
 
     async def check(self) -> None:
@@ -216,20 +250,27 @@ class SQLiteStore:
 
     async def _write(self, statement: str, *values: Any) -> int:
         """Execute one statement that writes; returns how many rows it touched."""
+        return await self.write(lambda db: run(db, statement, values).rowcount)
+
+    # For what else lives in the file
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` in the writer's thread: all of it is committed with the group, or none."""
         if self._closed:
             raise _closed()
-        return await self._writer.write(lambda db: run(db, statement, values).rowcount)
+        return await self._writer.write(work)
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` in a reader's thread, at one moment of the file."""
         if self._closed:
             raise _closed()
         return await self._readers.read(work)
 
     async def _rows(self, statement: str, *values: Any) -> Sequence[Row]:
-        return await self._read(lambda db: run(db, statement, values).fetchall())
+        return await self.read(lambda db: run(db, statement, values).fetchall())
 
     async def _conversations(self, statement: str, *values: Any) -> Sequence[Conversation]:
-        return await self._read(lambda db: list(conversations(run(db, statement, values).fetchall())))
+        return await self.read(lambda db: list(conversations(run(db, statement, values).fetchall())))
 
 
 def _closed() -> Unavailable:

@@ -210,6 +210,49 @@ insert into read_marks (conversation, person, seq) values ($1, $2, $3)
 on conflict (conversation, person) do update set seq = excluded.seq where read_marks.seq < excluded.seq"""
 READ_MARKS: Final = "select person, seq from read_marks where conversation = $1"
 
+# Traces of one person. By members_person, belonged's key, and then within one conversation.
+
+REMEMBER_MEMBER: Final = """
+insert into belonged (person, conversation) values ($1, $2) on conflict do nothing"""
+CONVERSATIONS_OF: Final = """
+select conversation from members where person = $1
+union select conversation from belonged where person = $1 order by conversation"""
+WRITTEN_BY: Final = f"""
+select {_MESSAGE} from messages m where m.conversation = $1 and m.person = $2 and m.seq > $3
+order by m.seq limit $4"""  # messages' key
+REACTIONS_BY: Final = """
+select m.id, r.emoji from messages m join reactions r on r.message = m.id
+where m.conversation = $1 and r.person = $2 order by m.id, r.emoji"""  # messages' key, reactions' key
+BLOCKS_OF: Final = "select person, at from blocks where by_person = $1"  # blocks' key
+MARKS_OF: Final = "select conversation, seq from read_marks where person = $1"  # read_marks_person
+SESSIONS_OF: Final = """
+select id, lobby, user_a, user_b, started_at, ended_at from chat_sessions
+where user_a = $1 or user_b = $1 order by started_at, id"""  # chat_sessions_user_a, chat_sessions_user_b
+
+DROP_REACTIONS_TO: Final = """
+delete from reactions where message in (
+    select id from messages where conversation = $1 and person = $2
+)"""  # messages' key, reactions' key
+ANONYMISE_MESSAGES: Final = """
+update messages set content = '', attachments = null, deleted = true, digest = null, client_id = null
+where conversation = $1 and person = $2"""  # messages' key
+# A pseudonym tells nothing: names are changed where a card shows the person's own id.
+RENAME_AUTHOR: Final = """
+update messages set username = $3, display_name = $4
+where conversation = $1 and person = $2 and card_id = $2"""  # messages' key
+RENAME_MEMBER: Final = """
+update members set username = $3, display_name = $4
+where conversation = $1 and person = $2 and card_id = $2"""  # members' key
+BODIES_WITH: Final = "select seq, body from events where conversation = $1 and body like $2"  # events' key
+SET_BODY: Final = "update events set body = $3 where conversation = $1 and seq = $2"  # events' key
+
+FORGET_BLOCKS_OF: Final = "delete from blocks where by_person = $1"  # blocks' key
+FORGET_BLOCKS_BY: Final = "delete from blocks where person = $1"  # blocks_person
+FORGET_MARKS: Final = "delete from read_marks where person = $1"  # read_marks_person
+FORGET_BELONGED: Final = "delete from belonged where person = $1"  # belonged's key
+FORGET_USER_A: Final = "update chat_sessions set user_a = '' where user_a = $1"  # chat_sessions_user_a
+FORGET_USER_B: Final = "update chat_sessions set user_b = '' where user_b = $1"  # chat_sessions_user_b
+
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
 
 

@@ -10,6 +10,7 @@ clock. Nobody is answered before COMMIT has returned.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -62,6 +63,7 @@ class Writer:
         self._synchronous = synchronous
         self._asks: SimpleQueue[_Ask | None] = SimpleQueue()
         self._db: sqlite3.Connection | None = None
+        self._truncates = False
         self._thread = threading.Thread(target=self._live, name="parley-sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -70,8 +72,19 @@ class Writer:
         return self._ask(change)
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
-        """Run ``work``, a single statement that writes, inside a group's transaction."""
+        """Run ``work`` inside a group's transaction: what it writes stays wholly, or not at all."""
         return self._ask(work)
+
+    def truncate(self) -> "asyncio.Future[None]":
+        """Copy the write-ahead log back and empty it, so that no page of before is left in it.
+
+        Done when the future is, unless readers were in the way for long: then at a later checkpoint.
+        """
+
+        def soon(_: sqlite3.Connection) -> None:
+            self._truncates = True
+
+        return self._ask(soon)
 
     def finish(self) -> None:
         """Write what was asked for before this, copy the log back, close the file, end the thread.
@@ -96,7 +109,9 @@ class Writer:
         while not last:
             group, last = self._take()
             if group:
-                answer(self._commit(group))
+                answers = self._commit(group)
+                self._truncate()
+                answer(answers)
         self._close(checkpoint=True)
         answer((future, None, Unavailable("The store is closed.")) for future, _ in self._left())
 
@@ -137,6 +152,12 @@ class Writer:
             return [(future, None, InvariantBroken(f"The store: {error!r}")) for future, _ in group]
         self.commits += 1
         return answers
+
+    def _truncate(self) -> None:
+        if self._truncates and self._db is not None:
+            self._truncates = False
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("pragma wal_checkpoint(truncate)")
 
     def _close(self, *, checkpoint: bool = False) -> None:
         db, self._db = self._db, None
@@ -195,12 +216,17 @@ def _alone(db: sqlite3.Connection, change: Change) -> Exception | None:
 
 
 def _try(db: sqlite3.Connection, work: Work) -> tuple[object, Exception | None]:
+    db.execute("savepoint work")
     try:
-        return work(db), None
+        result = work(db)
     except Exception as error:
         if _is_of_file(error):
             raise
+        db.execute("rollback to work")
+        db.execute("release work")
         return None, InvariantBroken(f"This cannot be stored: {error!r}")
+    db.execute("release work")
+    return result, None
 
 
 def _is_of_file(error: Exception) -> bool:

@@ -42,6 +42,10 @@ NUMBERS: Final[Mapping[Code, int]] = {
     "too_large": 1018,
     "invalid": 1019,
     "too_many": 1020,
+    "username_taken": 1021,
+    "email_taken": 1022,
+    "bad_credentials": 1023,
+    "wrong_password": 1024,
 }
 
 _UNKNOWN: Final = frozenset({"unknown_channel", "unknown_room", "unknown_user"})

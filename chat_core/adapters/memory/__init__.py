@@ -9,68 +9,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
+from chat_core.adapters.memory.book import Book
 from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
-from chat_core.rules import messages as message_rules
 from chat_core.words.conversation import Channel, Conversation, Room, RoomState
-from chat_core.words.events import Logged, MessageDeleted, MessageEdited, MessagePosted
+from chat_core.words.events import Logged, MemberJoined, MessageDeleted, MessageEdited, MessagePosted
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
 from chat_core.words.message import Mark, Message
+from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX = 200
 _LOWERED = {ord(upper): upper.lower() for upper in string.ascii_uppercase}
 
 
-@attrs.define
-class _Book:
-    """One conversation: its state, its events, and its messages as they are now."""
-
-    state: Conversation
-    events: list[Logged] = attrs.field(factory=list)
-    messages: dict[MessageId, Message] = attrs.field(factory=dict)  # in seq order
-    seqs: list[int] = attrs.field(factory=list)  # of the messages, in the same order
-    posted: dict[tuple[PersonId, str], MessageId] = attrs.field(factory=dict)
-
-    def write(self, event: Logged) -> MessageId | None:
-        """Take the event in; returns the id of a message that is new."""
-        self.events.append(event)
-        if isinstance(event, MessagePosted):
-            message = event.message
-            self.messages[message.id] = message
-            self.seqs.append(message.seq)
-            if message.client_id is not None:
-                self.posted[message.by, message.client_id] = message.id
-            return message.id
-        about = getattr(event, "message_id", None)
-        if about in self.messages:
-            self.messages[about] = message_rules.apply(self.messages[about], event)
-        return None
-
-    def as_now(self, event: Logged) -> Logged:
-        """The event with the text of now: what was deleted is a tombstone in its history too."""
-        if isinstance(event, MessagePosted):
-            return attrs.evolve(event, message=self.messages[event.message.id])
-        if isinstance(event, MessageEdited) and event.message_id in self.messages:
-            return attrs.evolve(event, content=self.messages[event.message_id].content)
-        return event
-
-    def forget_oldest(self) -> MessageId | None:
-        """Drop the oldest event; returns the id of a message that went with it."""
-        event = self.events.pop(0)
-        if not isinstance(event, MessagePosted):
-            return None
-        message = self.messages.pop(event.message.id)
-        self.seqs.pop(0)
-        if message.client_id is not None:
-            del self.posted[message.by, message.client_id]
-        return message.id
+def _joined(event: Logged, person: PersonId) -> bool:
+    return isinstance(event, MemberJoined) and event.member == person
 
 
 class MemoryLog:
     """``ports.Log`` in memory. Events are kept whole unless ``events_max`` says otherwise."""
 
     def __init__(self, *, events_max: int | None = None) -> None:
-        self._books: dict[ConversationId, _Book] = {}
+        self._books: dict[ConversationId, Book] = {}
         self._homes: dict[MessageId, ConversationId] = {}
         self._names: dict[str, ConversationId] = {}
         self._events_max = events_max
@@ -82,7 +42,7 @@ class MemoryLog:
         self._check(change)
         after = change.after
         if change.expected is None:
-            self._books[after.id] = _Book(state=after)
+            self._books[after.id] = Book(state=after)
             if isinstance(after, Channel):
                 self._names[after.name] = after.id
         book = self._books[after.id]
@@ -165,7 +125,7 @@ class MemoryLog:
         if taken:
             raise ClientIdTaken(*taken)
 
-    def _blank(self, book: _Book, message: MessageId) -> None:
+    def _blank(self, book: Book, message: MessageId) -> None:
         """Leave no text of a deleted message in its older events either."""
         for index, event in enumerate(book.events):
             if (isinstance(event, MessagePosted) and event.message.id == message) or (
@@ -297,6 +257,55 @@ class MemoryStore(MemoryLog):
 
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         return dict(self._marks.get(conversation, {}))
+
+    # Traces of one person
+
+    async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
+        return [
+            conversation
+            for conversation, book in sorted(self._books.items())
+            if person in book.state.members or any(_joined(event, person) for event in book.events)
+        ]
+
+    async def written_by(
+        self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
+    ) -> Sequence[Message]:
+        messages = self._books[conversation].messages.values() if conversation in self._books else ()
+        return [message for message in messages if message.by == person and message.seq > after][:limit]
+
+    async def reactions_of(
+        self, conversation: ConversationId, card_id: PersonId
+    ) -> Sequence[tuple[MessageId, str]]:
+        messages = self._books[conversation].messages.values() if conversation in self._books else ()
+        return sorted(
+            (message.id, emoji)
+            for message in messages
+            for emoji, people in message.reactions.items()
+            if card_id in people
+        )
+
+    async def blocks_of(self, person: PersonId) -> Mapping[PersonId, float]:
+        return {other: at for (by, other), at in self._blocks.items() if by == person}
+
+    async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
+        return {where: marks[person] for where, marks in self._marks.items() if person in marks}
+
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        mine = [session for session in self.sessions.values() if person in (session.user_a, session.user_b)]
+        return sorted(mine, key=lambda session: (session.started_at, session.id))
+
+    async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
+        book = self._books.get(conversation)
+        if book is not None:
+            book.anonymise(person, card)
+
+    async def forget_person(self, person: PersonId) -> None:
+        self._blocks = {pair: at for pair, at in self._blocks.items() if person not in pair}
+        for marks in self._marks.values():
+            marks.pop(person, None)
+        for session in await self.sessions_of(person):
+            a, b = ("" if user == person else user for user in (session.user_a, session.user_b))
+            self.sessions[session.id] = attrs.evolve(session, user_a=a, user_b=b)
 
     async def check(self) -> None:
         return None

@@ -16,7 +16,7 @@ from chat_core.words.errors import ChatError, Refused
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Mark, Message
-from chat_core.words.person import Person, PersonKind
+from chat_core.words.person import Card, Person, PersonKind
 
 
 class Stale(ChatError):
@@ -123,7 +123,43 @@ class Log(Protocol):
         """What was posted under these (author, client_id) pairs; missing ones are left out."""
 
 
-class Store(Log, Protocol):
+class Traces(Protocol):
+    """What the store keeps about one person: for who wants to have it, or to have it gone."""
+
+    async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
+        """Every conversation of which the person is, or ever was, a member, by id."""
+
+    async def written_by(
+        self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
+    ) -> Sequence[Message]:
+        """The first ``limit`` messages of the person above a seq, as they are now."""
+
+    async def reactions_of(
+        self, conversation: ConversationId, card_id: PersonId
+    ) -> Sequence[tuple[MessageId, str]]:
+        """Which messages the person has reacted to, and with which emoji."""
+
+    async def blocks_of(self, person: PersonId) -> Mapping[PersonId, float]:
+        """Whom the person blocks, and since when."""
+
+    async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
+        """How far the person has read, wherever it has."""
+
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        """The person's pairings in lobbies that keep no text, oldest first."""
+
+    async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
+        """Leave nothing of the person in the conversation but its id: names become those of ``card``.
+
+        Texts that are left become tombstones. No event is written: whoever has
+        the conversation in memory reads it again.
+        """
+
+    async def forget_person(self, person: PersonId) -> None:
+        """Drop blocks from and of the person, read marks, pairings, and where it was a member."""
+
+
+class Store(Log, Traces, Protocol):
     """What must survive: conversations of retention ``stored``, sessions, blocks, read marks.
 
     ``durable`` says whether what was acknowledged survives a power cut.
@@ -281,8 +317,10 @@ class Tokens(Protocol):
     def lifetime_s(self, kind: PersonKind) -> float:
         """How long a token of this kind of person holds."""
 
-    def issue_access(self, person_id: PersonId, name: str, kind: PersonKind, sid: str, now: float) -> str:
-        """A signed token that holds from ``now`` on."""
+    def issue_access(
+        self, person_id: PersonId, name: str, kind: PersonKind, sid: str, now: float, *, jti: str = ""
+    ) -> str:
+        """A signed token that holds from ``now`` on. Without a ``jti`` it gets one by chance."""
 
     def verify(self, token: str, now: float) -> Claims:
         """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""

@@ -1,0 +1,86 @@
+"""One conversation in memory: its state, its log, and its messages as they are now."""
+
+from typing import Any
+
+import attrs
+
+from chat_core.rules import messages as message_rules
+from chat_core.words.conversation import Conversation
+from chat_core.words.events import Logged, MessageEdited, MessagePosted
+from chat_core.words.ids import MessageId, PersonId
+from chat_core.words.message import Message
+from chat_core.words.person import Card
+
+
+@attrs.define
+class Book:
+    """One conversation: its state, its events, and its messages as they are now."""
+
+    state: Conversation
+    events: list[Logged] = attrs.field(factory=list)
+    messages: dict[MessageId, Message] = attrs.field(factory=dict)  # in seq order
+    seqs: list[int] = attrs.field(factory=list)  # of the messages, in the same order
+    posted: dict[tuple[PersonId, str], MessageId] = attrs.field(factory=dict)
+
+    def write(self, event: Logged) -> MessageId | None:
+        """Take the event in; returns the id of a message that is new."""
+        self.events.append(event)
+        if isinstance(event, MessagePosted):
+            message = event.message
+            self.messages[message.id] = message
+            self.seqs.append(message.seq)
+            if message.client_id is not None:
+                self.posted[message.by, message.client_id] = message.id
+            return message.id
+        about = getattr(event, "message_id", None)
+        if about in self.messages:
+            self.messages[about] = message_rules.apply(self.messages[about], event)
+        return None
+
+    def as_now(self, event: Logged) -> Logged:
+        """The event with the text of now: what was deleted is a tombstone in its history too."""
+        if isinstance(event, MessagePosted):
+            return attrs.evolve(event, message=self.messages[event.message.id])
+        if isinstance(event, MessageEdited) and event.message_id in self.messages:
+            return attrs.evolve(event, content=self.messages[event.message_id].content)
+        return event
+
+    def anonymise(self, person: PersonId, card: Card) -> None:
+        """Names of the person become those of ``card``, texts tombstones."""
+        members = {
+            who: attrs.evolve(member, card=_renamed(member.card, person, card))
+            for who, member in self.state.members.items()
+        }
+        self.state = attrs.evolve(self.state, members=members)
+        for id_, message in self.messages.items():
+            if message.by == person:
+                self.messages[id_] = attrs.evolve(
+                    message_rules.blank(message),
+                    author=_renamed(message.author, person, card),
+                    client_id=None,
+                )
+        self.posted = {pair: id_ for pair, id_ in self.posted.items() if pair[0] != person}
+        for at, event in enumerate(self.events):
+            shown = getattr(event, "person", None)
+            cards: dict[str, Any] = (
+                {"person": _renamed(shown, person, card)} if isinstance(shown, Card) else {}
+            )
+            self.events[at] = self.as_now(attrs.evolve(event, **cards))
+
+    def forget_oldest(self) -> MessageId | None:
+        """Drop the oldest event; returns the id of a message that went with it."""
+        event = self.events.pop(0)
+        if not isinstance(event, MessagePosted):
+            return None
+        message = self.messages.pop(event.message.id)
+        self.seqs.pop(0)
+        if message.client_id is not None:
+            del self.posted[message.by, message.client_id]
+        return message.id
+
+
+def _renamed(card: Card, person: PersonId, named: Card) -> Card:
+    """The card with other names, if it shows the person itself: a pseudonym tells nothing."""
+    if card.id != person:
+        return card
+    return attrs.evolve(card, username=named.username, display_name=named.display_name)

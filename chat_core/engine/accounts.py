@@ -1,0 +1,380 @@
+"""Accounts: signing up, in and out, being called otherwise, and finding others.
+
+The desk at the door of a chat. Every change runs to its end once begun, whoever
+still waits for it. Kept out: sessions (``engine.logins``), leaving for good
+(``engine.farewell``), and where a request comes from: ``source`` is opaque.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from chat_core.engine.farewell import Farewell
+from chat_core.engine.logins import Logins
+from chat_core.engine.parts import AccountParts
+from chat_core.ports import Claims, Tokens
+from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
+from chat_core.rules import accounts as rules
+from chat_core.words.account import Account, Grant, Profile, ProfileChange, ProfilePage, Status
+from chat_core.words.commands import JoinChannel
+from chat_core.words.errors import ChatError, Refused
+from chat_core.words.ids import PersonId
+from chat_core.words.limits import ACCOUNTS_PAGE_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
+from chat_core.words.person import Person, PersonKind
+
+if TYPE_CHECKING:
+    from chat_core.engine.chat import Chat
+
+_log = logging.getLogger(__name__)
+
+
+class AccountDesk:
+    """What may be done about accounts and sessions. ``chat.accounts`` is one."""
+
+    def __init__(self, chat: "Chat", parts: AccountParts) -> None:
+        self._chat = chat
+        self._clock = chat.clock
+        self._tasks = chat.tasks
+        self._accounts = parts.accounts
+        self._passwords = parts.passwords
+        self._parts = parts
+        self.logins = Logins(
+            clock=chat.clock,
+            alarms=chat.alarms,
+            tasks=chat.tasks,
+            people=chat.people,
+            accounts=parts.accounts,
+            tokens=parts.tokens,
+            new_id=chat.new_id,
+            refresh_s=parts.refresh_s,
+        )
+        self._changing: WeakValueDictionary[PersonId, asyncio.Lock] = WeakValueDictionary()
+        self._farewell = Farewell(chat, parts.accounts, self.logins)
+
+    async def start(self) -> None:
+        """Go on with what was interrupted; look after sessions from now on."""
+        self.logins.start()
+        await self._farewell.resume()
+
+    def stop(self) -> None:
+        self._passwords.close()
+
+    @property
+    def tokens(self) -> Tokens:
+        """What signs the access tokens that are given here."""
+        return self._parts.tokens()
+
+    # Signing up and in
+
+    async def register(
+        self, username: str, email: str, password: str, *, guest: Person | None = None
+    ) -> Account:
+        """A new account, in the default channels. A ``guest`` stays the same person, with all its rooms.
+
+        Refuses ``invalid`` with fields, ``username_taken``, ``email_taken``, and
+        ``wrong_state`` for a ``guest`` who has an account.
+        """
+        rules.check_new(username, email, password)
+        return await self._tasks.whole(self._register(username, email.strip(), password, guest))
+
+    async def log_in(
+        self,
+        name: str,
+        password: str,
+        *,
+        source: str = "",
+        creating: Callable[[], None] | None = None,
+    ) -> Grant:
+        """A new session for who knows a user name, or an e-mail address, and its password.
+
+        Refuses ``bad_credentials``, the same after the same time for a name that
+        nobody has, and ``too_many`` for who guesses. ``creating`` is called before
+        an account is made of an unknown name, where that is so; it may refuse.
+        """
+        return await self._tasks.whole(self._log_in(name, password, source, creating))
+
+    async def guest(self, display_name: str = "") -> Grant:
+        """A new person without an account, and a session that can be refreshed."""
+        if display_name:
+            rules.refuse(display_name=rules.wrong_display_name(display_name))
+        person = self._chat.guest(display_name.strip() or "Guest")
+        grant = await self._tasks.whole(self.logins.begin(person, None, password=None))
+        return _there(grant)
+
+    async def guest_pass(self, person: Person) -> str:
+        """A sid for a guest who is there already: for a day, with nothing to refresh it by."""
+        return await self._tasks.whole(self.logins.open_pass(person))
+
+    async def refresh(self, refresh_token: str) -> Grant:
+        """Another pair of tokens for one that was not used yet. Refuses ``bad_token``."""
+        return await self._tasks.whole(self.logins.refresh(refresh_token))
+
+    async def log_out(self, sid: str) -> None:
+        """End a session: its tokens hold no more, its sockets close at once. Harmless twice."""
+        await self._tasks.whole(self.logins.revoke(sid))
+
+    # Oneself
+
+    async def account(self, person: PersonId) -> Account:
+        """All that a user has told. Refuses ``unknown_user`` for who has no account."""
+        account = await self._accounts.by_id(person)
+        if account is None:
+            raise _unknown()
+        return account
+
+    async def change(
+        self, person: PersonId, change: ProfileChange, *, sid: str = "", source: str = ""
+    ) -> Account:
+        """The account as it is afterwards. Another password ends every session but ``sid``.
+
+        Refuses ``invalid`` with fields, ``wrong_password``, ``email_taken``, and
+        ``too_many`` for who guesses the current password.
+        """
+        lock = self._changing.setdefault(person, asyncio.Lock())
+        async with lock:  # two changes at once both hold
+            return await self._tasks.whole(self._change(person, change, sid, source))
+
+    async def set_status(self, person: PersonId, status: Status) -> Account:
+        """What others see from now on while the user is here."""
+        await self._tasks.whole(self._accounts.seen(person, self._clock.now(), status))
+        account = await self.account(person)
+        attendee = self._chat.people.get(person)
+        if attendee is not None:
+            self._chat.neighbours.look(attendee)
+        return account
+
+    async def status_of(self, person: Person) -> Status:
+        """How others see the person now. Raises ``Unavailable``."""
+        if not self._chat.people.is_here(person.id):
+            return Status.OFFLINE
+        account = await self._accounts.by_id(person.id) if person.kind is PersonKind.USER else None
+        return Status.ONLINE if account is None else self.shown(account).status
+
+    async def erase(self, person: Person, *, password: str = "", source: str = "") -> None:
+        """The person leaves for good: sessions end at once, then texts, names and account are gone.
+
+        A user needs the password (``wrong_password``); a guest has none.
+        """
+        account = await self._accounts.by_id(person.id)
+        if account is not None:
+            await self._check_password(account, password, source)
+        await self._tasks.whole(self._farewell.erase(person.id))
+
+    async def export(self, person: Person) -> dict[str, object]:
+        """Everything stored about the person, as JSON can say it; times are seconds since 1970."""
+        return await self._farewell.export(person, await self._accounts.by_id(person.id))
+
+    # Others
+
+    async def profile(self, username: str) -> Profile:
+        """What everybody may know about the user of this name. Refuses ``unknown_user``."""
+        account = await self._accounts.by_username(username)
+        if account is None:
+            raise _unknown()
+        return self.shown(account)
+
+    async def named(self, username: str) -> Person | None:
+        """The user of this name, in whatever case it is written; None where there is none."""
+        account = await self._accounts.by_username(username)
+        return None if account is None else account.person
+
+    async def profile_of(self, person: PersonId) -> Profile:
+        """The same by id."""
+        return self.shown(await self.account(person))
+
+    async def page(self, *, after: str = "", limit: int = 50, q: str = "") -> ProfilePage:
+        """Users by name. ``q`` is a part of the user name or the display name."""
+        limit = _limit(limit)
+        found = await self._accounts.page(after=after, limit=limit + 1, q=q)
+        return self._page(found, limit)
+
+    async def online(self, *, after: str = "", limit: int = 50, q: str = "") -> ProfilePage:
+        """Users who are here, by name, but for those who would not be seen."""
+        limit = _limit(limit)
+        key, part = rules.username_key(after), q.lower()
+        here = sorted(
+            (rules.username_key(attendee.person.username), attendee.person.id)
+            for attendee in self._chat.people
+            if attendee.person.kind is PersonKind.USER and self._chat.people.is_here(attendee.person.id)
+        )
+        rest = [person for name, person in here if name > key]
+        found: list[Account] = []
+        while rest and len(found) <= limit:
+            some, rest = rest[:ACCOUNTS_PAGE_MAX], rest[ACCOUNTS_PAGE_MAX:]
+            found += [
+                account
+                for account in await self._accounts.by_ids(some)
+                if account.status is not Status.OFFLINE
+                and (part in account.username.lower() or part in account.display_name.lower())
+            ]
+        found.sort(key=lambda account: rules.username_key(account.username))
+        return self._page(found, limit)
+
+    def shown(self, account: Account) -> Profile:
+        """The account as others see it now."""
+        return account.profile(is_here=self._chat.people.is_here(account.id), now=self._clock.now())
+
+    # Whose token it is
+
+    def peek(self, claims: Claims) -> Person | None:
+        """The person of a session that is known to live, at once; None: ask ``introduce``."""
+        return self.logins.peek(claims)
+
+    async def introduce(self, claims: Claims) -> Person:
+        """The person of good claims, named as of now. Raises ``TokenInvalid`` once the session is over."""
+        return await self.logins.introduce(claims)
+
+    def left(self, person: Person) -> None:
+        """The person is gone: when it was here last is written down, some time."""
+        if person.kind is PersonKind.USER:
+            self._tasks.spawn(self._write_last_seen(person.id, self._clock.now()))
+
+    # How it is done
+
+    async def _register(self, username: str, email: str, password: str, guest: Person | None) -> Account:
+        if guest is not None and await self._accounts.by_id(guest.id) is not None:
+            raise _has_account()
+        if await self._accounts.by_username(username) is not None:
+            raise _username_taken()
+        if email and await self._accounts.by_email(email) is not None:
+            raise _email_taken()
+        account = Account(
+            id=self._chat.new_id() if guest is None else guest.id,
+            username=username,
+            email=email,
+            created_at=self._clock.now(),
+            display_name=username,
+        )
+        try:
+            await self._accounts.add(account, await self._passwords.hash(password))
+        except AccountExists:
+            raise _has_account() from None
+        except UsernameTaken:
+            raise _username_taken() from None
+        except EmailTaken:
+            raise _email_taken() from None
+        self.logins.renamed(account)
+        for name in self._parts.default_channels:
+            try:
+                await self._chat.do(account.person, JoinChannel(name=name))
+            except ChatError:
+                _log.warning("a new user could not join the channel %s", name)
+        return account
+
+    async def _log_in(
+        self, name: str, password: str, source: str, creating: Callable[[], None] | None
+    ) -> Grant:
+        account = await self._named(name)
+        if account is None and self._parts.login_creates_account and "@" not in name:
+            rules.refuse(username=rules.wrong_username(name), password=rules.wrong_password(password))
+            if creating is not None:
+                creating()
+            try:
+                account = await self._register(name, "", password, None)
+            except Refused as refusal:
+                if refusal.code != "username_taken":
+                    raise
+                account = await self._named(name)  # made meanwhile: by the same person, perhaps
+        hashed = await self._checked(account, name, password, source)
+        if account is None or hashed is None:
+            raise _bad_credentials()
+        grant = await self.logins.begin(account.person, account, password=hashed)
+        if grant is None:  # the password was changed just now
+            raise _bad_credentials()
+        return grant
+
+    async def _named(self, name: str) -> Account | None:
+        if "@" in name:
+            return await self._accounts.by_email(name)
+        return await self._accounts.by_username(name)
+
+    async def _checked(self, account: Account | None, name: str, password: str, source: str) -> str | None:
+        """The hash that the password was right for, None where it was wrong. Counts guesses."""
+        guesses, now = self._parts.guesses, self._clock.now()
+        key = rules.username_key(name)[:EMAIL_LENGTH_MAX] if account is None else account.id
+        if guesses is not None:
+            guesses.take(key, source, now)
+        try:
+            hashed = None if account is None else await self._accounts.password_of(account.id)
+            possible = len(password) <= PASSWORD_LENGTH_MAX
+            is_right = await self._passwords.verify(
+                password if possible else "", hashed if possible else None
+            )
+        except BaseException:
+            if guesses is not None:
+                guesses.take_back(key, source, now)
+            raise
+        if is_right and guesses is not None:
+            guesses.right(key, source, now)
+        return hashed if is_right else None
+
+    async def _check_password(self, account: Account, password: str, source: str) -> None:
+        if await self._checked(account, account.username, password, source) is None:
+            words = "This is not your current password."
+            raise Refused("wrong_password", words, fields={"current_password": words})
+
+    async def _change(self, person: PersonId, change: ProfileChange, sid: str, source: str) -> Account:
+        account = await self.account(person)
+        year = datetime.fromtimestamp(self._clock.now(), UTC).year
+        after = rules.changed(account, change, year=year)
+        hashed = None
+        if change.password is not None:
+            await self._check_password(account, change.current_password or "", source)
+            hashed = await self._passwords.hash(change.password)
+        try:
+            if after != account and not await self._accounts.update(after):
+                raise _unknown()
+        except EmailTaken:
+            raise _email_taken() from None
+        if hashed is not None:
+            await self._accounts.set_password(person, hashed, keep_sid=sid, at=self._clock.now())
+            self.logins.ended(person, except_sid=sid)
+        if after != account:
+            self.logins.renamed(after)
+        return await self.account(person)
+
+    async def _write_last_seen(self, person: PersonId, at: float) -> None:
+        try:
+            await self._accounts.seen(person, at)
+        except ChatError:
+            _log.warning("when a user was here last could not be written down")
+
+    def _page(self, found: Sequence[Account], limit: int) -> ProfilePage:
+        items = tuple(self.shown(account) for account in found[:limit])
+        return ProfilePage(items=items, next=items[-1].username if len(found) > limit else None)
+
+
+def _there(grant: Grant | None) -> Grant:
+    if grant is None:
+        raise _bad_credentials()
+    return grant
+
+
+def _limit(limit: int) -> int:
+    return math.floor(min(max(limit, 1), ACCOUNTS_PAGE_MAX))
+
+
+def _unknown() -> Refused:
+    return Refused("unknown_user", "There is no such user.")
+
+
+def _has_account() -> Refused:
+    return Refused("wrong_state", "You have an account already.")
+
+
+def _bad_credentials() -> Refused:
+    return Refused("bad_credentials", "The name or the password is wrong.")
+
+
+def _username_taken() -> Refused:
+    words = "This user name is taken."
+    return Refused("username_taken", words, fields={"username": words})
+
+
+def _email_taken() -> Refused:
+    words = "There is an account with this e-mail address."
+    return Refused("email_taken", words, fields={"email": words})

@@ -1,0 +1,327 @@
+"""Logins: the sessions that people are signed in to, refreshed, looked up and ended.
+
+Every token names its session, and every socket knows which one let it in. A session
+that has ended ends its sockets: here at once, on other nodes when they look again.
+Kept out: passwords and accounts (``engine.accounts``), and how a token is signed.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+from weakref import WeakValueDictionary
+
+import attrs
+
+from chat_core.engine.alarms import Alarms
+from chat_core.engine.people import People
+from chat_core.engine.tasks import Tasks
+from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
+from chat_core.ports.accounts import Accounts
+from chat_core.rules import refreshing
+from chat_core.words.account import Account, Grant, Login
+from chat_core.words.errors import ChatError, Refused, Unavailable
+from chat_core.words.ids import PersonId
+from chat_core.words.limits import (
+    GUEST_PASS_S,
+    LOGIN_ENDS_S,
+    LOGIN_POLL_S,
+    LOGIN_STALE_S,
+    LOGINS_KNOWN_MAX,
+    LOGINS_SWEPT_S,
+)
+from chat_core.words.person import Person, PersonKind, guest
+
+REVOKED: Final = (3503, "revoked: sign in again")
+TOKEN_BYTES: Final = 32
+TOKEN_LENGTH_MAX: Final = 200
+TRIES_MAX: Final = 8  # of writing a session that others write too
+SIDS_AT_ONCE: Final = 500  # of one look
+
+
+@attrs.frozen
+class _Known:
+    """A session as it was read. ``person`` is None once it is known to have ended, which it stays."""
+
+    login: Login
+    person: Person | None
+    read_at: float
+
+
+class Logins:
+    """All sessions. What is known of one is at most 30 s old."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        alarms: Alarms,
+        tasks: Tasks,
+        people: People,
+        accounts: Accounts,
+        tokens: Callable[[], Tokens],
+        new_id: Callable[[], str],
+        refresh_s: float,
+    ) -> None:
+        self._clock = clock
+        self._alarms = alarms
+        self._tasks = tasks
+        self._people = people
+        self._accounts = accounts
+        self._tokens = tokens
+        self._new_id = new_id
+        self._refresh_s = refresh_s
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._sids: dict[PersonId, dict[str, None]] = {}  # of those known
+        self._endings = 0  # what was read before the latest may be no longer true
+        self._refreshing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def start(self) -> None:
+        """Look after the sessions of live connections, and forget old ones, again and again."""
+        self._alarms.set(("logins", "poll"), self._clock.now() + LOGIN_POLL_S, self._poll_soon)
+        self._sweep_soon()
+
+    # Opening and refreshing
+
+    async def begin(self, person: Person, account: Account | None, *, password: str | None) -> Grant | None:
+        """A new session with its first tokens; None where ``password`` is not the account's hash any more."""
+        now = self._clock.now()
+        token, hashed = _new_token()
+        ends_at = now + LOGIN_ENDS_S
+        endings = self._endings
+        family = refreshing.begun(hashed, now=now, ends_at=ends_at, lifetime_s=self._refresh_s)
+        login = attrs.evolve(self._new(person, now, ends_at), family=family)
+        if not await self._accounts.open_login(login, password=password):
+            return None
+        self._keep(_Known(login, person, now), endings)
+        return self._grant(login, person, account, token, now)
+
+    async def open_pass(self, person: Person) -> str:
+        """The sid of a session for a day that nothing refreshes: a guest's cookie."""
+        now = self._clock.now()
+        login, endings = self._new(person, now, now + GUEST_PASS_S), self._endings
+        await self._accounts.open_login(login)
+        self._keep(_Known(login, person, now), endings)
+        return login.sid
+
+    async def refresh(self, token: str) -> Grant:
+        """A new pair for a refresh token. Refuses ``bad_token``; one that was spent ends its session."""
+        if not token or len(token) > TOKEN_LENGTH_MAX:
+            raise _bad_token()
+        hashed = _hash(token)
+        login = await self._accounts.login_by_token(hashed)
+        if login is None:
+            raise _bad_token()
+        lock = self._refreshing.setdefault(login.sid, asyncio.Lock())
+        async with lock:
+            return await self._refresh(hashed)
+
+    async def _refresh(self, hashed: str) -> Grant:
+        for _ in range(TRIES_MAX):
+            endings = self._endings
+            login = await self._accounts.login_by_token(hashed)
+            if login is None:
+                raise _bad_token()
+            now = self._clock.now()
+            person, account = await self._whose(login)
+            successor, successor_hash = _new_token()
+            renewal = refreshing.renewed(
+                login,
+                presented=hashed,
+                successor=successor_hash,
+                now=now,
+                lifetime_s=self._refresh_s,
+            )
+            if renewal.login != login and not await self._accounts.replace_login(login, renewal.login):
+                continue
+            if renewal.is_granted and person is not None:
+                self._keep(_Known(renewal.login, person, now), endings)
+                return self._grant(renewal.login, person, account, successor, now)
+            if renewal.login.revoked_at is not None:
+                self._ended(renewal.login)
+            raise _bad_token()
+        raise Unavailable("This session is very busy. Try again.")
+
+    # Looking up
+
+    def peek(self, claims: Claims) -> Person | None:
+        """The person of a session that is known to live, without asking anybody; None: ``introduce`` it."""
+        known = self._known.get(claims.sid)
+        if known is None or known.person is None or not self._is_fresh(known, claims):
+            return None
+        return known.person
+
+    async def introduce(self, claims: Claims) -> Person:
+        """The person of good claims, named as it is now. Raises ``TokenInvalid`` or ``Unavailable``.
+
+        That the token is used is remembered: from then on the refresh token before its own is spent.
+        """
+        person = self.peek(claims)
+        return person if person is not None else await self._tasks.whole(self._introduce(claims))
+
+    async def _introduce(self, claims: Claims) -> Person:
+        for _ in range(TRIES_MAX):
+            endings = self._endings
+            login = await self._accounts.login(claims.sid)
+            now = self._clock.now()
+            if login is None or login.person != claims.person_id or not login.is_live(now):
+                raise _over()
+            used = refreshing.seen(login, claims.jti)
+            if used is not login and not await self._accounts.replace_login(login, used):
+                continue
+            person, _ = await self._whose(login)
+            if person is None:
+                raise _over()
+            if self._keep(_Known(used, person, now), endings):
+                return person
+        raise Unavailable("This session is very busy. Try again.")
+
+    def _is_fresh(self, known: _Known, claims: Claims) -> bool:
+        now, login = self._clock.now(), known.login
+        if now - known.read_at > LOGIN_STALE_S or not login.is_live(now) or login.person != claims.person_id:
+            return False
+        family = login.family
+        if family is None:
+            return True
+        if claims.jti == refreshing.jti_of(family.newest):
+            return family.is_used
+        return claims.issued_at + 1 < known.read_at  # else it may be of a pair that another node gave
+
+    # Ending
+
+    async def revoke(self, sid: str) -> None:
+        """End a session; its sockets close at once (3503). Harmless twice."""
+        await self._accounts.revoke(sid, self._clock.now())
+        login = await self._accounts.login(sid)
+        if login is not None:
+            self._ended(login)
+
+    async def revoke_person(self, person: PersonId, *, except_sid: str | None = None) -> None:
+        """End every session of the person; its sockets close at once, those of no session too."""
+        await self._accounts.revoke_all(person, self._clock.now(), keep_sid=except_sid or "")
+        self.ended(person, except_sid=except_sid)
+
+    def ended(self, person: PersonId, *, except_sid: str | None = None) -> None:
+        """It is written that the person's sessions have ended: so they have here."""
+        self._endings += 1
+        for sid in self._sids.get(person, ()):
+            if sid != except_sid:
+                self._known[sid] = attrs.evolve(self._known[sid], person=None)
+        attendee = self._people.get(person)
+        for connection in tuple(attendee.connections) if attendee is not None else ():
+            if connection.sid != except_sid:
+                connection.end(*REVOKED)
+
+    def renamed(self, account: Account) -> None:
+        """The account has changed: so has what its person is called."""
+        for sid in self._sids.get(account.id, ()):
+            if self._known[sid].person is not None:
+                self._known[sid] = attrs.evolve(self._known[sid], person=account.person)
+        self._people.renamed(account.person)
+
+    def _ended(self, login: Login) -> None:
+        """One session has ended."""
+        self._endings += 1
+        self._keep(_Known(login, None, self._clock.now()), self._endings)
+        attendee = self._people.get(login.person)
+        for connection in tuple(attendee.connections) if attendee is not None else ():
+            if connection.sid == login.sid:
+                connection.end(*REVOKED)
+
+    # Again and again
+
+    def _poll_soon(self) -> None:
+        self._alarms.set(("logins", "poll"), self._clock.now() + LOGIN_POLL_S, self._poll_soon)
+        sids = {connection.sid: None for connection in self._people.connections() if connection.sid}
+        if sids:
+            self._tasks.spawn(self._poll(list(sids)))
+
+    async def _poll(self, sids: Sequence[str]) -> None:
+        """End the connections whose session has ended elsewhere."""
+        over: set[str] = set()
+        for start in range(0, len(sids), SIDS_AT_ONCE):
+            some = sids[start : start + SIDS_AT_ONCE]
+            try:
+                over.update(set(some) - await self._accounts.live(some, self._clock.now()))
+            except Unavailable:
+                return  # at the next look
+        for connection in self._people.connections() if over else ():
+            if connection.sid in over:
+                connection.end(*REVOKED)
+
+    def _sweep_soon(self) -> None:
+        self._alarms.set(("logins", "sweep"), self._clock.now() + LOGINS_SWEPT_S, self._sweep_soon)
+        self._tasks.spawn(self._sweep())
+
+    async def _sweep(self) -> None:
+        try:
+            await self._accounts.forget_logins(self._clock.now())
+        except ChatError:
+            return  # at the next time
+
+    # What they are made of
+
+    def _new(self, person: Person, now: float, ends_at: float) -> Login:
+        sid, name = self._new_id(), person.display_name
+        return Login(sid=sid, person=person.id, kind=person.kind, name=name, created_at=now, ends_at=ends_at)
+
+    def _grant(self, login: Login, person: Person, account: Account | None, token: str, now: float) -> Grant:
+        tokens = self._tokens()
+        jti = "" if login.family is None else refreshing.jti_of(login.family.newest)
+        name = person.display_name if person.kind is PersonKind.GUEST else person.username
+        return Grant(
+            person=person,
+            account=account,
+            sid=login.sid,
+            access_token=tokens.issue_access(person.id, name, person.kind, login.sid, now, jti=jti),
+            expires_in_s=min(tokens.lifetime_s(person.kind), login.ends_at - now),
+            refresh_token=token,
+        )
+
+    async def _whose(self, login: Login) -> tuple[Person | None, Account | None]:
+        """Whose session it is, named as of now; nobody's where the account is gone."""
+        account = await self._accounts.by_id(login.person)
+        if account is not None:
+            return account.person, account
+        return (guest(login.person, login.name) if login.kind is PersonKind.GUEST else None), None
+
+    def _keep(self, known: _Known, endings: int) -> bool:
+        """Remember it, unless some session has ended since it was read: it may be this one."""
+        sid, person = known.login.sid, known.login.person
+        if endings != self._endings:
+            return False
+        self._known[sid] = known
+        self._known.move_to_end(sid)
+        self._sids.setdefault(person, {})[sid] = None
+        while len(self._known) > LOGINS_KNOWN_MAX:
+            oldest, forgotten = self._known.popitem(last=False)
+            mine = self._sids[forgotten.login.person]
+            del mine[oldest]
+            if not mine:
+                del self._sids[forgotten.login.person]
+        return True
+
+    def has_ended(self, sid: str) -> bool:
+        """Whether this session is known to have ended."""
+        known = self._known.get(sid)
+        return known is not None and known.person is None
+
+
+def _new_token() -> tuple[str, str]:
+    """A refresh token of 256 random bits, and its hash."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    return token, _hash(token)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _bad_token() -> Refused:
+    return Refused("bad_token", "This refresh token does not hold. Sign in again.")
+
+
+def _over() -> TokenInvalid:
+    return TokenInvalid("This session has ended. Sign in again.")

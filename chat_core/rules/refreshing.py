@@ -1,0 +1,72 @@
+"""Refreshing: a login's refresh tokens are a family in which one is live (T-22).
+
+    presented                              then
+    ---------                              ----
+    the newest one                         a successor; the newest becomes the one before
+    the one before, successor not seen     another successor; the one not seen is void
+    any other, spent or void               two hold tokens of one login: it is revoked
+
+A successor has been seen once it, or the access token that came with it, is used.
+So whoever lost an answer may ask again at any time, and a thief is found out with
+the first token that is used twice. No leeway, no window of time.
+
+Tokens are compared by their hashes; ``jti`` of an access token is the beginning of
+its refresh token's hash. Pure; how hashes are made is the engine's matter.
+"""
+
+from typing import Final
+
+import attrs
+
+from chat_core.words.account import Family, Login
+
+JTI_LENGTH: Final = 32  # hexadecimal digits of a hash
+
+
+@attrs.frozen(kw_only=True)
+class Renewal:
+    """What presenting a token comes to: the login afterwards, and whether a new pair is given."""
+
+    login: Login
+    is_granted: bool
+
+
+def begun(token: str, *, now: float, ends_at: float, lifetime_s: float) -> Family:
+    """The family of a new login, by the hash of its first token."""
+    return Family(newest=token, until=min(now + lifetime_s, ends_at))
+
+
+def renewed(login: Login, *, presented: str, successor: str, now: float, lifetime_s: float) -> Renewal:
+    """What follows when this token, which was one of the login's, is presented at ``now``."""
+    family = login.family
+    if family is None or not login.is_live(now):
+        return Renewal(login=login, is_granted=False)
+    if presented == family.newest:
+        before, before_until = family.newest, family.until
+    elif presented == family.before and not family.is_used:
+        before, before_until = family.before, family.before_until
+    else:
+        return Renewal(login=attrs.evolve(login, revoked_at=now), is_granted=False)
+    if now >= before_until:
+        return Renewal(login=login, is_granted=False)
+    after = Family(
+        newest=successor,
+        until=min(now + lifetime_s, login.ends_at),
+        is_used=False,
+        before=before,
+        before_until=before_until,
+    )
+    return Renewal(login=attrs.evolve(login, family=after), is_granted=True)
+
+
+def seen(login: Login, jti: str) -> Login:
+    """The login once an access token of this ``jti`` was used."""
+    family = login.family
+    if family is None or family.is_used or jti != jti_of(family.newest):
+        return login
+    return attrs.evolve(login, family=Family(newest=family.newest, until=family.until))
+
+
+def jti_of(token: str) -> str:
+    """The ``jti`` of the access token that comes with a refresh token of this hash."""
+    return token[:JTI_LENGTH]

@@ -1,0 +1,155 @@
+"""Accounts: what a person keeps here between visits, and the sessions that prove who somebody is.
+
+An ``Account`` makes a person a user; a guest has none. A ``Login`` is one signed-in
+session of either. Passwords are nowhere in these values, and of a refresh token
+there is only its hash.
+"""
+
+import enum
+
+import attrs
+
+from chat_core.words.ids import PersonId
+from chat_core.words.person import Person, PersonKind
+
+
+class Status(enum.StrEnum):
+    """What a user shows others while here. ``OFFLINE`` is chosen by who wants to be left alone."""
+
+    ONLINE = "online"
+    AWAY = "away"
+    BUSY = "busy"
+    OFFLINE = "offline"
+
+
+@attrs.frozen(kw_only=True)
+class Profile:
+    """What everybody may know about a user. ``last_seen`` is None for who never was here."""
+
+    id: PersonId
+    username: str
+    display_name: str
+    bio: str = ""
+    interests: tuple[str, ...] = ()
+    language: str = ""
+    avatar_url: str = ""
+    status: Status = Status.OFFLINE
+    last_seen: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """All that a user has told. ``email`` is empty where none was asked for.
+
+    ``status`` is the one that was chosen, whether or not the user is here.
+    """
+
+    id: PersonId
+    username: str
+    email: str = attrs.field(repr=False)
+    created_at: float
+    display_name: str
+    bio: str = attrs.field(default="", repr=False)
+    interests: tuple[str, ...] = attrs.field(default=(), repr=False)
+    language: str = ""
+    birth_year: int | None = attrs.field(default=None, repr=False)
+    avatar_url: str = ""
+    status: Status = Status.ONLINE
+    last_seen: float | None = None
+    shows_read_marks: bool = True
+
+    @property
+    def person(self) -> Person:
+        return Person(
+            id=self.id, username=self.username, display_name=self.display_name, kind=PersonKind.USER
+        )
+
+    def profile(self, *, is_here: bool, now: float) -> Profile:
+        """The public part; others see who is away from here as offline."""
+        shown = self.status if is_here else Status.OFFLINE
+        return Profile(
+            id=self.id,
+            username=self.username,
+            display_name=self.display_name,
+            bio=self.bio,
+            interests=self.interests,
+            language=self.language,
+            avatar_url=self.avatar_url,
+            status=shown,
+            last_seen=self.last_seen if shown is Status.OFFLINE else now,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class ProfileChange:
+    """What a user wants to be otherwise; what is None stays.
+
+    A ``birth_year`` of 0 takes it away. ``password`` needs ``current_password``.
+    """
+
+    display_name: str | None = None
+    bio: str | None = None
+    interests: tuple[str, ...] | None = None
+    language: str | None = None
+    birth_year: int | None = None
+    avatar_url: str | None = None
+    shows_read_marks: bool | None = None
+    email: str | None = attrs.field(default=None, repr=False)
+    password: str | None = attrs.field(default=None, repr=False)
+    current_password: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Family:
+    """The refresh tokens of one login, by their hashes: one is live, and perhaps the one before it.
+
+    ``is_used``: the newest one's access token has been seen, so that nobody can
+    have lost the answer that brought it; ``before`` is None from then on.
+    """
+
+    newest: str
+    until: float
+    is_used: bool = True
+    before: str | None = None
+    before_until: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Login:
+    """One session that somebody signed in to. ``ends_at`` comes whatever is refreshed until then.
+
+    ``name`` is what a guest is called; a user's names stand in the account.
+    ``family`` is None for a session that cannot be refreshed.
+    """
+
+    sid: str
+    person: PersonId
+    kind: PersonKind
+    name: str
+    created_at: float
+    ends_at: float
+    revoked_at: float | None = None
+    family: Family | None = attrs.field(default=None, repr=False)
+
+    def is_live(self, now: float) -> bool:
+        return self.revoked_at is None and now < self.ends_at
+
+
+@attrs.frozen(kw_only=True)
+class Grant:
+    """What signing in and refreshing answer. ``account`` is None for a guest."""
+
+    person: Person
+    account: Account | None
+    sid: str
+    access_token: str = attrs.field(repr=False)
+    expires_in_s: float
+    refresh_token: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class ProfilePage:
+    """Some of many users, by name. ``next`` is where the following page begins, None at the end."""
+
+    items: tuple[Profile, ...]
+    next: str | None = None
