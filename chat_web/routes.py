@@ -32,6 +32,14 @@ _GUEST: Final = plain(
 )
 _P5: Final = plain(doors.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
 _P0: Final = plain(doors.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
+_TOKEN_DOOR: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
+_P1_P4: Final = plain(
+    doors.user_or_room,
+    "All channels of the user of this name, or one open room of this id",
+    answers={101: None},
+    errors=(*_TOKEN_DOOR, "bad_request", "not_yours"),
+)
+_P3: Final = plain(doors.timed_room, "The talk in a room", answers={101: None}, errors=_TOKEN_DOOR)
 _WELL: Final = {200: shapes.Health, 503: shapes.Health}
 _HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
 _READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
@@ -85,8 +93,10 @@ ROUTES: Final = (
     Route("POST", "/simple-countdown/start/{room_id}", timed_rooms.start),
     Route("POST", "/simple-countdown/response/{room_id}", timed_rooms.respond),
     Route("GET", "/simple-countdown/status/{room_id}", timed_rooms.status),
-    # Sockets: P5, P0
+    # Sockets: P5, P1 and P4, P3, P0
     Route("GET", "/connection/websocket", _P5),
+    Route("GET", "/api/ws/{name}", _P1_P4),
+    Route("GET", "/ws/chat/{room_id}", _P3),
     Route("GET", "/ws/{user_id}", _P0),
     # Operations
     Route("GET", "/health", _HEALTH),

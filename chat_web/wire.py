@@ -4,7 +4,19 @@ import functools
 from datetime import UTC, datetime
 from typing import Any
 
-from chat_core import Card, Channel, Conversation, Message, Person, PersonId, Room
+import attrs
+
+from chat_core import (
+    Card,
+    Channel,
+    Conversation,
+    Message,
+    Person,
+    PersonId,
+    Room,
+    RoomEvent,
+    RoomState,
+)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -72,6 +84,21 @@ def room(room: Room, *, now: float, me: PersonId | None = None) -> dict[str, Any
             shown["you"] = answer
             shown["waiting_for"] = room.waiting_for()
     return shown
+
+
+def room_after(event: RoomEvent, conversation: Conversation, *, now: float) -> dict[str, Any]:
+    """The room as it was after the event, whatever has happened since."""
+    if not isinstance(conversation, Room):
+        raise TypeError("a room's event in a channel")
+    then = attrs.evolve(
+        conversation,
+        state=event.state,
+        outcome=event.outcome,
+        deadline=event.deadline,
+        reason=event.reason,
+        ended_at=event.at if event.state is RoomState.ENDED else None,
+    )
+    return room(then, now=now)
 
 
 def channel(channel: Channel) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from typing import Any, Final, assert_never
 
-import attrs
-
 from chat_core import (
     Channel,
     ChannelDeleted,
@@ -30,9 +28,7 @@ from chat_core import (
     ReactionRemoved,
     ReadMarked,
     RoleChanged,
-    Room,
     RoomEvent,
-    RoomState,
     Standing,
     Waiting,
 )
@@ -136,24 +132,9 @@ def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, 
         case ChannelDeleted():
             return {"type": "channel_deleted"}
         case RoomEvent():
-            return {"type": "room_state", "room": _room_after(event, conversation, now)}
+            return {"type": "room_state", "room": wire.room_after(event, conversation, now=now)}
         case _:
             raise TypeError(f"{type(event).__name__} has no publication")
-
-
-def _room_after(event: RoomEvent, conversation: Conversation, now: float) -> dict[str, Any]:
-    """The room as it was after the event, whatever has happened since."""
-    if not isinstance(conversation, Room):
-        raise TypeError("a room's event in a channel")
-    room = attrs.evolve(
-        conversation,
-        state=event.state,
-        outcome=event.outcome,
-        deadline=event.deadline,
-        reason=event.reason,
-        ended_at=event.at if event.state is RoomState.ENDED else None,
-    )
-    return wire.room(room, now=now)
 
 
 __all__ = ["PAGE_MAX", "assert_never", "attendance", "name_of", "personal", "publication", "standing"]
