@@ -274,7 +274,7 @@ class ChannelChat:
 
 def _target(session: Session, named: str | None) -> str | None:
     """The channel that is meant: the named one, else the only one, else the one written to last."""
-    if named is not None:
+    if named:
         return named
     if len(session.channels) == 1:
         return next(iter(session.channels))

@@ -39,10 +39,10 @@ class Socket:
         came, self.came = self.came, []
         return came
 
-    async def sees(self, *kinds: str) -> list[Any]:
-        """What came, which is of these kinds in this order."""
+    async def sees(self, *kinds: str | int) -> list[Any]:
+        """What came, which is of these kinds in this order: types, codes of errors, close codes."""
         came = await self.seen()
-        assert [getattr(one, "code", None) or one["type"] for one in came] == list(kinds), came
+        assert [_kind(one) for one in came] == list(kinds), came
         return came
 
     async def drop(self) -> None:
@@ -68,7 +68,7 @@ class Socket:
             message = await asyncio.wait_for(self.ws.receive(), 10)
             match message.type:
                 case aiohttp.WSMsgType.TEXT:
-                    self.came.append(_shown(message.data))
+                    self.came.append(json.loads(message.data))
                 case aiohttp.WSMsgType.PONG if message.data == payload:
                     return
                 case aiohttp.WSMsgType.PING:
@@ -143,5 +143,7 @@ async def hall(**given: Any) -> AsyncIterator[Hall]:
             await socket.ws.close()
 
 
-def _shown(text: str) -> Any:
-    return json.loads(text)
+def _kind(seen: Any) -> str | int:
+    if isinstance(seen, Closed):
+        return seen.code
+    return str(seen["code"] if seen["type"] == "error" else seen["type"])
