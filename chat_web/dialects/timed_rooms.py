@@ -19,6 +19,8 @@ from chat_core import (
     End,
     Event,
     Keep,
+    KeepAsked,
+    KeepDeclined,
     MemberLeft,
     Message,
     MessagePosted,
@@ -83,6 +85,8 @@ class _Encoder:
         match event:
             case MessagePosted(message=message):
                 return objects.both(message, _shown(message))
+            case KeepAsked() | KeepDeclined():  # nothing of what is shown has changed: a notification tells
+                return None, None
             case RoomEvent():
                 state = objects.frame("room_state", **wire.room_after(event, conversation, now=event.at))
                 return state, state
