@@ -16,6 +16,7 @@ from chat_core import (
     ConversationId,
     Encoder,
     Logged,
+    Notice,
     Person,
     Personal,
     PersonId,
@@ -114,6 +115,18 @@ class WatchNeighbours:
 
 
 @attrs.frozen
+class ShowNotices:
+    """What the person is told here from now on counts as told: the client shows it. No answer."""
+
+
+@attrs.frozen
+class TakeNotices:
+    """As ``ShowNotices``, and what no device was told before. Answered with ``Missed``."""
+
+    ref: Any = None
+
+
+@attrs.frozen
 class Turn:
     """Nothing but to wait for everything that was asked before. Answered with ``Done``."""
 
@@ -162,6 +175,8 @@ Intent: TypeAlias = (
     | Follow
     | Unfollow
     | WatchNeighbours
+    | ShowNotices
+    | TakeNotices
     | Turn
     | Ponged
     | AskStanding
@@ -207,7 +222,14 @@ class Page:
     events: tuple[Logged, ...]
 
 
-Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | ChatError
+@attrs.frozen(kw_only=True)
+class Missed:
+    """What no device was told yet, oldest first."""
+
+    notices: tuple[Notice, ...]
+
+
+Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | Missed | ChatError
 
 
 class Dialect(Protocol):

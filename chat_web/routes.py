@@ -40,6 +40,9 @@ _P1_P4: Final = plain(
     errors=(*_TOKEN_DOOR, "bad_request", "not_yours"),
 )
 _P3: Final = plain(doors.timed_room, "The talk in a room", answers={101: None}, errors=_TOKEN_DOOR)
+_NOTIFICATIONS: Final = plain(
+    doors.notifications, "Everything that concerns the caller", answers={101: None}, errors=_TOKEN_DOOR
+)
 _WELL: Final = {200: shapes.Health, 503: shapes.Health}
 _HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
 _READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
@@ -97,6 +100,7 @@ ROUTES: Final = (
     Route("GET", "/connection/websocket", _P5),
     Route("GET", "/api/ws/{name}", _P1_P4),
     Route("GET", "/ws/chat/{room_id}", _P3),
+    Route("GET", "/ws/notifications", _NOTIFICATIONS),
     Route("GET", "/ws/{user_id}", _P0),
     # Operations
     Route("GET", "/health", _HEALTH),

@@ -11,6 +11,7 @@ from chat_core import (
     Channel,
     Conversation,
     Message,
+    Notice,
     Person,
     PersonId,
     Room,
@@ -99,6 +100,16 @@ def room_after(event: RoomEvent, conversation: Conversation, *, now: float) -> d
         ended_at=event.at if event.state is RoomState.ENDED else None,
     )
     return room(then, now=now)
+
+
+def notice(notice: Notice, *, now: float) -> dict[str, Any]:
+    """P3.2, beside the kind. The room looks as it did then, with what is left of its time now."""
+    shown = {
+        "room_id": notice.room.id,
+        "room": room(notice.room, now=now, me=notice.to),
+        "at": stamp(notice.at),
+    }
+    return shown if notice.sender is None else {**shown, "from": person(notice.sender)}
 
 
 def channel(channel: Channel) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from chat_core.engine.channels import Channels
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Hub
 from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.notices import Notices
 from chat_core.engine.people import People
 from chat_core.engine.sessions import Sessions
 from chat_core.ports import Clock
@@ -20,6 +21,7 @@ from chat_core.words.events import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
+    Notice,
     ReactionAdded,
     ReactionRemoved,
 )
@@ -44,6 +46,7 @@ class Aftermath:
         channels: Channels,
         conversations: Conversations,
         sessions: Sessions,
+        notices: Notices,
     ) -> None:
         self._clock = clock
         self._alarms = alarms
@@ -53,6 +56,7 @@ class Aftermath:
         self._channels = channels
         self._conversations = conversations
         self._sessions = sessions
+        self._notices = notices
 
     def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
         if not isinstance(before, Room) or not isinstance(after, Room):
@@ -70,8 +74,11 @@ class Aftermath:
         for event in events:
             state = log_rules.evolve(state, event)
             if isinstance(state, Room):
-                for notice in notices(state, event):
-                    self._people.tell(notice)
+                for told in notices(state, event):
+                    if isinstance(told, Notice):
+                        self._notices.tell(told)
+                    else:
+                        self._people.tell(told)
 
     def _channel_changed(self, before: Channel, after: Channel, events: Sequence[Logged]) -> None:
         if after.deleted:

@@ -22,6 +22,7 @@ from chat_core.engine.hub import Encoder, Hub
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.logins import REVOKED
 from chat_core.engine.neighbours import Neighbours
+from chat_core.engine.notices import Notices
 from chat_core.engine.parts import Parts
 from chat_core.engine.people import Attendee, People
 from chat_core.engine.reading import Reading
@@ -79,6 +80,9 @@ class Chat:
             consequences=lambda *facts: self._aftermath(*facts),  # noqa: PLW0108 - made below
         )
         self._sessions = Sessions(store, self.alarms, clock, self.tasks)
+        self.notices = Notices(
+            store=store, people=self.people, alarms=self.alarms, clock=clock, tasks=self.tasks
+        )
         self.lobbies = Lobbies(
             rules=parts.lobbies,
             matchers=parts.matchers,
@@ -90,6 +94,7 @@ class Chat:
             people=self.people,
             alarms=self.alarms,
             sessions=self._sessions,
+            notices=self.notices,
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
@@ -110,7 +115,7 @@ class Chat:
         self._rooms = Rooms(
             clock=self.clock,
             store=self.store,
-            people=self.people,
+            notices=self.notices,
             conversations=self.conversations,
             new_id=self.new_id,
             rules=parts.rooms_by_hand,
@@ -134,6 +139,7 @@ class Chat:
             channels=self.channels,
             conversations=self.conversations,
             sessions=self._sessions,
+            notices=self.notices,
         )
         self._blocks = Blocks(
             clock=self.clock,
@@ -166,6 +172,7 @@ class Chat:
         self.hub.stop()
         self._end_listening()
         await self._sessions.finish()
+        await self.notices.finish()
         await self._backplane.close()
         await self.store.close()
 

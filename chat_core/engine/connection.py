@@ -77,6 +77,7 @@ class Connection(Generic[F]):
         self._catching_up: dict[ConversationId, object] = {}  # the latest follow that is under way
         self._open = True
         self._watches = False
+        self.shows_notices = False
         self._attendee: Attendee = chat.people.enter(person, self, may_return=may_return)
         chat.neighbours.look(self._attendee)
 

@@ -30,6 +30,11 @@ class PersonalListener(Protocol):
     """
 
     person: Person
+    shows_notices: bool  # what it is told counts as told to the person
+
+    @property
+    def is_open(self) -> bool: ...
+
     sid: str
 
     def tell(self, event: Personal) -> None:

@@ -10,7 +10,7 @@ from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName
-from chat_core.words.limits import BACKLOG_MESSAGES_MAX, RECENT_MESSAGES
+from chat_core.words.limits import BACKLOG_MESSAGES_MAX, RECENT_MESSAGES_MAX
 from chat_core.words.message import Message
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Recent:
 
     after: int | None = None
     most: int = BACKLOG_MESSAGES_MAX
-    last: int = RECENT_MESSAGES
+    last: int = RECENT_MESSAGES_MAX
 
 
 @attrs.frozen(kw_only=True)

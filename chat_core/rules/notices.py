@@ -4,9 +4,10 @@ A partner is told who left; who declined to keep a timed room is not told to
 anyone (the reason says only that it ended).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from chat_core.words.conversation import Channel, EndReason, Room
+from chat_core.rules.log import evolve
+from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Room
 from chat_core.words.events import (
     ChannelChange,
     ChannelDeleted,
@@ -18,6 +19,7 @@ from chat_core.words.events import (
     Logged,
     MemberJoined,
     MemberLeft,
+    MessagePosted,
     Notice,
     NoticeKind,
     PartnerLeft,
@@ -54,6 +56,28 @@ def notices(room: Room, event: Logged) -> Iterator[Personal]:
                 # With no decision to hide, an open-ended room that was ended is a partner who left.
                 yield from _partner_left(room, event.by, LeaveReason.LEFT, event.at)
             yield from _to_all(room, event, NoticeKind.ROOM_ENDED)
+
+
+def kept(before: Conversation, events: Sequence[Logged]) -> tuple[Notice, ...]:
+    """The notices of a turn that are to be kept until they were told: those of a stored room."""
+    if not isinstance(before, Room) or before.retention is not Retention.STORED:
+        return ()
+    if all(type(event) is MessagePosted for event in events):  # nearly always
+        return ()
+    found: list[Notice] = []
+    state: Conversation = before
+    for event in events:
+        state = evolve(state, event)
+        if isinstance(state, Room):
+            found.extend(notice for notice in notices(state, event) if isinstance(notice, Notice))
+    return tuple(found)
+
+
+def found(room: Room, at: float) -> tuple[Notice, ...]:
+    """What the members of a room that a lobby made are to hear of it."""
+    return tuple(
+        Notice(at=at, to=person, kind=NoticeKind.MATCH_FOUND, room=room) for person in room.present()
+    )
 
 
 def channel_changes(before: Channel, after: Channel, events: Iterable[Logged]) -> Iterator[ChannelsChanged]:

@@ -15,6 +15,7 @@ copy, and is never shown.
 """
 
 import enum
+from typing import TypeAlias
 
 import attrs
 
@@ -256,3 +257,11 @@ class Notice(Personal):
     kind: NoticeKind
     room: Room
     sender: Card | None = None
+
+    @property
+    def key(self) -> "NoticeKey":
+        """What is one person's alone: the room, the seq after which it was so, and the kind."""
+        return self.room.id, self.room.head, self.kind
+
+
+NoticeKey: TypeAlias = tuple[ConversationId, int, NoticeKind]

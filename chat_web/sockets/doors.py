@@ -20,6 +20,7 @@ from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.dialects.channel_chat import ChannelChat
+from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.timed_rooms import TimedRooms
 from chat_web.errors import Rejected
@@ -36,6 +37,7 @@ INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)
 
 ANONYMOUS_PAIR: Final = AnonymousPair()
 CENTRIFUGE: Final = Centrifuge()
+NOTIFICATIONS: Final = Notifications()
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -131,6 +133,12 @@ async def timed_room(request: web.Request) -> web.StreamResponse:
     identity = await _holder(request)
     room = await request.app[CHAT].reading.room(identity.person, request.match_info["room_id"])
     return await _open(request, TimedRooms(room=room.id), identity, CIMultiDict())
+
+
+async def notifications(request: web.Request) -> web.StreamResponse:
+    """P3 ``/ws/notifications``: everything that concerns the caller."""
+    _admit(request)
+    return await _open(request, NOTIFICATIONS, await _holder(request), CIMultiDict())
 
 
 async def _holder(request: web.Request) -> Identity:

@@ -68,7 +68,7 @@ class Socket:
             message = await asyncio.wait_for(self.ws.receive(), 10)
             match message.type:
                 case aiohttp.WSMsgType.TEXT:
-                    self.came.append(json.loads(message.data))
+                    self.came.extend(json.loads(line) for line in message.data.split("\n"))
                 case aiohttp.WSMsgType.PONG if message.data == payload:
                     return
                 case aiohttp.WSMsgType.PING:

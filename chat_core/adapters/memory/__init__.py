@@ -12,9 +12,17 @@ import attrs
 from chat_core.adapters.memory.book import Book
 from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
 from chat_core.words.conversation import Channel, Conversation, Room, RoomState
-from chat_core.words.events import Logged, MemberJoined, MessageDeleted, MessageEdited, MessagePosted
+from chat_core.words.events import (
+    Logged,
+    MemberJoined,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    Notice,
+    NoticeKey,
+)
 from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
+from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S, NOTICES_KEPT_MAX
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
 
@@ -143,7 +151,29 @@ class MemoryStore(MemoryLog):
         super().__init__()
         self.sessions: dict[ConversationId, Session] = {}
         self._blocks: dict[tuple[PersonId, PersonId], float] = {}
+        self._notices: dict[PersonId, dict[NoticeKey, Notice]] = {}
         self._marks: dict[ConversationId, dict[PersonId, int]] = {}
+
+    async def append(self, change: Change) -> None:
+        self._append(change)
+        for notice in change.notices:
+            kept = self._notices.setdefault(notice.to, {})
+            kept.setdefault(notice.key, notice)
+            while len(kept) > NOTICES_KEPT_MAX:
+                del kept[next(iter(kept))]
+
+    async def notices_of(self, person: PersonId) -> Sequence[Notice]:
+        found = []
+        for notice in self._notices.get(person, {}).values():
+            room = attrs.evolve(notice.room, members=self._books[notice.room.id].state.members)
+            cards = {member.card.id: member.card for member in room.members.values()}
+            sender = None if notice.sender is None else cards.get(notice.sender.id)
+            found.append(attrs.evolve(notice, room=room, sender=sender))
+        return found
+
+    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+        for key in keys:
+            self._notices.get(person, {}).pop(key, None)
 
     async def live_rooms(self) -> Sequence[Room]:
         return [state for state in self.states() if isinstance(state, Room) and state.is_live]
@@ -301,6 +331,7 @@ class MemoryStore(MemoryLog):
 
     async def forget_person(self, person: PersonId) -> None:
         self._blocks = {pair: at for pair, at in self._blocks.items() if person not in pair}
+        self._notices.pop(person, None)
         for marks in self._marks.values():
             marks.pop(person, None)
         for session in await self.sessions_of(person):

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+from chat_core.adapters.sql import notices, traces
 from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql import traces
 from chat_core.adapters.sql.across import rows_across
 from chat_core.adapters.sql.bodies import Row, event
 from chat_core.adapters.sql.connection import prepare, run
@@ -21,7 +21,7 @@ from chat_core.adapters.sql.writer import Writer
 from chat_core.ports import Change, Session
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged, MessagePosted
+from chat_core.words.events import Logged, MessagePosted, Notice, NoticeKey
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
@@ -195,6 +195,14 @@ class SQLiteStore:
 
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         return dict(await self._rows(sql.READ_MARKS, conversation))
+
+    # Notices
+
+    async def notices_of(self, person: PersonId) -> Sequence[Notice]:
+        return await self.read(lambda db: notices.notices_of(db, person))
+
+    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+        await self.write(lambda db: notices.drop_notices(db, person, keys))
 
     # Traces of one person
 

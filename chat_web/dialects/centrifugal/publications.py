@@ -79,10 +79,8 @@ def personal(event: Personal, *, now: float) -> dict[str, Any] | None:
             return {"type": "waiting", "lobby": lobby, "position": position, "since": wire.stamp(since)}
         case PartnerLeft(room=room_id, reason=reason):
             return {"type": "partner_left", "room_id": room_id, "reason": _REASONS[reason]}
-        case Notice(kind=kind, room=room, sender=sender, at=at, to=me):
-            shown = wire.room(room, now=now, me=me)
-            data = {"type": kind, "room_id": room.id, "room": shown, "at": wire.stamp(at)}
-            return data if sender is None else {**data, "from": wire.person(sender)}
+        case Notice(kind=kind):
+            return {"type": kind, **wire.notice(event, now=now)}
         case _:
             return None
 
