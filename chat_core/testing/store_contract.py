@@ -11,6 +11,7 @@ import attrs
 from chat_core.ports import Change, Log, Session, Store
 from chat_core.rules.log import evolve
 from chat_core.testing.log_contract import LogContract
+from chat_core.testing.notices_contract import NoticesContract
 from chat_core.testing.promises import equal, true
 from chat_core.testing.reading_contract import ReadingContract
 from chat_core.testing.stories import STARTS_AT, Author, Story
@@ -31,7 +32,7 @@ ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"
 
 
-class StoreContract(ReadingContract, LogContract, TracesContract):
+class StoreContract(ReadingContract, LogContract, TracesContract, NoticesContract):
     """Subclass it with ``store``."""
 
     @abc.abstractmethod

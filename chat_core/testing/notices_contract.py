@@ -1,0 +1,107 @@
+"""The part of the contract of ``ports.Store`` about notices: kept with what they tell of, until dropped."""
+
+import abc
+from contextlib import AbstractAsyncContextManager
+from random import Random
+
+import attrs
+
+from chat_core.ports import Change, Stale, Store
+from chat_core.rules.notices import kept
+from chat_core.testing.promises import equal, raises, true
+from chat_core.testing.stories import Author, Story
+from chat_core.words.commands import End, Keep, Start
+from chat_core.words.conversation import Room
+from chat_core.words.events import Notice, NoticeKind
+from chat_core.words.limits import NOTICES_KEPT_MAX
+from chat_core.words.person import Person, nobody
+
+
+class NoticesContract(abc.ABC):
+    """A part of the contract of stores."""
+
+    @abc.abstractmethod
+    def store(self) -> AbstractAsyncContextManager[Store]:
+        """An empty store, closed at the end."""
+
+    async def test_notices_are_kept_with_the_change_and_come_as_the_room_was_then(self) -> None:
+        async with self.store() as store:
+            ann, bob, story = _two()
+            opening = _inviting(story.opening(), ann, bob, at=story.state.created_at)
+            told = list(opening.notices)
+            await store.append(opening)
+            for turn in ((ann, Start(room=story.id)), (ann, Keep(room=story.id)), (bob, End(room=story.id))):
+                before = _room(story)
+                change = story.turn(turn)
+                notices = kept(before, change.events)
+                told += [notice for notice in notices if notice.to == bob.id]
+                await store.append(attrs.evolve(change, notices=notices))
+            equal(list(await store.notices_of(bob.id)), told)
+            kinds = [notice.kind.value for notice in told]
+            equal(kinds, ["invited", "countdown_started", "keep_request", "room_ended"])
+            equal(list(await store.notices_of("nobody")), [])
+
+    async def test_what_was_dropped_is_gone_and_nothing_else(self) -> None:
+        async with self.store() as store:
+            ann, bob, story = _two()
+            await store.append(story.opening())
+            before = _room(story)
+            change = story.turn((ann, Start(room=story.id)))
+            await store.append(attrs.evolve(change, notices=kept(before, change.events)))
+            (mine,) = await store.notices_of(ann.id)
+            await store.drop_notices(ann.id, [mine.key])
+            await store.drop_notices(ann.id, [mine.key])
+            await store.drop_notices("nobody", [mine.key])
+            equal(list(await store.notices_of(ann.id)), [])
+            equal(len(await store.notices_of(bob.id)), 1)
+
+    async def test_a_change_that_is_stale_leaves_no_notice(self) -> None:
+        async with self.store() as store:
+            ann, bob, story = _two()
+            await store.append(story.opening())
+            before = _room(story)
+            change = story.turn((ann, Start(room=story.id)))
+            await store.append(change)
+            await raises(Stale, store.append(attrs.evolve(change, notices=kept(before, change.events))))
+            equal(list(await store.notices_of(bob.id)), [])
+
+    async def test_the_newest_hundred_of_a_person_are_kept(self) -> None:
+        async with self.store() as store:
+            author = Author(Random(0))  # noqa: S311 - the same for the same seed
+            ann, bob = author.person("ann"), author.person("bob")
+            for n in range(NOTICES_KEPT_MAX + 5):
+                story = author.room(ann, bob)
+                await store.append(_inviting(story.opening(), ann, bob, at=1000.0 + n))
+            times = [notice.at for notice in await store.notices_of(bob.id)]
+            equal(times, [1000.0 + n for n in range(5, NOTICES_KEPT_MAX + 5)])
+
+    async def test_who_is_forgotten_has_no_notices_and_no_name_in_those_of_others(self) -> None:
+        async with self.store() as store:
+            ann, bob, story = _two()
+            await store.append(_inviting(story.opening(), ann, bob, at=story.state.created_at))
+            await store.anonymise(story.id, ann.id, nobody(ann.id))
+            (notice,) = await store.notices_of(bob.id)
+            true(notice.sender is not None, "a member sent it")
+            equal(getattr(notice.sender, "username", ""), nobody(ann.id).username)
+            await store.forget_person(bob.id)
+            equal(list(await store.notices_of(bob.id)), [])
+
+
+def _two() -> tuple[Person, Person, Story]:
+    author = Author(Random(0))  # noqa: S311 - the same for the same seed
+    ann, bob = author.person("ann"), author.person("bob")
+    return ann, bob, author.room(ann, bob)
+
+
+def _room(story: Story) -> Room:
+    if not isinstance(story.state, Room):
+        raise TypeError("a story of a room")
+    return story.state
+
+
+def _inviting(opening: Change, by: Person, other: Person, *, at: float) -> Change:
+    room = opening.after
+    if not isinstance(room, Room):
+        raise TypeError("a story of a room")
+    invited = Notice(at=at, to=other.id, kind=NoticeKind.INVITED, room=room, sender=room.members[by.id].card)
+    return attrs.evolve(opening, notices=(invited,))
