@@ -134,6 +134,9 @@ def test_the_asyncapi_document_hangs_together() -> None:
     assert {its["address"] for its in shown["channels"].values()} == {
         "/connection/websocket",
         "/ws/{user_id}",
+        "/api/ws/{name}",
+        "/ws/chat/{room_id}",
+        "/ws/notifications",
     }
     addresses = {route.path for route in ROUTES}
     for its in shown["channels"].values():
