@@ -14,6 +14,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar, get_args, get_type_hints
+from urllib.parse import parse_qsl
 
 import attrs
 import msgspec
@@ -21,16 +22,19 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from chat_core import Chat, Person
-from chat_web.callers import caller
+from chat_web import callers
 from chat_web.errors import STATUS, Rejected
 from chat_web.json import NotUnderstood, decoded
 from chat_web.people import Identity
 from chat_web.sockets.doors import CHAT
-from chat_web.sources import REQUESTS
+from chat_web.sources import REQUESTS, SOURCES
 
 HTML: Final = "text/html"
 TEXT: Final = "text/plain"
 FILE: Final = "application/octet-stream"
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+FORM_FIELDS_MAX: Final = 32
 
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
 
@@ -39,6 +43,7 @@ class Caller(enum.Enum):
     """Who may call an operation."""
 
     ANYBODY = "anybody"
+    GUEST = "anybody, and a guest's token counts"
     PERSON = "who has a token"
 
 
@@ -61,13 +66,25 @@ class Call(Generic[Q, B]):
     """One request to an operation, as far as it was understood."""
 
     request: web.Request
-    caller: Identity
+    identity: Identity | None
     query: Q
     body: B
 
     @property
+    def caller(self) -> Identity:
+        """Who calls an operation that is for who has a token."""
+        if self.identity is None:
+            raise TypeError("this operation is for anybody: who calls is not known")
+        return self.identity
+
+    @property
     def person(self) -> Person:
         return self.caller.person
+
+    @property
+    def source(self) -> str:
+        """The pseudonym of where the request comes from."""
+        return self.request.app[SOURCES].of(self.request, self.now)
 
     @property
     def chat(self) -> Chat:
@@ -99,6 +116,7 @@ class Operation:
     body: type[Any]
     answers: Answers
     errors: Sequence[str]
+    takes_form: bool = False
 
     @property
     def takes_body(self) -> bool:
@@ -112,7 +130,7 @@ class Operation:
     def all_errors(self) -> Sequence[str]:
         """Every code that it may answer, also those of what stands around it."""
         codes = [*self.errors, "too_many", "too_slow", "unavailable"]
-        if self.caller is Caller.PERSON:
+        if self.caller is not Caller.ANYBODY:
             codes.append("unauthenticated")
         if self.query is not NoQuery:
             codes.append("invalid")
@@ -133,8 +151,14 @@ class Route:
 _ApiHandler: TypeAlias = Callable[[Call[Any, Any]], Awaitable[web.Response]]
 
 
-def operation(*, answers: Answers, errors: Sequence[str] = ()) -> Callable[[_ApiHandler], Operation]:
-    """An operation for who has a token, that takes what its ``call`` is said to hold."""
+def operation(
+    *,
+    answers: Answers,
+    errors: Sequence[str] = (),
+    caller: Caller = Caller.PERSON,
+    takes_form: bool = False,
+) -> Callable[[_ApiHandler], Operation]:
+    """An operation that takes what its ``call`` is said to hold, in JSON, or as a form too."""
 
     def declared(handler: _ApiHandler) -> Operation:
         query, body = get_args(get_type_hints(handler)["call"])
@@ -142,22 +166,27 @@ def operation(*, answers: Answers, errors: Sequence[str] = ()) -> Callable[[_Api
         empty_is = None if _is_needed(body) else b"{}"
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            identity = await caller(request)
-            request.app[REQUESTS].take(identity.person.id, request.app[CHAT].clock.now())
+            identity = await _identity(request, caller)
             asked = NoQuery() if query is NoQuery else _query(request, query)
-            sent = NoBody() if body is NoBody else await _body(request, decoder, empty_is)
-            return await handler(Call(request=request, caller=identity, query=asked, body=sent))
+            if body is NoBody:
+                sent = NoBody()
+            elif takes_form and request.content_type == FORM:
+                sent = await _form(request, body)
+            else:
+                sent = await _body(request, decoder, empty_is)
+            return await handler(Call(request=request, identity=identity, query=asked, body=sent))
 
         return Operation(
             handle=handle,
             name=handler.__name__,
             tag=_tag(handler),
             summary=_summary(handler),
-            caller=Caller.PERSON,
+            caller=caller,
             query=query,
             body=body,
             answers=answers,
             errors=errors,
+            takes_form=takes_form,
         )
 
     return declared
@@ -215,6 +244,17 @@ def wrong_field(name: str, words: str) -> Rejected:
     return Rejected("invalid", words, fields={name: words})
 
 
+async def _identity(request: web.Request, wanted: Caller) -> Identity | None:
+    """Who calls, and that it is not too often: by person, or by source where nobody is known."""
+    app, now = request.app, request.app[CHAT].clock.now()
+    if wanted is Caller.PERSON or (wanted is Caller.GUEST and hdrs.AUTHORIZATION in request.headers):
+        identity = await callers.caller(request)
+        app[REQUESTS].take(identity.person.id, now)
+        return identity
+    app[SOURCES].request(app[SOURCES].of(request, now), now)
+    return None
+
+
 def _query(request: web.Request, shape: type[Any]) -> Any:
     given = dict(request.query)
     try:
@@ -224,19 +264,38 @@ def _query(request: web.Request, shape: type[Any]) -> Any:
 
 
 async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any], empty_is: bytes | None) -> Any:
-    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-        raise Rejected("unsupported_media_type", "Send the body as it is, not compressed.")
-    raw = await request.read()
+    raw = await _raw(request)
     if not raw:
         if empty_is is None:
             raise Rejected("bad_request", "A JSON body is needed here.")
         raw = empty_is
-    elif request.content_type != "application/json":
+    elif request.content_type != JSON:
         raise Rejected("unsupported_media_type", "Send the body as application/json.")
     try:
         return decoded(decoder, raw)
     except NotUnderstood as wrong:
         raise invalid(wrong, what="body") from None
+
+
+async def _form(request: web.Request, shape: type[Any]) -> Any:
+    """The fields of a form, the last of each name."""
+    raw = await _raw(request)
+    try:
+        pairs = parse_qsl(
+            raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX
+        )
+    except ValueError:
+        raise Rejected("bad_request", "The body is no form that can be read.") from None
+    try:
+        return msgspec.convert(dict(pairs), shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(NotUnderstood(str(error), is_json=True), what="form") from None
+
+
+async def _raw(request: web.Request) -> bytes:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise Rejected("unsupported_media_type", "Send the body as it is, not compressed.")
+    return await request.read()
 
 
 def _is_needed(body: type[Any]) -> bool:

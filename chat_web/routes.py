@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from chat_web import metrics, ops, pages
-from chat_web.api import accounts, channels, messages, rooms, shapes, timed_rooms
+from chat_web.api import accounts, channels, messages, rooms, shapes, timed_rooms, users
 from chat_web.documents import asyncapi, openapi
 from chat_web.documents import pages as documents
 from chat_web.registry import FILE, HTML, TEXT, Route, plain
@@ -23,13 +23,6 @@ _DOCS: Final = plain(documents.http, "These routes, as a page to try them on", a
 _WS_DOCS: Final = plain(documents.sockets, "All frames of the sockets, and a live console", answers=_PAGE)
 _OPENAPI: Final = plain(openapi.openapi, "This document", answers={200: dict})
 _ASYNCAPI: Final = plain(asyncapi.asyncapi, "The frames of the sockets, as AsyncAPI 3", answers={200: dict})
-_GUEST: Final = plain(
-    accounts.guest,
-    "A new guest, with a token",
-    body=accounts.NewGuest,
-    answers={200: shapes.SignedIn},
-    errors=("bad_request", "invalid", "too_large"),
-)
 _P5: Final = plain(doors.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
 _P0: Final = plain(doors.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
 _TOKEN_DOOR: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
@@ -61,7 +54,26 @@ ROUTES: Final = (
     Route("GET", "/asyncapi.json", _ASYNCAPI),
     Route("GET", "/static/{digest}/{path:.+}", _FILE),
     # Accounts
-    Route("POST", "/api/auth/guest", _GUEST),
+    Route("POST", "/api/auth/register", accounts.register),
+    Route("POST", "/api/auth/login", accounts.login),
+    Route("POST", "/api/auth/guest", accounts.guest),
+    Route("POST", "/api/auth/refresh", accounts.refresh),
+    Route("POST", "/api/auth/logout", accounts.logout),
+    Route("GET", "/api/auth/me", users.me),
+    Route("GET", "/api/users", users.listed),
+    Route("GET", "/api/users/online", users.online),
+    Route("GET", "/api/users/me", users.me),
+    Route("PATCH", "/api/users/me", users.change_me),
+    Route("DELETE", "/api/users/me", users.leave),
+    Route("POST", "/api/users/me/status", users.set_status),
+    Route("GET", "/api/users/me/export", users.export),
+    Route("GET", "/api/users/{username}", users.one),
+    Route("GET", "/api/users/{id}/profile", users.profile),
+    Route("PUT", "/api/users/{id}/profile", users.change_profile),
+    # Accounts, as P3 calls them
+    Route("POST", "/auth/register", accounts.register),
+    Route("POST", "/auth/login", accounts.login),
+    Route("POST", "/auth/logout", accounts.logout),
     # Channels and messages: P1
     Route("POST", "/api/channels", channels.create),
     Route("GET", "/api/channels", channels.listed),

@@ -43,10 +43,13 @@ ACCEPTS_PER_S: Final = 100.0
 ACCEPTS_BURST: Final = 200.0
 REQUESTS_PER_S: Final = 20.0
 REQUESTS_BURST: Final = 40.0
+REQUESTS_OF_SOURCE_BURST: Final = 100.0  # of those without a token
 GUESTS_PER_S: Final = 5 / 60
 GUESTS_BURST: Final = 50.0
 REGISTRATIONS_PER_S: Final = 20 / 3600
 REGISTRATIONS_BURST: Final = 20.0
+EXPORTS_PER_S: Final = 5 / 3600
+EXPORTS_BURST: Final = 5.0
 _DAY_S: Final = 86400.0
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 _HOPS_MAX: Final = 32
@@ -88,6 +91,7 @@ class Sources:
         self._connected: dict[str, int] = {}
         self._total = 0
         self._accepts = _Rates(ACCEPTS_PER_S, ACCEPTS_BURST, 1)
+        self._requests = _Rates(REQUESTS_PER_S, REQUESTS_OF_SOURCE_BURST, sources_max)
         self._guests = _Rates(GUESTS_PER_S, GUESTS_BURST, sources_max)
         self._registrations = _Rates(REGISTRATIONS_PER_S, REGISTRATIONS_BURST, sources_max)
         self._key = secrets.token_bytes(32)
@@ -122,6 +126,10 @@ class Sources:
             self._connected[source] = self._connected.get(source, 0) + 1
         return _Place(self, source).leave
 
+    def request(self, source: str, now: float) -> None:
+        """Count one more request of somebody without a token. Raises ``Refused("too_many")``."""
+        self._take(self._requests, source, now, "Too many requests from one place.")
+
     def guest(self, source: str, now: float) -> None:
         """Count one more guest. Raises ``Refused("too_many")``."""
         self._take(self._guests, source, now, "Too many guests from one place.")
@@ -147,11 +155,19 @@ class Requests:
     def __init__(self, settings: Settings) -> None:
         self._hold = settings.rate_limits
         self._rates = _Rates(REQUESTS_PER_S, REQUESTS_BURST, SOURCES_MAX)
+        self._exports = _Rates(EXPORTS_PER_S, EXPORTS_BURST, SOURCES_MAX)
 
     def take(self, caller: str, now: float) -> None:
         """Count one more request. Raises ``Refused("too_many")``."""
-        if self._hold and (wait_s := self._rates.take(caller, now)):
-            words = f"You are asking fast. Try again in {math.ceil(wait_s)} s."
+        self._take(self._rates, caller, now, "You are asking fast.")
+
+    def export(self, caller: str, now: float) -> None:
+        """Count one more export, which reads a lot. Raises ``Refused("too_many")``."""
+        self._take(self._exports, caller, now, "You have just had your data.")
+
+    def _take(self, rates: _Rates, caller: str, now: float, message: str) -> None:
+        if self._hold and (wait_s := rates.take(caller, now)):
+            words = f"{message} Try again in {math.ceil(wait_s)} s."
             raise Refused("too_many", words, retry_after_s=wait_s)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from chat_core import (
+    Account,
     Card,
     Channel,
     Conversation,
@@ -14,6 +15,7 @@ from chat_core import (
     Notice,
     Person,
     PersonId,
+    Profile,
     Room,
     RoomEvent,
     RoomState,
@@ -38,6 +40,9 @@ def stamp_or_none(at: float | None) -> str | None:
 
 def person(card: Card | Person) -> dict[str, Any]:
     return {"id": card.id, "username": card.username, "display_name": card.display_name}
+
+
+_person = person  # where a parameter has the name
 
 
 def message(message: Message, conversation: Conversation | None = None) -> dict[str, Any]:
@@ -124,6 +129,59 @@ def channel(channel: Channel) -> dict[str, Any]:
         "member_count": len(channel.members),
         "created_at": stamp(channel.created_at),
         "private": channel.private,
+    }
+
+
+def me(person: Person, account: Account | None) -> dict[str, Any]:
+    """Who signed in; a guest has told no address."""
+    shown = {**_person(person), "kind": person.kind}
+    if account is not None:
+        shown |= {"email": account.email or None, "created_at": stamp(account.created_at)}
+    return shown
+
+
+def account(person: Person, account: Account | None) -> dict[str, Any]:
+    """All that the caller has told about itself."""
+    told = account or Account(
+        id=person.id, username=person.username, display_name=person.display_name, email="", created_at=0.0
+    )
+    return {
+        **_person(person),
+        "kind": person.kind,
+        "email": told.email or None,
+        "bio": told.bio,
+        "interests": told.interests,
+        "language": told.language,
+        "birth_year": told.birth_year,
+        "avatar_url": told.avatar_url,
+        "status": told.status,
+        "last_seen": stamp_or_none(told.last_seen),
+        "shows_read_marks": told.shows_read_marks,
+        "created_at": None if account is None else stamp(told.created_at),
+    }
+
+
+def listed(profile: Profile) -> dict[str, Any]:
+    """A user in a list."""
+    return {
+        "id": profile.id,
+        "username": profile.username,
+        "display_name": profile.display_name,
+        "status": profile.status,
+        "last_seen": stamp_or_none(profile.last_seen),
+    }
+
+
+def profile(profile: Profile) -> dict[str, Any]:
+    """What everybody may know about a user, but for when it was here."""
+    return {
+        "id": profile.id,
+        "username": profile.username,
+        "display_name": profile.display_name,
+        "bio": profile.bio,
+        "interests": profile.interests,
+        "language": profile.language,
+        "avatar_url": profile.avatar_url,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.words.ids import CHANCE_BITS, uuid7
+from chat_core.words.ids import CHANCE_BITS, chance_part, time_part
 
 SLEW_MAX: Final = 0.001  # seconds of correction for each second that passed
 SLEW_EVERY_S: Final = 1.0
@@ -64,11 +64,16 @@ class Ids:
 
     now: Callable[[], float]
     chance: random.Random = attrs.field(factory=random.SystemRandom)
-    _drawn: list[int] = attrs.field(factory=list, init=False)
+    _drawn: list[str] = attrs.field(factory=list, init=False)
+    _millisecond: int = attrs.field(default=-1, init=False)
+    _time_part: str = attrs.field(default="", init=False)
 
     def __call__(self) -> str:
         if not self._drawn:
             many = self.chance.getrandbits(CHANCE_BITS * IDS_DRAWN)
             mask = (1 << CHANCE_BITS) - 1
-            self._drawn = [many >> CHANCE_BITS * n & mask for n in range(IDS_DRAWN)]
-        return uuid7(at=self.now(), chance=self._drawn.pop())
+            self._drawn = [chance_part(many >> CHANCE_BITS * n & mask) for n in range(IDS_DRAWN)]
+        millisecond = int(self.now() * 1000)
+        if millisecond != self._millisecond:
+            self._millisecond, self._time_part = millisecond, time_part(millisecond)
+        return self._time_part + self._drawn.pop()

@@ -71,14 +71,23 @@ class AccountDesk:
     # Signing up and in
 
     async def register(
-        self, username: str, email: str, password: str, *, guest: Person | None = None
+        self,
+        username: str,
+        email: str,
+        password: str,
+        *,
+        guest: Person | None = None,
+        creating: Callable[[], None] | None = None,
     ) -> Account:
         """A new account, in the default channels. A ``guest`` stays the same person, with all its rooms.
 
         Refuses ``invalid`` with fields, ``username_taken``, ``email_taken``, and
-        ``wrong_state`` for a ``guest`` who has an account.
+        ``wrong_state`` for a ``guest`` who has an account. ``creating`` is called
+        before anybody is looked for; it may refuse.
         """
         rules.check_new(username, email, password)
+        if creating is not None:
+            creating()
         return await self._tasks.whole(self._register(username, email.strip(), password, guest))
 
     async def log_in(

@@ -28,6 +28,7 @@ from chat_core.engine.people import Attendee, People
 from chat_core.engine.reading import Reading
 from chat_core.engine.receipts import Position, Reply, Result, Standing, resolving
 from chat_core.engine.rooms import Rooms
+from chat_core.engine.rounds import Rounds
 from chat_core.engine.seat import Seat
 from chat_core.engine.sessions import Sessions
 from chat_core.engine.signs import Signs
@@ -56,7 +57,10 @@ class Chat:
         clock, store, new_id = self.clock, self.store, self.new_id = parts.clock, parts.store, parts.new_id
         self.tasks = Tasks()
         self.alarms = Alarms(clock)
-        self.hub = Hub(flush_s=parts.flush_s, spawn=self.tasks.spawn, read_after=self._read_after)
+        self.rounds = Rounds()
+        self.hub = Hub(
+            flush_s=parts.flush_s, rounds=self.rounds, spawn=self.tasks.spawn, read_after=self._read_after
+        )
         self._backplane = parts.backplane
         self._policy = parts.policy
         self.people = People(

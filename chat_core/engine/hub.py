@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
+from chat_core.engine.rounds import Rounds
 from chat_core.words.conversation import Conversation
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Event, Logged, Passing
@@ -107,9 +108,29 @@ class Topic:
     groups: dict[Encoder[Any], _Group] = attrs.field(factory=dict)
     holds: dict[Listener, list[tuple[Event, Conversation]]] = attrs.field(factory=dict)
     listeners: int = 0
-    scheduled: asyncio.Handle | None = None
+    is_due: bool = False  # it is flushed at the end of this round, or when the timer rings
+    timer: asyncio.TimerHandle | None = None
     flushed_at: float = 0.0
     healing: bool = False
+
+    def flush_due(self) -> None:
+        """Hand out what waits, unless somebody was faster."""
+        if self.is_due:
+            self.is_due = False
+            self.timer = None
+            for group in tuple(self.groups.values()):
+                if group.frames:
+                    group.flush()
+
+    def flush(self) -> None:
+        """Hand out what waits, and what comes of that."""
+        self.is_due = False
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        while waiting := [group for group in self.groups.values() if group.frames]:
+            for group in waiting:  # delivering may end a connection, which tells others that it went
+                group.flush()
 
 
 class Hub:
@@ -119,10 +140,12 @@ class Hub:
         self,
         *,
         flush_s: float,
+        rounds: Rounds,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         read_after: Callable[[ConversationId, int], Coroutine[Any, Any, Sequence[Logged]]],
     ) -> None:
         self._flush_s = flush_s
+        self._rounds = rounds
         self._spawn = spawn
         self._read_after = read_after
         self._topics: dict[ConversationId, Topic] = {}
@@ -161,7 +184,7 @@ class Hub:
         topic = self._topics.get(conversation)
         if topic is None or listener not in topic.holds:
             return
-        self._flush(topic)
+        topic.flush()
         held = topic.holds.pop(listener, None)
         if held is None:
             return  # what was just delivered was too much for it
@@ -188,7 +211,7 @@ class Hub:
         topic = self._topics.get(conversation)
         if topic is None:
             return None
-        self._flush(topic)
+        topic.flush()
         group = topic.groups.get(listener.encoder)
         if group is not None and listener in group.listeners:
             del group.listeners[listener]
@@ -242,7 +265,7 @@ class Hub:
         """Let what was told leave at once."""
         topic = self._topics.get(conversation)
         if topic is not None:
-            self._flush(topic)
+            topic.flush()
 
     def compare(self, conversation: Conversation) -> None:
         """Heal the topic if it is behind what is known to be stored."""
@@ -259,12 +282,12 @@ class Hub:
     @property
     def is_flushing(self) -> bool:
         """True while something that was told waits for its flush."""
-        return any(topic.scheduled is not None for topic in self._topics.values())
+        return any(topic.is_due for topic in self._topics.values())
 
     def stop(self) -> None:
         """Deliver what was told, then forget every topic."""
         for topic in tuple(self._topics.values()):
-            self._flush(topic)
+            topic.flush()
         self._topics.clear()
 
     def _gather(self, topic: Topic, event: Event) -> None:
@@ -283,30 +306,19 @@ class Hub:
                 held.append((event, topic.conversation))
 
     def _flush_soon(self, topic: Topic) -> None:
-        if topic.scheduled is not None:
+        if topic.is_due:
             return
-        loop = asyncio.get_running_loop()
+        topic.is_due = True
         if topic.listeners > SMALL_TOPIC and self._flush_s:
-            wait = topic.flushed_at + self._flush_s - loop.time()
+            loop = asyncio.get_running_loop()
+            now = loop.time()
+            wait = topic.flushed_at + self._flush_s - now
             if wait > 0:
-                topic.scheduled = loop.call_later(wait, self._flush_on_time, topic)
+                topic.flushed_at = now + wait
+                topic.timer = loop.call_at(topic.flushed_at, topic.flush_due)
                 return
-        topic.scheduled = loop.call_soon(self._flush_on_time, topic)
-
-    def _flush_on_time(self, topic: Topic) -> None:
-        topic.scheduled = None
-        topic.flushed_at = asyncio.get_running_loop().time()
-        for group in tuple(topic.groups.values()):
-            if group.frames:
-                group.flush()
-
-    def _flush(self, topic: Topic) -> None:
-        if topic.scheduled is not None:
-            topic.scheduled.cancel()
-            topic.scheduled = None
-        while waiting := [group for group in topic.groups.values() if group.frames]:
-            for group in waiting:  # delivering may end a connection, which tells others that it went
-                group.flush()
+            topic.flushed_at = now
+        self._rounds.at_end(topic.flush_due)
 
     def _heal(self, topic: Topic) -> None:
         if not topic.healing:
@@ -340,7 +352,7 @@ class Hub:
 
     def _let_go(self, topic: Topic, *, may_follow: bool) -> None:
         """The topic is over: its listeners get what was told, and then hear that there is no more."""
-        self._flush(topic)
+        topic.flush()
         live = [listener for group in topic.groups.values() for listener in group.listeners]
         for listener in (*live, *topic.holds):
             listener.lost(topic.conversation.id, may_follow=may_follow)

@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
-import attrs
-
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName
 from chat_core.words.limits import BACKLOG_MESSAGES_MAX, RECENT_MESSAGES_MAX
 from chat_core.words.message import Message
+from chat_core.words.values import value
 
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Receipt:
     """A conversation's command was done: it stands as ``conversation`` now.
 
@@ -32,7 +31,7 @@ class Receipt:
     durable: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Placed:
     """Where a search has led: into ``room``, or to a position in the line (from 1).
 
@@ -46,12 +45,12 @@ class Placed:
     repeated: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Done:
     """It was done, and there is nothing to say about it."""
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Recent:
     """Messages to have before the live events: the last few, or all after a seq if they are not too many."""
 
@@ -60,7 +59,7 @@ class Recent:
     last: int = RECENT_MESSAGES_MAX
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Recovery:
     """The answer to "I follow this from here on".
 
@@ -78,7 +77,7 @@ class Recovery:
     has_gap: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Position:
     """How far somebody has heard a conversation."""
 
@@ -86,7 +85,7 @@ class Position:
     seq: int
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Standing:
     """Where a person stands: live and kept rooms, and the line that the person is in."""
 
@@ -95,7 +94,7 @@ class Standing:
     waiting: Placed | None = None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Excerpt:
     """Messages of several conversations, and those conversations as they are now."""
 

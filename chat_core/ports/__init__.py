@@ -17,6 +17,7 @@ from chat_core.words.events import Logged, Notice, NoticeKey
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card, Person, PersonKind
+from chat_core.words.values import value
 
 
 class Stale(ChatError):
@@ -35,7 +36,7 @@ class NameTaken(ChatError):
     """A channel of this name is there already."""
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Change:
     """One turn's facts about one conversation.
 

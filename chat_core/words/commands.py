@@ -6,16 +6,15 @@ Who asks is not part of a command: the connection knows. ``Tick``, ``Close`` and
 
 from typing import TypeAlias
 
-import attrs
-
 from chat_core.words.conversation import EndReason, Role
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.person import Person
+from chat_core.words.values import value
 
 # Lobbies
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Search:
     """Take a place in a lobby's line.
 
@@ -28,12 +27,12 @@ class Search:
     again: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class CancelSearch:
     lobby: LobbyName
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Skip:
     """Leave the room and search again in the lobby that made it, at the end of the line."""
 
@@ -43,19 +42,19 @@ class Skip:
 # Rooms
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class OpenRoom:
     """Make a room with somebody. The one that the two have and that has not ended is the same one."""
 
     other: Person
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Start:
     room: ConversationId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Keep:
     """Say keep. ``in_answer``: only where another member has asked for it."""
 
@@ -63,19 +62,19 @@ class Keep:
     in_answer: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Decline:
     """Answer "not yet" to an early keep: the countdown goes on."""
 
     room: ConversationId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class End:
     room: ConversationId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Leave:
     """Leave a room. ``disconnected``: the person is gone rather than unwilling."""
 
@@ -83,7 +82,7 @@ class Leave:
     disconnected: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Close:
     """Parley itself ends a room: a member blocked another, or a moderator closed it."""
 
@@ -91,7 +90,7 @@ class Close:
     reason: EndReason
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Tick:
     """Do what has fallen due. Early, late or doubled it does nothing."""
 
@@ -101,30 +100,30 @@ class Tick:
 # Channels
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class CreateChannel:
     name: str
     description: str = ""
     private: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class JoinChannel:
     name: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class LeaveChannel:
     name: str
     new_owner: PersonId | None = None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class DeleteChannel:
     name: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class AddMember:
     """Bring a person into a channel, a private one too: for its owner and moderators."""
 
@@ -132,7 +131,7 @@ class AddMember:
     person: Person
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RemoveMember:
     """Send a member out of a channel: for its owner and moderators."""
 
@@ -140,7 +139,7 @@ class RemoveMember:
     member: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class SetRole:
     """Make a member a moderator, or a moderator a member like others: for the owner."""
 
@@ -152,7 +151,7 @@ class SetRole:
 # Messages
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Post:
     conversation: ConversationId
     content: str
@@ -161,37 +160,37 @@ class Post:
     attachments: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Edit:
     message: MessageId
     content: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Delete:
     message: MessageId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Purge:
     """Parley itself blanks a message, whose author is to be forgotten, say."""
 
     message: MessageId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class React:
     message: MessageId
     emoji: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Unreact:
     message: MessageId
     emoji: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MarkRead:
     """Everything up to ``seq`` has been read. A mark never goes back."""
 
@@ -199,7 +198,7 @@ class MarkRead:
     seq: int
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Type:
     """The person is typing, or has stopped. Told to who follows, never kept."""
 
@@ -210,7 +209,7 @@ class Type:
 # People
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Block:
     """Never be paired with this person again, both ways; a common room ends.
 
@@ -220,7 +219,7 @@ class Block:
     user: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Unblock:
     user: PersonId
 

@@ -12,6 +12,7 @@ import attrs
 
 from chat_core.words.ids import ConversationId, LobbyName, PersonId
 from chat_core.words.person import Card
+from chat_core.words.values import value
 
 
 class Retention(enum.StrEnum):
@@ -54,7 +55,7 @@ class Answer(enum.StrEnum):
     DECLINED = "declined"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Member:
     """A person in a conversation. One who left a room stays listed there, with ``left``."""
 
@@ -64,7 +65,7 @@ class Member:
     left: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoomRules:
     """Lengths of a room's phases, in seconds. ``countdown_s`` is None where there is none."""
 
@@ -72,7 +73,7 @@ class RoomRules:
     notification_s: float
 
 
-@attrs.frozen(kw_only=True, slots=False)  # no slots: see ``advanced``
+@value(kw_only=True, slots=False)  # no slots: see ``advanced``
 class Conversation:
     """What rooms and channels share.
 
@@ -113,7 +114,7 @@ class Conversation:
         return next((p for p, member in self.members.items() if member.card.id == card_id), None)
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@value(kw_only=True, slots=False)
 class Room(Conversation):
     """A conversation with a lifecycle. ``lobby`` is empty for a room that was made by hand.
 
@@ -145,7 +146,7 @@ class Room(Conversation):
         return sum(self.answers.get(person) is not Answer.KEEP for person in self.present())
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@value(kw_only=True, slots=False)
 class Channel(Conversation):
     """A named, lasting conversation. ``owner`` is None for the default channels."""
 

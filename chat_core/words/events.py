@@ -17,22 +17,21 @@ copy, and is never shown.
 import enum
 from typing import TypeAlias
 
-import attrs
-
 from chat_core.words.account import Status
 from chat_core.words.conversation import Channel, EndReason, Role, Room, RoomOutcome, RoomState
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Message
 from chat_core.words.person import Card
+from chat_core.words.values import value
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Event:
     at: float
     by: PersonId | None = None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Logged(Event):
     conversation: ConversationId
     seq: int
@@ -41,31 +40,31 @@ class Logged(Event):
 # Messages
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MessagePosted(Logged):
     message: Message
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MessageEdited(Logged):
     message_id: MessageId
     content: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MessageDeleted(Logged):
     message_id: MessageId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ReactionAdded(Logged):
     message_id: MessageId
     emoji: str
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ReactionRemoved(Logged):
     message_id: MessageId
     emoji: str
@@ -81,33 +80,33 @@ class LeaveReason(enum.StrEnum):
     REMOVED = "removed"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MemberJoined(Logged):
     member: PersonId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class MemberLeft(Logged):
     member: PersonId
     person: Card
     reason: LeaveReason = LeaveReason.LEFT
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class OwnerChanged(Logged):
     owner: PersonId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoleChanged(Logged):
     member: PersonId
     person: Card
     role: Role
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ChannelDeleted(Logged):
     pass
 
@@ -115,7 +114,7 @@ class ChannelDeleted(Logged):
 # The lifecycle of a room
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoomEvent(Logged):
     """A step of a room's life, with the room's state as it is afterwards."""
 
@@ -125,32 +124,32 @@ class RoomEvent(Logged):
     reason: EndReason | None = None
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class CountdownStarted(RoomEvent):
     pass
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class KeepAsked(RoomEvent):
     member: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class KeepDeclined(RoomEvent):
     member: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class DecisionOpened(RoomEvent):
     pass
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoomKept(RoomEvent):
     pass
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class RoomEnded(RoomEvent):
     pass
 
@@ -158,18 +157,18 @@ class RoomEnded(RoomEvent):
 # Told and gone
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Passing(Event):
     conversation: ConversationId
     person: Card
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class PersonTyped(Passing):
     is_typing: bool
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ReadMarked(Passing):
     seq: int
 
@@ -179,7 +178,7 @@ class PresenceStatus(enum.StrEnum):
     OFFLINE = "offline"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class PresenceChanged(Passing):
     status: PresenceStatus
 
@@ -187,12 +186,12 @@ class PresenceChanged(Passing):
 # For one person
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Personal(Event):
     to: PersonId
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Matched(Personal):
     """A lobby made a room. ``room`` is its id, ``snapshot`` the room as it was made."""
 
@@ -201,7 +200,7 @@ class Matched(Personal):
     snapshot: Room
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Waiting(Personal):
     """The person has a place in a line. ``position`` counts from 1."""
 
@@ -210,7 +209,7 @@ class Waiting(Personal):
     since: float
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class PartnerLeft(Personal):
     lobby: LobbyName
     room: ConversationId
@@ -223,7 +222,7 @@ class ChannelChange(enum.StrEnum):
     DELETED = "deleted"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class ChannelsChanged(Personal):
     """The person is a member of a channel now, or no longer. ``channel`` is as it was after that."""
 
@@ -231,7 +230,7 @@ class ChannelsChanged(Personal):
     channel: Channel
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class NeighbourSeen(Personal):
     """Somebody who shares a channel with the person is seen otherwise now; ``last_seen`` is when."""
 
@@ -250,7 +249,7 @@ class NoticeKind(enum.StrEnum):
     ROOM_ENDED = "room_ended"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Notice(Personal):
     """Something that concerns the person, wherever it happened."""
 

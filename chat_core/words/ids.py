@@ -19,9 +19,16 @@ def uuid7(*, at: float, chance: int) -> str:
     Text order is time order to the millisecond, so that an index on it grows at
     its end. ``chance`` is a whole number below ``2 ** CHANCE_BITS``.
     """
-    milliseconds = int(at * 1000) & 0xFFFF_FFFF_FFFF
-    upper = (chance >> 62) & 0xFFF
+    return time_part(int(at * 1000)) + chance_part(chance)
+
+
+def time_part(milliseconds: int) -> str:
+    """The beginning of a UUIDv7, up to its version."""
+    text = f"{milliseconds & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{text[:8]}-{text[8:]}-7"
+
+
+def chance_part(chance: int) -> str:
+    """The rest, behind the version."""
     lower = chance & 0x3FFF_FFFF_FFFF_FFFF
-    value = milliseconds << 80 | 0x7 << 76 | upper << 64 | 0b10 << 62 | lower
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return f"{(chance >> 62) & 0xFFF:03x}-{0x8000 | lower >> 48:04x}-{lower & 0xFFFF_FFFF_FFFF:012x}"

@@ -6,9 +6,10 @@ import attrs
 
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.person import Card
+from chat_core.words.values import value
 
 
-@attrs.frozen(order=True)
+@value(order=True)
 class Mark:
     """Where a message stands among those of many conversations: by time, and always the same way."""
 
@@ -17,7 +18,7 @@ class Mark:
     seq: int
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Message:
     """One message as it stands now.
 

@@ -7,9 +7,8 @@ that room alone, elsewhere it shows the person's own id and names.
 
 import enum
 
-import attrs
-
 from chat_core.words.ids import PersonId
+from chat_core.words.values import value
 
 
 class PersonKind(enum.StrEnum):
@@ -17,7 +16,7 @@ class PersonKind(enum.StrEnum):
     GUEST = "guest"
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Card:
     """How a person is seen by others in one conversation."""
 
@@ -26,7 +25,7 @@ class Card:
     display_name: str
 
 
-@attrs.frozen(kw_only=True)
+@value(kw_only=True)
 class Person:
     """Somebody who talks. ``partition`` is never crossed by a matcher (age groups, say)."""
 

@@ -1,57 +1,141 @@
-"""Guests: a person without an account gets a token."""
+"""Signing up, in and out: who has no token yet gets one here.
 
-import re
+Each answer with a refresh token also lets a browser keep it as a cookie, where a page
+of an allowed Origin asked. Guesses are counted by the core, by account and source.
+"""
+
 from typing import Annotated, Final
 
+import attrs
 import msgspec
 from aiohttp import hdrs, web
 
-from chat_web import wire
-from chat_web.cookies import guest_cookie
-from chat_web.errors import Rejected
-from chat_web.json import NotUnderstood, decoded
-from chat_web.sockets.doors import CHAT
+from chat_core import Grant, Refused
+from chat_web import cookies, wire
+from chat_web.api import shapes
+from chat_web.registry import JSON, Call, Caller, NoBody, NoQuery, nothing, operation, reply
 from chat_web.sources import SOURCES
 
 DISPLAY_NAME_LENGTH_MAX: Final = 40
 
 
-class NewGuest(msgspec.Struct):
+@attrs.frozen
+class NewAccount:
+    """The body of ``POST /api/auth/register``."""
+
+    username: str
+    email: str = attrs.field(repr=False)
+    password: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Credentials:
+    """The body of ``POST /api/auth/login``, in JSON or as a form. An e-mail address is a user name too."""
+
+    username: str
+    password: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class NewGuest:
     """The body of ``POST /api/auth/guest``."""
 
     display_name: Annotated[str, msgspec.Meta(max_length=DISPLAY_NAME_LENGTH_MAX)] = ""
 
 
-# Control characters, and what would turn the text around it.
-_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_NEW_GUEST: Final = msgspec.json.Decoder(NewGuest)
+@attrs.frozen
+class RefreshToken:
+    """The body of ``POST /api/auth/refresh``; a browser may have it as a cookie instead."""
+
+    refresh_token: str | None = attrs.field(default=None, repr=False)
 
 
-async def guest(request: web.Request) -> web.Response:
-    """``POST /api/auth/guest``: a new guest with a token; the cookie makes it the same person of later."""
-    app = request.app
-    now = app[CHAT].clock.now()
-    body = await request.read()
-    try:
-        asked = decoded(_NEW_GUEST, body or b"{}")
-    except NotUnderstood as wrong:
-        if not wrong.is_json:
-            raise Rejected("bad_request", f"The body is no JSON that can be read: {wrong}.") from None
-        fields = {wrong.field: wrong.reason} if wrong.field else {}
-        raise Rejected("invalid", f"The body is not what is expected here: {wrong}.", fields=fields) from None
-    name = asked.display_name.strip()
-    if _REFUSED.search(name):
-        words = "A name cannot contain control characters."
-        raise Rejected("invalid", words, fields={"display_name": words})
-    app[SOURCES].guest(app[SOURCES].of(request, now), now)
-    grant = await app[CHAT].accounts.guest(name)
-    answer = {
+@operation(
+    answers={201: shapes.Registered},
+    errors=("username_taken", "email_taken", "wrong_state"),
+    caller=Caller.GUEST,
+)
+async def register(call: Call[NoQuery, NewAccount]) -> web.Response:
+    """Make an account. A guest who comes with its token stays the same person, with all its rooms."""
+    asked = call.body
+    account = await call.chat.accounts.register(
+        asked.username,
+        asked.email,
+        asked.password,
+        guest=None if call.identity is None else call.identity.person,
+        creating=lambda: _count_registration(call),
+    )
+    made = {
+        "id": account.id,
+        "username": account.username,
+        "email": account.email,
+        "created_at": wire.stamp(account.created_at),
+    }
+    return reply(made, 201)
+
+
+@operation(
+    answers={200: shapes.SignedIn},
+    errors=("bad_credentials",),
+    caller=Caller.ANYBODY,
+    takes_form=True,
+)
+async def login(call: Call[NoQuery, Credentials]) -> web.Response:
+    """Sign in by user name or e-mail address. Unknown users and wrong passwords answer alike."""
+    grant = await call.chat.accounts.log_in(
+        call.body.username,
+        call.body.password,
+        source=call.source,
+        creating=lambda: _count_registration(call),
+    )
+    return _signed_in(call, grant)
+
+
+@operation(answers={200: shapes.SignedIn}, caller=Caller.ANYBODY)
+async def guest(call: Call[NoQuery, NewGuest]) -> web.Response:
+    """A new guest, with a token; the cookie makes it the same person of later."""
+    call.request.app[SOURCES].guest(call.source, call.now)
+    grant = await call.chat.accounts.guest(call.body.display_name.strip())
+    response = reply(_shown(grant))
+    response.headers.add(hdrs.SET_COOKIE, cookies.guest_cookie(call.request, grant.access_token))
+    return response
+
+
+@operation(answers={200: shapes.SignedIn}, errors=("bad_token",), caller=Caller.ANYBODY)
+async def refresh(call: Call[NoQuery, RefreshToken]) -> web.Response:
+    """A new pair for a refresh token, which is used up; who presents it again is signed out."""
+    token = call.body.refresh_token
+    if token is None and call.request.content_type == JSON:
+        token = cookies.refresh_token_of(call.request)
+    if not token:
+        raise Refused("bad_token", "There is no refresh token. Sign in.")
+    return _signed_in(call, await call.chat.accounts.refresh(token))
+
+
+@operation(answers={204: None})
+async def logout(call: Call[NoQuery, NoBody]) -> web.Response:
+    """End this session: its tokens hold no more, its sockets close."""
+    await call.chat.accounts.log_out(call.caller.sid)
+    response = nothing()
+    cookies.forget(call.request, response)
+    return response
+
+
+def _count_registration(call: Call[NoQuery, NewAccount] | Call[NoQuery, Credentials]) -> None:
+    call.request.app[SOURCES].registration(call.source, call.now)
+
+
+def _signed_in(call: Call[NoQuery, Credentials] | Call[NoQuery, RefreshToken], grant: Grant) -> web.Response:
+    response = reply(_shown(grant))
+    cookies.keep(call.request, response, grant)
+    return response
+
+
+def _shown(grant: Grant) -> dict[str, object]:
+    return {
         "access_token": grant.access_token,
         "token_type": "bearer",
         "expires_in": int(grant.expires_in_s),
         "refresh_token": grant.refresh_token,
-        "user": {**wire.person(grant.person), "kind": grant.person.kind},
+        "user": wire.me(grant.person, grant.account),
     }
-    response = web.Response(body=msgspec.json.encode(answer), content_type="application/json")
-    response.headers.add(hdrs.SET_COOKIE, guest_cookie(request, grant.access_token))
-    return response

@@ -4,7 +4,7 @@ from typing import Literal
 
 import attrs
 
-from chat_core import EndReason, RoomOutcome, RoomState
+from chat_core import EndReason, PersonKind, RoomOutcome, RoomState, Status
 
 
 @attrs.frozen
@@ -142,9 +142,98 @@ class Health:
 
 
 @attrs.frozen
+class Registered:
+    id: str
+    username: str
+    email: str
+    created_at: str
+
+
+@attrs.frozen
+class Myself:
+    """Who signed in; a guest has neither ``email`` nor ``created_at``."""
+
+    id: str
+    username: str
+    display_name: str
+    kind: PersonKind
+    email: str | None = None
+    created_at: str = ""
+
+
+@attrs.frozen
 class SignedIn:
     access_token: str
-    token_type: str
+    token_type: Literal["bearer"]
     expires_in: int
     refresh_token: str | None
-    user: Person
+    user: Myself
+
+
+@attrs.frozen
+class Account:
+    """The caller, as nobody else sees it. What a guest cannot have is null or empty."""
+
+    id: str
+    username: str
+    display_name: str
+    kind: PersonKind
+    email: str | None
+    bio: str
+    interests: list[str]
+    language: str
+    birth_year: int | None
+    avatar_url: str
+    status: Status
+    last_seen: str | None
+    shows_read_marks: bool
+    created_at: str | None
+
+
+@attrs.frozen
+class StatusShown:
+    status: Status
+    last_seen: str | None
+
+
+@attrs.frozen
+class ListedUser:
+    """A user in a list: offline while away, or by choice."""
+
+    id: str
+    username: str
+    display_name: str
+    status: Status
+    last_seen: str | None
+
+
+@attrs.frozen
+class Users:
+    items: list[ListedUser]
+    next: str | None
+
+
+@attrs.frozen
+class PublicProfile:
+    id: str
+    username: str
+    display_name: str
+    bio: str
+    interests: list[str]
+    language: str
+    avatar_url: str
+    status: Status
+    last_seen: str | None
+
+
+@attrs.frozen
+class Profile:
+    """A profile as P4 knows it."""
+
+    id: str
+    username: str
+    display_name: str
+    bio: str
+    interests: list[str]
+    language: str
+    avatar_url: str

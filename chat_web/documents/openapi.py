@@ -11,16 +11,22 @@ from aiohttp import web
 from chat_core import VERSION
 from chat_web.api.shapes import Problem
 from chat_web.errors import STATUS
-from chat_web.registry import Caller, NoBody, NoQuery, Operation, Route
+from chat_web.registry import FORM, JSON, Caller, NoBody, NoQuery, Operation, Route
 
 OPENAPI: Final[web.AppKey[bytes]] = web.AppKey("openapi")
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _IN_PATH: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 
+_SECURITY: Final[Mapping[Caller, Sequence[Mapping[str, Sequence[str]]]]] = {
+    Caller.ANYBODY: [],
+    Caller.GUEST: [{"bearer": []}, {}],
+    Caller.PERSON: [{"bearer": []}],
+}
+
 # What may stand in an address, by the name that it has there.
 _PATH_WORDS: Final[Mapping[str, str]] = {
-    "id": "A conversation's or message's id",
+    "id": "A conversation's, message's or person's id",
     "room_id": "A room's id",
     "name": "A channel's name",
     "username": "A user name",
@@ -116,7 +122,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "operationId": _name(route),
         "tags": [operation.tag],
         "summary": operation.summary,
-        "security": [{"bearer": []}] if operation.caller is Caller.PERSON else [],
+        "security": _SECURITY[operation.caller],
         "responses": {**_answers(operation, schemas), **_failures(operation)},
     }
     parameters = [
@@ -134,9 +140,10 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     if parameters:
         shown["parameters"] = parameters
     if operation.takes_body:
+        kinds = (JSON, FORM) if operation.takes_form else (JSON,)
         shown["requestBody"] = {
             "required": operation.needs_body,
-            "content": {"application/json": {"schema": schemas.of(operation.body)}},
+            "content": {kind: {"schema": schemas.of(operation.body)} for kind in kinds},
         }
     return shown
 

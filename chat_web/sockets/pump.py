@@ -114,7 +114,7 @@ class Pump:
         self._has_ended = False
         self._awaits_pong = False
         self._unsent: list[bytes] = []
-        self._flush: asyncio.Handle | None = None
+        self._sends_soon = False
         self._frames = None if limits.frames is None else Bucket(limits.frames)
         self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES_MAX)
         self._timer: asyncio.TimerHandle | None = None
@@ -150,7 +150,7 @@ class Pump:
     def closed(self, code: int, reason: str) -> None:
         self._socket = None
         self._has_ended = True
-        for timer in (self._timer, self._expiry, self._flush):
+        for timer in (self._timer, self._expiry):
             if timer is not None:
                 timer.cancel()
         self._inbox.clear()
@@ -352,14 +352,12 @@ class Pump:
         if self._socket is None:
             return
         self._unsent.append(self._dialect.encoder.join((frame,)))
-        if self._flush is None:
-            self._flush = self._loop.call_soon(self._send_soon)
-
-    def _send_soon(self) -> None:
-        self._flush = None
-        self._send()
+        if not self._sends_soon:
+            self._sends_soon = True
+            self._chat.rounds.at_end(self._send)
 
     def _send(self) -> None:
+        self._sends_soon = False
         if self._unsent and self._socket is not None:
             self._socket.write(b"".join(self._unsent))
         self._unsent.clear()

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from chat_core.engine.hub import Encoder, Hub
+from chat_core.engine.rounds import Rounds
 from chat_core.engine.seat import EventsAsTheyAre
 from chat_core.words.conversation import Conversation, Retention, Room, RoomRules
 from chat_core.words.errors import Unavailable
@@ -97,6 +98,7 @@ def stand() -> Stand:
     )
     hub = Hub(
         flush_s=0.0,
+        rounds=Rounds(),
         spawn=lambda work: made.tasks.append(asyncio.get_running_loop().create_task(work)),
         read_after=read_after,
     )

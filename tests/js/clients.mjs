@@ -37,7 +37,9 @@ async function subscribed(made, channel, options = {}) {
 }
 
 async function guest() {
-  const response = await fetch(`${args.url}/api/auth/guest`, { method: "POST", body: '{"display_name":"Ann"}' });
+  const headers = { "Content-Type": "application/json" };
+  const body = '{"display_name":"Ann"}';
+  const response = await fetch(`${args.url}/api/auth/guest`, { method: "POST", headers, body });
   return response.json();
 }
 

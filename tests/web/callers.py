@@ -8,7 +8,7 @@ import aiohttp
 import attrs
 from aiohttp import web
 
-from chat_core import Account, Config, Grant, Person
+from chat_core import Account, Config, Grant, Person, Tokens
 from chat_core.testing import FakeClock, World
 from chat_web.app import create_app
 from chat_web.deadlines import DeadlineRunner
@@ -105,11 +105,16 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(*, rate_limits: bool = False) -> AsyncIterator[House]:
-    """A server in this process, in memory, for as long as the block lasts."""
-    config = Config(rate_limits=False, default_channels=("general",))
-    async with World(config, clock=FakeClock(), tokens=tokens()) as world:
-        app = create_app(settings(rate_limits=rate_limits), chat=world.chat)
+async def house(
+    *, rate_limits: bool = False, config: Config | None = None, keys: Tokens | None = None, **more: Any
+) -> AsyncIterator[House]:
+    """A server in this process, in memory, for as long as the block lasts. ``more`` are settings.
+
+    ``rate_limits`` are those of HTTP; those of the core are the matter of ``config``.
+    """
+    config = config or Config(rate_limits=False, default_channels=("general",))
+    async with World(config, clock=FakeClock(), tokens=keys or tokens()) as world:
+        app = create_app(settings(rate_limits=rate_limits, **more), chat=world.chat)
         runner = DeadlineRunner(app, handle_signals=False)
         await runner.setup()
         try:

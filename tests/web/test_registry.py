@@ -14,6 +14,7 @@ from chat_web.documents.openapi import document, plain_path
 from chat_web.errors import STATUS
 from chat_web.registry import Caller as Who
 from tests.web.callers import Caller, House, code, house
+from tests.web.servers import PASSWORD
 
 NOWHERE: Final = "018bcfe5-6800-7e80-ba59-b849de305d16"
 ENTRIES: Final = {(route.method, plain_path(route.path)): route.operation for route in routes.ROUTES}
@@ -50,10 +51,13 @@ def test_every_entry_says_what_it_is_and_refuses_with_known_codes() -> None:
 
 
 def test_no_api_route_is_open_but_those_that_say_so() -> None:
-    opened = {path for (_, path), operation in ENTRIES.items() if operation.caller is Who.ANYBODY}
+    opened = {path for (_, path), operation in ENTRIES.items() if operation.caller is not Who.PERSON}
     assert {path for path in opened if path.startswith(("/api", "/auth", "/simple-countdown"))} == {
-        "/api/auth/guest"
+        *(f"/api/auth/{name}" for name in ("register", "login", "guest", "refresh")),
+        *(f"/auth/{name}" for name in ("register", "login")),
     }
+    with_a_token = {path for (_, path), operation in ENTRIES.items() if operation.caller is Who.GUEST}
+    assert with_a_token == {"/api/auth/register", "/auth/register"}
     assert {path for path in opened if path.startswith("/chat/")} == {"/chat/pair", "/chat/r/{room_id}"}
 
 
@@ -77,7 +81,11 @@ def body_of(method: str, path: str) -> Any:
         "/api/conversations/{id}/read": {"seq": 1},
         "/chat/like/{room_id}": {"like": True},
         "/simple-countdown/response/{room_id}": {"response": "keep"},
+        "/api/users/me/status": {"status": "away"},
+        "/api/users/{id}/profile": {"bio": "changed"},
     }
+    if path == "/api/users/me" and method != "GET":
+        return {"password": PASSWORD} if method == "DELETE" else {"bio": "changed"}
     return bodies.get(path) if ENTRIES[method, path].takes_body else None
 
 
@@ -149,8 +157,25 @@ ROOM_TABLE: Final[dict[tuple[str, str], str]] = {  # outsider, member
 }
 
 
+ACCOUNT_TABLE: Final[dict[tuple[str, str], str]] = {  # a guest, another user, the user itself
+    ("POST", "/api/auth/logout"): "204 204 204",
+    ("POST", "/auth/logout"): "204 204 204",
+    ("GET", "/api/auth/me"): "200 200 200",
+    ("GET", "/api/users"): "200 200 200",
+    ("GET", "/api/users/online"): "200 200 200",
+    ("GET", "/api/users/me"): "200 200 200",
+    ("PATCH", "/api/users/me"): "403 200 200",
+    ("DELETE", "/api/users/me"): "204 204 204",
+    ("POST", "/api/users/me/status"): "403 200 200",
+    ("GET", "/api/users/me/export"): "200 200 200",
+    ("GET", "/api/users/{username}"): "200 200 200",
+    ("GET", "/api/users/{id}/profile"): "200 200 200",
+    ("PUT", "/api/users/{id}/profile"): "403 403 200",
+}
+
+
 def test_no_route_goes_without_a_row_of_the_table() -> None:
-    assert set(CHANNEL_TABLE) | set(ROOM_TABLE) | ELSEWHERE == set(FOR_PEOPLE)
+    assert set(CHANNEL_TABLE) | set(ROOM_TABLE) | set(ACCOUNT_TABLE) | ELSEWHERE == set(FOR_PEOPLE)
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
@@ -188,6 +213,17 @@ async def test_who_may_do_what_in_a_room(home: House, method: str, path: str) ->
     address = filled(path, room_id=room["id"])
     found = [(await who.asks(method, address, body_of(method, path)))[0] for who in (eve, ann)]
     assert " ".join(map(str, found)) == ROOM_TABLE[method, path]
+
+
+@pytest.mark.parametrize(("method", "path"), ACCOUNT_TABLE)
+async def test_who_may_do_what_about_accounts(home: House, method: str, path: str) -> None:
+    mia, eve, guest = await home.user("mia"), await home.user("eve"), await home.guest()
+    address, body = filled(path, id=mia.person.id), body_of(method, path)
+    before = await mia.get("/api/users/me/export")
+    found = [(await who.asks(method, address, body))[0] for who in (guest, eve)]
+    assert await mia.get("/api/users/me/export") == before, "what others ask changes nothing of mia's"
+    found.append((await mia.asks(method, address, body))[0])
+    assert " ".join(map(str, found)) == ACCOUNT_TABLE[method, path]
 
 
 # Rates
