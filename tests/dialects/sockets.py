@@ -50,7 +50,7 @@ class Socket:
         transport = self.ws._response.connection.transport  # type: ignore[union-attr]
         assert transport is not None
         transport.abort()
-        self.ws._reader.feed_eof()
+        self.ws._response.close()
         await self.hall.forget(self)
 
     async def close(self) -> None:
@@ -138,9 +138,11 @@ async def hall(**given: Any) -> AsyncIterator[Hall]:
     async with house(**given) as living:
         assert isinstance(living.world.clock, FakeClock)
         opened = Hall(living)
-        yield opened
-        for socket in tuple(opened.sockets):
-            await socket.ws.close()
+        try:
+            yield opened
+        finally:
+            for socket in tuple(opened.sockets):
+                await socket.ws.close()
 
 
 def _kind(seen: Any) -> str | int:
