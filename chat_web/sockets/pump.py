@@ -248,7 +248,8 @@ class Pump:
 
     def _may_begin(self, intent: Intent) -> bool:
         if not self._under_way:
-            return True
+            is_long = isinstance(intent, Follow) and intent.recent is not None
+            return not (is_long and self._socket is not None and self._socket.waits_to_drain(self._work))
         return self._only_posts and isinstance(intent, Ask) and isinstance(intent.command, Post)
 
     def _finished(self, ref: Any, answer: Answer) -> None:

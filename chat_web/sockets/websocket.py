@@ -25,6 +25,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, cast
 
+from chat_web.sockets.flow import Flow
 from chat_web.sockets.frames import (
     Binary,
     Close,
@@ -66,7 +67,7 @@ class _State(enum.Enum):
 _CONNECTING, _OPEN, _CLOSING, _LOST = _State
 
 
-class WebSocket(asyncio.Protocol):
+class WebSocket(Flow):
     """The server's end of one connection.  All methods belong to the event loop's thread."""
 
     __slots__ = (
@@ -99,6 +100,7 @@ class WebSocket(asyncio.Protocol):
         limits: SocketLimits = LIMITS,
     ) -> None:
         """`ping_s` is the time between pings; None leaves it to the receiver to find the dead."""
+        super().__init__()
         self._state = _CONNECTING
         self._limits = limits
         self._receiver: Receiver | None = receiver

@@ -1,14 +1,17 @@
 """P1 over a real server: histories, messages, presence, and channels that come and go."""
 
+import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
 import pytest
 
-from chat_core import Status
-from chat_web.sockets.doors import CHAT
+from chat_core import CreateChannel, Post, Receipt, Status
+from chat_web.sockets.doors import CHAT, PUMPS
+from chat_web.sockets.flow import Flow
 from tests.dialects.sockets import Hall, Socket, hall
 from tests.dialects.wires import Closed
 from tests.web.callers import Caller, code
@@ -314,8 +317,8 @@ async def test_a_channel_that_is_joined_elsewhere_comes_with_its_history(here: H
     await bob.says((await ann.get("/api/channels/general"))[1]["id"], "before")
     one, two = await comes(here, ann), await comes(here, ann)
     await ann.post("/api/channels/general/join")
-    for socket in (one, two):
-        joined, history = await socket.sees("subscription", "history")
+    for device in (one, two):
+        joined, history = await device.sees("subscription", "history")
         assert joined == {"type": "subscription", "action": "joined", "channel": "general"}
         assert [message["content"] for message in history["messages"]] == ["before"]
     await ann.post("/api/channels/general/join")
@@ -364,8 +367,8 @@ async def test_a_channel_that_is_deleted_is_gone_for_everybody(here: Hall) -> No
     ann, bob = await comes(here, owner), await comes(here, member)
     await ann.seen()
     await owner.delete("/api/channels/cats")
-    for socket in (ann, bob):
-        assert await socket.seen() == [{"type": "subscription", "action": "deleted", "channel": "cats"}]
+    for gone in (ann, bob):
+        assert await gone.seen() == [{"type": "subscription", "action": "deleted", "channel": "cats"}]
 
 
 async def test_who_is_sent_out_of_a_private_channel_hears_no_more(here: Hall) -> None:
@@ -450,3 +453,40 @@ async def test_frames_above_the_rate_are_refused_and_say_which(here: Hall) -> No
             await ann.say(json.dumps({"type": "typing", "client_id": str(n)}))
         (error,) = await ann.sees("too_many")
         assert error["client_id"] == "40"
+
+
+async def test_who_reads_slowly_gets_all_histories_one_after_the_other(here: Hall) -> None:
+    """Some megabytes of them: they wait for the reader, who is not taken for one that does not read."""
+    caller, chat = await here.user("ann"), here.house.app[CHAT]
+    names = [f"c{n:03}" for n in range(100)]
+    for name in names:
+        made = await chat.do(caller.person, CreateChannel(name=name))
+        assert isinstance(made, Receipt)
+        for _ in range(50):
+            await chat.do(caller.person, Post(conversation=made.conversation.id, content="ä" * 1000))
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    raw.setblocking(False)
+    url = here.house.http._base_url
+    assert url is not None
+    await asyncio.get_running_loop().sock_connect(raw, (url.host, url.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
+    writer.write(
+        f"GET /api/ws/ann?token={caller.token} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    pumps = here.house.app[PUMPS]
+    async with asyncio.timeout(20):
+        while not any(isinstance(pump._socket, Flow) and pump._socket._is_full for pump in pumps.open):
+            await here.house.world.settle()
+            await asyncio.sleep(0)
+        await here.house.world.settle()
+        read = b""
+        while b'{"type":"ready"' not in read:
+            chunk = await reader.read(65536)
+            assert chunk, "the server closed the connection"
+            read += chunk
+    assert [name for name in names if f'"channel":"{name}","messages"'.encode() not in read] == []
+    writer.close()
+    await writer.wait_closed()
