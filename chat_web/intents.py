@@ -16,7 +16,7 @@ from chat_core import (
     ConversationId,
     Encoder,
     Logged,
-    Notice,
+    Notable,
     Person,
     Personal,
     PersonId,
@@ -226,7 +226,7 @@ class Page:
 class Missed:
     """What no device was told yet, oldest first."""
 
-    notices: tuple[Notice, ...]
+    notices: tuple[Notable, ...]
 
 
 Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | Missed | ChatError

@@ -11,6 +11,7 @@ from chat_core import (
     Card,
     Channel,
     Conversation,
+    Mentioned,
     Message,
     Notice,
     Person,
@@ -115,6 +116,11 @@ def notice(notice: Notice, *, now: float) -> dict[str, Any]:
         "at": stamp(notice.at),
     }
     return shown if notice.sender is None else {**shown, "from": person(notice.sender)}
+
+
+def mention(mention: Mentioned) -> dict[str, Any]:
+    """P3.2, beside the kind."""
+    return {"room_id": mention.conversation, "from": person(mention.sender), "at": stamp(mention.at)}
 
 
 def channel(channel: Channel) -> dict[str, Any]:

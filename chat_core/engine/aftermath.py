@@ -13,6 +13,7 @@ from chat_core.engine.people import People
 from chat_core.engine.sessions import Sessions
 from chat_core.ports import Clock
 from chat_core.rules import log as log_rules
+from chat_core.rules.mentions import mentions
 from chat_core.rules.notices import channel_changes, notices
 from chat_core.words.commands import Tick
 from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
@@ -59,6 +60,8 @@ class Aftermath:
         self._notices = notices
 
     def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
+        for named in mentions(after, events):
+            self._notices.tell(named)
         if not isinstance(before, Room) or not isinstance(after, Room):
             if isinstance(before, Channel) and isinstance(after, Channel):
                 self._channel_changed(before, after, events)

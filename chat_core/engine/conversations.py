@@ -37,7 +37,7 @@ from chat_core.words.commands import (
 )
 from chat_core.words.conversation import Channel, Conversation, Retention
 from chat_core.words.errors import ChatError, Refused, Unavailable
-from chat_core.words.events import Logged, MessagePosted, Notice
+from chat_core.words.events import Logged, MessagePosted, Notable
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TURN_TRIES_MAX
 from chat_core.words.message import Message
@@ -99,7 +99,7 @@ class Conversations:
         self.forget = self._slots.forget
 
     async def open(
-        self, conversation: Conversation, events: Sequence[Logged], notices: Sequence[Notice] = ()
+        self, conversation: Conversation, events: Sequence[Logged], notices: Sequence[Notable] = ()
     ) -> Conversation:
         """Store a new conversation with its first facts. Raises as ``Log.append`` does."""
         after = log_rules.fold(conversation, events)

@@ -152,8 +152,9 @@ class Farewell:
             "reactions": reactions,
             "read_marks": dict(await store.marks_of(person.id)),
             "notices": [
-                {"kind": notice.kind.value, "conversation": notice.room.id, "at": notice.at}
+                {"kind": str(kind), "conversation": where, "at": notice.at}
                 for notice in await store.notices_of(person.id)
+                for where, _, kind in (notice.key,)
             ],
             "blocks": [{"since": at} for at in sorted((await store.blocks_of(person.id)).values())],
             "pairings": [

@@ -28,7 +28,7 @@ from chat_core.rules.notices import found, kept
 from chat_core.words.commands import Close, Leave, Search
 from chat_core.words.conversation import EndReason, Member, Retention, Room, RoomState
 from chat_core.words.errors import ChatError, InvariantBroken, Refused
-from chat_core.words.events import Logged, Matched, MemberLeft, Notice, NoticeKind, Waiting
+from chat_core.words.events import Logged, Matched, MemberLeft, Notable, Notice, NoticeKind, Waiting
 from chat_core.words.ids import ConversationId, LobbyName, PersonId
 from chat_core.words.limits import MATCHER_CYCLE_S, RETRY_S
 from chat_core.words.person import Person, pseudonym
@@ -380,7 +380,7 @@ class Lobbies:
         return line
 
 
-def _first_notices(room: Room, opening: Sequence[Logged]) -> tuple[Notice, ...]:
+def _first_notices(room: Room, opening: Sequence[Logged]) -> tuple[Notable, ...]:
     """What is to be kept for the members of a new room until they were told."""
     if room.retention is Retention.NONE:
         return ()

@@ -13,7 +13,7 @@ from chat_core.engine.tasks import Tasks
 from chat_core.ports import Clock, Store
 from chat_core.words.conversation import Retention
 from chat_core.words.errors import ChatError
-from chat_core.words.events import Notice, NoticeKey
+from chat_core.words.events import Mentioned, Notable, NoticeKey
 from chat_core.words.ids import PersonId
 from chat_core.words.limits import RETRY_S
 
@@ -30,16 +30,14 @@ class Notices:
         self._told: dict[PersonId, dict[NoticeKey, None]] = {}
         self._dropping = False
 
-    def tell(self, notice: Notice) -> None:
-        """Hand it to all of its person's connections."""
-        self._people.tell(notice)
-        attendee = self._people.get(notice.to)
-        if attendee is None or notice.room.retention is not Retention.STORED:
-            return
-        if any(connection.shows_notices for connection in attendee.connections):
-            self._was_told(notice)
+    def tell(self, notice: Notable) -> None:
+        """Hand it to all of its person's connections; a mention only where neither blocks the other."""
+        if isinstance(notice, Mentioned):
+            self._tasks.spawn(self._tell_mention(notice))
+        else:
+            self._tell(notice, is_kept=notice.room.retention is Retention.STORED)
 
-    async def take(self, connection: PersonalListener) -> Sequence[Notice]:
+    async def take(self, connection: PersonalListener) -> Sequence[Notable]:
         """What is still to be told, for this connection alone, oldest first; it shows notices from now on.
 
         What is told meanwhile reaches it too, and may be among them: a key is a
@@ -50,17 +48,37 @@ class Notices:
         kept = await self._store.notices_of(person)
         told = self._told.get(person, {})
         missed = [notice for notice in kept if notice.key not in told]
+        named = any(isinstance(notice, Mentioned) for notice in missed)
+        blocked = await self._store.blocked_with(person) if named else frozenset()
         if not connection.is_open:
             return ()
         for notice in missed:
             self._was_told(notice)
-        return missed
+        return [one for one in missed if not (isinstance(one, Mentioned) and one.sender.id in blocked)]
 
     async def finish(self) -> None:
         """Write down what was told; give up where the store does not answer."""
         await self._drop_all()
 
-    def _was_told(self, notice: Notice) -> None:
+    async def _tell_mention(self, mention: Mentioned) -> None:
+        if self._people.get(mention.to) is None:
+            return  # not here: kept
+        try:
+            blocked = await self._store.blocked_with(mention.to)
+        except ChatError:
+            return  # kept
+        if mention.sender.id not in blocked:
+            self._tell(mention, is_kept=True)
+
+    def _tell(self, notice: Notable, *, is_kept: bool) -> None:
+        self._people.tell(notice)
+        attendee = self._people.get(notice.to)
+        if attendee is None or not is_kept:
+            return
+        if any(connection.shows_notices for connection in attendee.connections):
+            self._was_told(notice)
+
+    def _was_told(self, notice: Notable) -> None:
         self._told.setdefault(notice.to, {})[notice.key] = None
         if not self._dropping:
             self._dropping = True

@@ -13,7 +13,7 @@ import attrs
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError, Refused
-from chat_core.words.events import Logged, Notice, NoticeKey
+from chat_core.words.events import Logged, Notable, NoticeKey
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card, Person, PersonKind
@@ -48,7 +48,7 @@ class Change:
     after: Conversation
     expected: int | None
     events: Sequence[Logged]
-    notices: Sequence[Notice] = ()
+    notices: Sequence[Notable] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -251,7 +251,7 @@ class Store(Log, Traces, Protocol):
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         """Everybody's read mark."""
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notice]:
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
         """The person's notices that were not dropped, oldest first: the newest 100.
 
         A room looks as it did then, but for its members, who are those of now.

@@ -7,6 +7,7 @@ anyone (the reason says only that it ended).
 from collections.abc import Iterable, Iterator, Sequence
 
 from chat_core.rules.log import evolve
+from chat_core.rules.mentions import mentions
 from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Room
 from chat_core.words.events import (
     ChannelChange,
@@ -20,6 +21,7 @@ from chat_core.words.events import (
     MemberJoined,
     MemberLeft,
     MessagePosted,
+    Notable,
     Notice,
     NoticeKind,
     PartnerLeft,
@@ -58,19 +60,20 @@ def notices(room: Room, event: Logged) -> Iterator[Personal]:
             yield from _to_all(room, event, NoticeKind.ROOM_ENDED)
 
 
-def kept(before: Conversation, events: Sequence[Logged]) -> tuple[Notice, ...]:
-    """The notices of a turn that are to be kept until they were told: those of a stored room."""
-    if not isinstance(before, Room) or before.retention is not Retention.STORED:
+def kept(before: Conversation, events: Sequence[Logged]) -> tuple[Notable, ...]:
+    """What a turn in a stored conversation has people hear of: to be kept until they were told."""
+    if before.retention is not Retention.STORED:
         return ()
-    if all(type(event) is MessagePosted for event in events):  # nearly always
-        return ()
+    named = tuple(mentions(before, events))
+    if not isinstance(before, Room) or all(type(event) is MessagePosted for event in events):  # nearly always
+        return named
     found: list[Notice] = []
     state: Conversation = before
     for event in events:
         state = evolve(state, event)
         if isinstance(state, Room):
             found.extend(notice for notice in notices(state, event) if isinstance(notice, Notice))
-    return tuple(found)
+    return named + tuple(found)
 
 
 def found(room: Room, at: float) -> tuple[Notice, ...]:

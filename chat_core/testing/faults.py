@@ -17,7 +17,7 @@ from chat_core.ports import Log as LogPort
 from chat_core.ports import Store as StorePort
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged, Notice, NoticeKey
+from chat_core.words.events import Logged, Notable, NoticeKey
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
@@ -258,7 +258,7 @@ class FaultyStore(FaultyLog):
         await self._reach()
         return await self._store.read_marks(conversation)
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notice]:
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
         await self._reach()
         return await self._store.notices_of(person)
 

@@ -10,7 +10,7 @@ from chat_core.ports import Change, Stale, Store
 from chat_core.rules.notices import kept
 from chat_core.testing.promises import equal, raises
 from chat_core.testing.stories import Author, Story
-from chat_core.words.commands import End, Keep, Start
+from chat_core.words.commands import End, JoinChannel, Keep, Start
 from chat_core.words.conversation import Room
 from chat_core.words.events import Notice, NoticeKind
 from chat_core.words.limits import NOTICES_KEPT_MAX
@@ -37,9 +37,24 @@ class NoticesContract(abc.ABC):
                 told += [notice for notice in notices if notice.to == bob.id]
                 await store.append(attrs.evolve(change, notices=notices))
             equal(list(await store.notices_of(bob.id)), told)
-            kinds = [notice.kind.value for notice in told]
+            kinds = [str(notice.key[2]) for notice in told]
             equal(kinds, ["invited", "countdown_started", "keep_request", "room_ended"])
             equal(list(await store.notices_of("nobody")), [])
+
+    async def test_mentions_are_kept_as_well_in_rooms_and_channels(self) -> None:
+        async with self.store() as store:
+            author = Author(Random(0))  # noqa: S311 - the same for the same seed
+            ann, bob = author.person("ann"), author.person("bob")
+            story = author.channel("general", ann, bob)
+            await store.append(story.opening())
+            await store.append(story.turn((bob, JoinChannel(name="general"))))
+            change = story.post(ann, "hi @bob")
+            notices = kept(story.state, change.events)
+            await store.append(attrs.evolve(change, notices=notices))
+            equal([notice.to for notice in notices], [bob.id])
+            equal(tuple(await store.notices_of(bob.id)), notices)
+            await store.drop_notices(bob.id, [notices[0].key])
+            equal(list(await store.notices_of(bob.id)), [])
 
     async def test_what_was_dropped_is_gone_and_nothing_else(self) -> None:
         async with self.store() as store:

@@ -8,14 +8,14 @@
     +-- Passing        about a conversation, told once and never kept: PersonTyped, ReadMarked,
     |                  PresenceChanged
     +-- Personal       for one person, on all of that person's connections: Matched, Waiting,
-                       PartnerLeft, ChannelsChanged, Notice; NeighbourSeen on those that ask for it
+                       PartnerLeft, ChannelsChanged, Notice, Mentioned; NeighbourSeen on those that ask for it
 
 ``by`` is the real id of who caused it: it decides who gets the sender's own
 copy, and is never shown.
 """
 
 import enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from chat_core.words.account import Status
 from chat_core.words.conversation import Channel, EndReason, Role, Room, RoomOutcome, RoomState
@@ -263,4 +263,20 @@ class Notice(Personal):
         return self.room.id, self.room.head, self.kind
 
 
-NoticeKey: TypeAlias = tuple[ConversationId, int, NoticeKind]
+@value(kw_only=True)
+class Mentioned(Personal):
+    """A message of a stored conversation names the person, as ``@name``."""
+
+    conversation: ConversationId
+    message_seq: int
+    sender: Card
+
+    @property
+    def key(self) -> "NoticeKey":
+        return self.conversation, self.message_seq, MENTION
+
+
+MENTION: Final = "mention"
+NoticeKey: TypeAlias = tuple[ConversationId, int, str]
+Notable: TypeAlias = Notice | Mentioned
+"""What a person is to hear of, once: kept until a device was told."""

@@ -7,6 +7,7 @@ CONTENT_LENGTH_MAX: Final = 1000  # code points
 CLIENT_ID_LENGTH_MAX: Final = 128  # characters
 ATTACHMENTS_MAX: Final = 10  # a message
 EMOJI_LENGTH_MAX: Final = 32  # code points
+MENTIONS_MAX: Final = 10  # names in a message that are looked at
 REACTIONS_PER_MESSAGE_MAX: Final = 20  # different emoji
 REACTORS_PER_EMOJI_MAX: Final = 1000  # people
 

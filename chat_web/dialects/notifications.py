@@ -14,11 +14,12 @@ from chat_core import (
     ConversationId,
     Encoder,
     Event,
+    Mentioned,
+    Notable,
     Notice,
     NoticeKey,
     Personal,
     Refused,
-    Retention,
 )
 from chat_web import objects, wire
 from chat_web.intents import Answer, HangUp, Intents, Introduced, Missed, Say, TakeNotices
@@ -28,7 +29,7 @@ from chat_web.intents import Answer, HangUp, Intents, Introduced, Missed, Say, T
 class Session:
     """What was told while the older ones were still being read, and which those were."""
 
-    early: list[Notice] | None = attrs.field(factory=list)
+    early: list[Notable] | None = attrs.field(factory=list)
     missed: frozenset[NoticeKey] = frozenset()
 
 
@@ -77,13 +78,13 @@ class Notifications:
         return *(_told(notice, now) for notice in answer.notices), *live
 
     def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
-        if not isinstance(event, Notice):
+        if not isinstance(event, Notice | Mentioned):
             return ()
         if session.early is not None:
             session.early.append(event)
             return ()
-        if event.key in session.missed and event.room.retention is Retention.STORED:
-            return ()  # it was among the older ones already
+        if event.key in session.missed:  # it was among the older ones already
+            return ()
         return (_told(event, now),)
 
     def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
@@ -96,5 +97,7 @@ class Notifications:
         raise TypeError("P3 leaves pings to WebSocket")
 
 
-def _told(notice: Notice, now: float) -> Say:
-    return Say(objects.frame(notice.kind, **wire.notice(notice, now=now)))
+def _told(notice: Notable, now: float) -> Say:
+    if isinstance(notice, Mentioned):
+        return objects.say("mention", **wire.mention(notice))
+    return objects.say(notice.kind, **wire.notice(notice, now=now))

@@ -62,6 +62,7 @@ NOTIFICATIONS: Final = Dialogue(
         _notice("decision", "Keep or end? NOTIFICATION has begun."),
         _notice("room_kept", "All said keep."),
         _notice("room_ended", "The room is over."),
+        frame("mention", "A message names one.", type="mention", room_id=ROOM, **{"from": BOB}, at=AT),
         error("bad_request", "Nothing is asked for here."),
     ),
 )

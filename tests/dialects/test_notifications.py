@@ -148,7 +148,7 @@ async def test_notices_outlive_a_restart(here: Hall) -> None:
     ann, bob = await two(here)
     await ann.post("/chat/rooms", {"with": "bob"})
     store = here.house.app[CHAT].store
-    assert [notice.kind for notice in await store.notices_of(bob.person.id)] == ["invited"]
+    assert [notice.key[2] for notice in await store.notices_of(bob.person.id)] == ["invited"]
     device = await listens(here, bob)
     await device.sees("invited")
     assert await store.notices_of(bob.person.id) == []
@@ -179,3 +179,37 @@ async def test_strangers_notices_are_never_stored(here: Hall) -> None:
     assert callers[1].person.id not in str(found)
     store = here.house.app[CHAT].store
     assert [await store.notices_of(caller.person.id) for caller in callers] == [[], []]
+
+
+async def test_who_is_named_in_a_channel_hears_of_it(here: Hall) -> None:
+    ann, bob = await here.user("ann", "general"), await here.user("bob", "general")
+    channel = (await ann.get("/api/channels/general"))[1]["id"]
+    message = await ann.says(channel, "@Bob, are you there?")
+    device = await listens(here, bob)
+    mention = {
+        "type": "mention",
+        "room_id": channel,
+        "from": {"id": ann.person.id, "username": "ann", "display_name": "ann"},
+        "at": message["created_at"],
+    }
+    assert await device.seen() == [mention]
+    page = await here.joins(Caller(bob.http, bob.person, None), "/connection/websocket")
+    await page.say({"id": 1, "connect": {"token": bob.token}})
+    await page.seen()
+    await ann.says(channel, "and @bob again; not @ann")
+    assert [frame["type"] for frame in await device.seen()] == ["mention"]
+    (push,) = await page.seen()
+    assert push["push"]["pub"]["data"]["type"] == "mention"
+    assert await (await listens(here, ann)).seen() == []
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_nobody_is_named_by_who_is_blocked(here: Hall, is_here: bool) -> None:
+    ann, bob = await here.user("ann", "general"), await here.user("bob", "general")
+    chat = here.house.app[CHAT]
+    channel = (await ann.get("/api/channels/general"))[1]["id"]
+    await chat.store.block(bob.person.id, ann.person.id, chat.clock.now())
+    device = await listens(here, bob) if is_here else None
+    await ann.says(channel, "@bob!")
+    device = device or await listens(here, bob)
+    assert await device.seen() == []

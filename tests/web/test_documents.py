@@ -155,7 +155,7 @@ def _look(frame: dict[str, Any]) -> tuple[Any, ...]:
     return frame["type"], action, frozenset(frame) - optional - {"you", "waiting_for"}
 
 
-NOTICES: Final = frozenset(kind.value for kind in NoticeKind)
+NOTICES: Final = frozenset({*(kind.value for kind in NoticeKind), "mention"})
 
 
 @pytest.mark.parametrize("name", OLDER)

@@ -18,6 +18,7 @@ from chat_core.words.events import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
+    Notable,
     Notice,
     NoticeKey,
 )
@@ -151,7 +152,7 @@ class MemoryStore(MemoryLog):
         super().__init__()
         self.sessions: dict[ConversationId, Session] = {}
         self._blocks: dict[tuple[PersonId, PersonId], float] = {}
-        self._notices: dict[PersonId, dict[NoticeKey, Notice]] = {}
+        self._notices: dict[PersonId, dict[NoticeKey, Notable]] = {}
         self._marks: dict[ConversationId, dict[PersonId, int]] = {}
 
     async def append(self, change: Change) -> None:
@@ -162,13 +163,17 @@ class MemoryStore(MemoryLog):
             while len(kept) > NOTICES_KEPT_MAX:
                 del kept[next(iter(kept))]
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notice]:
-        found = []
-        for notice in self._notices.get(person, {}).values():
-            room = attrs.evolve(notice.room, members=self._books[notice.room.id].state.members)
-            cards = {member.card.id: member.card for member in room.members.values()}
-            sender = None if notice.sender is None else cards.get(notice.sender.id)
-            found.append(attrs.evolve(notice, room=room, sender=sender))
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+        found: list[Notable] = []
+        for (home, _, _), notice in self._notices.get(person, {}).items():
+            members = self._books[home].state.members
+            cards = {member.card.id: member.card for member in members.values()}
+            card = None if notice.sender is None else cards.get(notice.sender.id)
+            if isinstance(notice, Notice):
+                room = attrs.evolve(notice.room, members=members)
+                found.append(attrs.evolve(notice, room=room, sender=card))
+            elif card is not None:
+                found.append(attrs.evolve(notice, sender=card, by=card.id))
         return found
 
     async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:

@@ -21,7 +21,7 @@ from chat_core.adapters.sql.writer import Writer
 from chat_core.ports import Change, Session
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged, MessagePosted, Notice, NoticeKey
+from chat_core.words.events import Logged, MessagePosted, Notable, NoticeKey
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
@@ -198,7 +198,7 @@ class SQLiteStore:
 
     # Notices
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notice]:
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
         return await self.read(lambda db: notices.notices_of(db, person))
 
     async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:

@@ -12,6 +12,7 @@ from chat_core import (
     Matched,
     MemberJoined,
     MemberLeft,
+    Mentioned,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
@@ -81,6 +82,8 @@ def personal(event: Personal, *, now: float) -> dict[str, Any] | None:
             return {"type": "partner_left", "room_id": room_id, "reason": _REASONS[reason]}
         case Notice(kind=kind):
             return {"type": kind, **wire.notice(event, now=now)}
+        case Mentioned():
+            return {"type": "mention", **wire.mention(event)}
         case _:
             return None
 

@@ -1,7 +1,8 @@
--- What happened to people in stored rooms while no device of theirs was there to be told.
+-- What concerns people in stored conversations, until a device of theirs was told.
 
--- `state` is the room's own state after event `seq`, beside its members. `place` orders the notices
--- of one change. `sender` is a card's id: the names stand with the members.
+-- `state` is a room's own state after event `seq`, beside its members, and empty where a message
+-- mentions the person. `place` orders the notices of one change. `sender` is a card's id: the names
+-- stand with the members.
 create table notices (
     person text not null,
     conversation text not null references conversations (id) on delete cascade,
