@@ -25,20 +25,18 @@ class SystemClock:
 
     _offset: float = attrs.field(init=False)
     _slewed_at: float = attrs.field(init=False)
+    _slew_due: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._slewed_at = time.monotonic()
+        self._slew_due = self._slewed_at + SLEW_EVERY_S
         self._offset = time.time() - self._slewed_at
 
     def now(self) -> float:
         """Seconds since 1970-01-01 UTC."""
         monotonic = time.monotonic()
-        passed = monotonic - self._slewed_at
-        if passed >= SLEW_EVERY_S:
-            error = time.time() - (self._offset + monotonic)
-            most = passed * SLEW_MAX
-            self._offset += min(most, max(-most, error))
-            self._slewed_at = monotonic
+        if monotonic >= self._slew_due:
+            self._slew(monotonic)
         return self._offset + monotonic
 
     def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
@@ -52,6 +50,13 @@ class SystemClock:
                 callback()
 
         return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), ring)
+
+    def _slew(self, monotonic: float) -> None:
+        error = time.time() - (self._offset + monotonic)
+        most = (monotonic - self._slewed_at) * SLEW_MAX
+        self._offset += min(most, max(-most, error))
+        self._slewed_at = monotonic
+        self._slew_due = monotonic + SLEW_EVERY_S
 
 
 @attrs.define

@@ -66,10 +66,10 @@ class Aftermath:
             if isinstance(before, Channel) and isinstance(after, Channel):
                 self._channel_changed(before, after, events)
             return
-        if after.retention is Retention.NONE:
-            self._passing_room_changed(before, after)
         if events and _MESSAGES.issuperset(map(type, events)):  # nearly always
             return
+        if after.retention is Retention.NONE:
+            self._passing_room_changed(before, after)
         if after.deadline != before.deadline:
             self.set_alarm(after)
         self._lobbies.room_changed(before, after, events)
@@ -106,10 +106,9 @@ class Aftermath:
             self._sessions.close(after.id, after.ended_at or self._clock.now())
             when = self._clock.now() + EPHEMERAL_KEPT_S
             self._alarms.set(("forget", after.id), when, lambda: self._forget(after.id))
-        is_as_before = after.members is before.members and after.state is before.state
         for person in after.members:
             attendee = self._people.get(person)
-            if attendee is None or (is_as_before and after.id in attendee.passing_rooms):
+            if attendee is None:
                 continue
             for other, member in after.members.items():
                 if other != person:

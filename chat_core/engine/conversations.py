@@ -7,7 +7,7 @@ away without stopping one half way.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
@@ -51,8 +51,13 @@ class _Plan:
     """What a batch comes to: the state after it, its facts, and each one's answer."""
 
     after: Conversation
-    events: list[Logged] = attrs.field(factory=list)
-    answers: list[tuple[Ask, Receipt | Refused]] = attrs.field(factory=list)
+    events: list[Logged]
+    answers: list[tuple[Ask, Receipt | Refused]]
+
+    def take(self, events: Iterable[Logged]) -> None:
+        """These happen too."""
+        self.after = log_rules.fold(self.after, events)
+        self.events.extend(events)
 
     def client_ids(self) -> list[tuple[PersonId, str]]:
         """The (author, client_id) pairs of what it posts."""
@@ -191,7 +196,7 @@ class Conversations:
         for _ in range(TURN_TRIES_MAX):
             before = slot.state if slot.state is not None else await self._slots.fresh(slot)
             targets = await self._targets(slot, batch) if any(map(_target, batch)) else {}
-            plan = self._plan(before, batch, targets, dict(repeated))
+            plan = self._plan(before, batch, targets, repeated.copy())
             if not plan.events:
                 break
             try:
@@ -223,7 +228,7 @@ class Conversations:
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
     ) -> _Plan:
-        plan = _Plan(after=state)
+        plan = _Plan(state, [], [])
         for ask in batch:
             try:
                 plan.answers.append((ask, self._decided(plan, ask, targets, repeated)))
@@ -241,32 +246,55 @@ class Conversations:
         command, by = ask.command, ask.by
         if not self._guests_may_post:
             _check_guest(plan.after, by)
-        earlier = None
-        new_id = ""
         if isinstance(command, Post):
-            new_id = self._new_id()
-            if by is not None and command.client_id is not None:
-                earlier = repeated.get((by.id, command.client_id))
-        target = targets.get(about) if targets and (about := _target(ask)) is not None else None
+            return self._posted(plan, command, ask, targets, repeated)
+        about = _target(ask)
+        message = None if about is None else targets.get(about)
+        events = log_rules.decide(plan.after, command, by=by, now=ask.at, target=message)
+        plan.take(events)
+        if message is not None:
+            for event in events:
+                message = message_rules.apply(message, event)
+            targets[message.id] = message
+        return self._receipt(plan, events, message)
+
+    def _posted(
+        self,
+        plan: _Plan,
+        post: Post,
+        ask: Ask,
+        targets: dict[MessageId, Message],
+        repeated: dict[tuple[PersonId, str], Message],
+    ) -> Receipt:
+        by, client_id, reply_to = ask.by, post.client_id, post.reply_to
+        earlier = repeated.get((by.id, client_id)) if client_id is not None and by is not None else None
         events = log_rules.decide(
-            plan.after, command, by=by, now=ask.at, new_id=new_id, target=target, repeated=earlier
+            plan.after,
+            post,
+            by=by,
+            now=ask.at,
+            new_id=self._new_id(),
+            target=targets.get(reply_to) if reply_to is not None else None,
+            repeated=earlier,
         )
-        plan.after = log_rules.fold(plan.after, events)
-        plan.events.extend(events)
-        message = earlier if earlier is not None else target
-        for event in events:
+        plan.take(events)
+        message = earlier
+        for event in events:  # what had fallen due in the room may come before
             if isinstance(event, MessagePosted):
                 message = targets[event.message.id] = event.message
-                if message.client_id is not None:
-                    repeated[message.by, message.client_id] = message
-            elif message is not None and not isinstance(command, Post):
-                message = targets[message.id] = message_rules.apply(message, event)
+                if client_id is not None:
+                    repeated[message.by, client_id] = message
+        return self._receipt(plan, events, message, repeated=earlier is not None)
+
+    def _receipt(
+        self, plan: _Plan, events: tuple[Logged, ...], message: Message | None, *, repeated: bool = False
+    ) -> Receipt:
         return Receipt(
             conversation=plan.after,
             events=events,
             message=message,
-            repeated=earlier is not None,
-            durable=plan.after.retention is Retention.STORED and self._store.durable,
+            repeated=repeated,
+            durable=self._store.durable and plan.after.retention is Retention.STORED,
         )
 
     async def _targets(self, slot: Slot, batch: Sequence[Ask]) -> dict[MessageId, Message]:

@@ -92,9 +92,13 @@ class _Group:
 
     def _hand_out(self, by: PersonId | None, own: Any, others: Any) -> None:
         shared = None if others is None else self.encoder.join((others,))
-        mine = shared if own is others else None if own is None else self.encoder.join((own,))
+        if own is others:
+            for listener in tuple(self.listeners) if shared is not None else ():
+                listener.deliver(shared)
+            return
+        mine = None if own is None else self.encoder.join((own,))
         for listener in tuple(self.listeners):
-            frame = shared if mine is shared or listener.person.id != by else mine
+            frame = shared if listener.person.id != by else mine
             if frame is not None:
                 listener.deliver(frame)
 
@@ -301,9 +305,10 @@ class Hub:
                 continue
             if own is not None or others is not None:
                 group.frames.append((event.by, own, others))
-        for held in topic.holds.values():
-            if len(held) <= HOLD_EVENTS_MAX:
-                held.append((event, topic.conversation))
+        if topic.holds:
+            for held in topic.holds.values():
+                if len(held) <= HOLD_EVENTS_MAX:
+                    held.append((event, topic.conversation))
 
     def _flush_soon(self, topic: Topic) -> None:
         if topic.is_due:

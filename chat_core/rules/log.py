@@ -59,9 +59,10 @@ def decide(
             if isinstance(conversation, Room) and conversation.deadline is not None:
                 due = rooms.decide(conversation, Tick(room=conversation.id), now=now)
                 conversation = fold(conversation, due)
-            return due + messages.decide(
+            said = messages.decide(
                 conversation, command, by=by, now=now, new_id=new_id, target=target, repeated=repeated
             )
+            return due + said if due else said
         case Purge():
             if by is not None:
                 raise InvariantBroken("Purge asked by a person")

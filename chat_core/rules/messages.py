@@ -57,11 +57,11 @@ def decide(
     the message replied to; a repeated post gives ``()``, its answer is
     ``repeated``.
     """
-    if isinstance(command, Post) and repeated is not None and conversation.member(by.id) is not None:
-        return _repeat(command, repeated)  # the first answer again, also once the room has ended
-    member = writer(conversation, by.id)
     if isinstance(command, Post):
-        return _post(conversation, command, member, by, now, new_id, target)
+        if repeated is not None and conversation.member(by.id) is not None:
+            return _repeat(command, repeated)  # the first answer again, also once the room has ended
+        return _post(conversation, command, writer(conversation, by.id), by, now, new_id, target)
+    member = writer(conversation, by.id)
     if target is None or target.conversation != conversation.id:
         raise unknown()
     match command:
@@ -164,7 +164,7 @@ def _repeat(command: Post, repeated: Message) -> tuple[Logged, ...]:
 
 def _check_post(command: Post) -> None:
     check_content(command.content)
-    if len(command.attachments) > ATTACHMENTS_MAX:
+    if command.attachments and len(command.attachments) > ATTACHMENTS_MAX:
         words = f"A message has at most {ATTACHMENTS_MAX} attachments."
         raise Refused("invalid", words, fields={"attachments": words})
     if command.client_id is not None:

@@ -97,7 +97,8 @@ class Conversation:
     def advanced(self, seq: int) -> Self:
         """The same with another head. ``attrs.evolve``, but cheap: it is done for each message."""
         copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__, head=seq)
+        copy.__dict__ = values = self.__dict__.copy()  # one piece of memory, not attribute by attribute
+        values["head"] = seq
         return copy
 
     def present(self) -> Iterator[PersonId]:

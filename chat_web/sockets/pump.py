@@ -263,11 +263,11 @@ class Pump:
 
     def _answered(self, ref: Any, answer: Answer) -> None:
         intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
-        follow_ups = [intent for intent in intents if type(intent) not in _AT_ONCE]
-        if follow_ups:  # they go before what the client asked meanwhile
-            self._inbox.extendleft(reversed(follow_ups))
-            intents = tuple(intent for intent in intents if type(intent) in _AT_ONCE)
         if intents:
+            if not _AT_ONCE.issuperset(map(type, intents)):  # follow-ups go before what was asked meanwhile
+                follow_ups = [intent for intent in intents if type(intent) not in _AT_ONCE]
+                self._inbox.extendleft(reversed(follow_ups))
+                intents = tuple(intent for intent in intents if type(intent) in _AT_ONCE)
             self._do(intents)
         if self._inbox:
             self._work()

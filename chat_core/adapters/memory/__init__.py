@@ -48,13 +48,13 @@ class MemoryLog:
         self._append(change)
 
     def _append(self, change: Change) -> None:
-        self._check(change)
         after = change.after
-        if change.expected is None:
-            self._books[after.id] = Book(state=after)
+        book = self._books.get(after.id)
+        self._check(change, book)
+        if book is None:
+            book = self._books[after.id] = Book(state=after)
             if isinstance(after, Channel):
                 self._names[after.name] = after.id
-        book = self._books[after.id]
         book.state = after
         for event in change.events:
             if (posted := book.write(event)) is not None:
@@ -63,9 +63,10 @@ class MemoryLog:
                 self._blank(book, event.message_id)
         if isinstance(after, Channel) and after.deleted:
             self._names.pop(after.name, None)
-        while self._events_max is not None and len(book.events) > self._events_max:
-            if (gone := book.forget_oldest()) is not None:
-                del self._homes[gone]
+        if self._events_max is not None:
+            while len(book.events) > self._events_max:
+                if (gone := book.forget_oldest()) is not None:
+                    del self._homes[gone]
 
     async def load(self, conversation: ConversationId) -> Conversation | None:
         book = self._books.get(conversation)
@@ -113,9 +114,8 @@ class MemoryLog:
         """Every conversation as it is now, by id."""
         return [self._books[conversation].state for conversation in sorted(self._books)]
 
-    def _check(self, change: Change) -> None:
+    def _check(self, change: Change, book: Book | None) -> None:
         after = change.after
-        book = self._books.get(after.id)
         if (None if book is None else book.state.head) != change.expected:
             raise Stale(f"{after.id} is not at {change.expected}")
         if book is None:

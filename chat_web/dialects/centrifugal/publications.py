@@ -49,7 +49,11 @@ def name_of(conversation: Conversation) -> str:
 
 def publication(event: Event, conversation: Conversation, *, now: float) -> dict[str, Any] | None:
     """The publication of an event: with an offset where it has a seq; None for what has no place here."""
-    if isinstance(event, Logged):  # first: it comes most often
+    if isinstance(event, MessagePosted):  # first: it comes most often
+        message = wire.message(event.message, conversation)
+        posted = {"seq": event.seq, "at": wire.stamp(event.at), "type": "message_posted", "message": message}
+        return {"data": posted, "offset": event.seq}
+    if isinstance(event, Logged):
         data = {"seq": event.seq, "at": wire.stamp(event.at), **_logged(event, conversation, now)}
         return {"data": data, "offset": event.seq}
     match event:
@@ -103,8 +107,6 @@ def standing(person: Person, stands: Standing, *, now: float) -> dict[str, Any]:
 
 def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, Any]:
     match event:
-        case MessagePosted():
-            return {"type": "message_posted", "message": wire.message(event.message, conversation)}
         case MessageEdited(message_id=message_id, content=content):
             edited_at = wire.stamp(event.at)
             return {
