@@ -57,12 +57,10 @@ class Neighbours:
         if status is attendee.shown:
             return
         attendee.shown = status
-        person = attendee.person
-        for watcher in self._sharing(person.id):
-            seen = NeighbourSeen(
-                at=at, by=person.id, to=watcher.person.id, person=person.card, status=status, last_seen=at
-            )
-            watcher.tell(seen)
+        by, card = attendee.person.id, attendee.person.card
+        for watcher in self._sharing(by):
+            to = watcher.person.id
+            watcher.tell(NeighbourSeen(at=at, by=by, to=to, person=card, status=status, last_seen=at))
 
     def _sharing(self, person: PersonId) -> dict[PersonalListener, None]:
         """The watchers of the channels in which the person is, each once."""

@@ -12,16 +12,17 @@ from chat_core.words.limits import MENTIONS_MAX
 _NAME: Final = re.compile(r"(?<![\w@])@([A-Za-z0-9_.-]{3,32})")
 
 
-def mentions(state: Conversation, events: Sequence[Logged]) -> Iterator[Mentioned]:
+def mentions(state: Conversation, events: Sequence[Logged]) -> Sequence[Mentioned]:
     """What those whom these messages name are to hear, in the order of the members."""
-    for event in events:
-        if type(event) is MessagePosted and "@" in event.message.content:  # seldom
-            yield from _of(state, event)
+    found: Sequence[Mentioned] = ()
+    if state.retention is Retention.STORED:
+        for event in events:
+            if type(event) is MessagePosted and "@" in event.message.content:  # seldom
+                found = (*found, *_of(state, event))
+    return found
 
 
 def _of(state: Conversation, event: MessagePosted) -> Iterator[Mentioned]:
-    if state.retention is not Retention.STORED:
-        return
     wanted: set[str] = set()
     for match in islice(_NAME.finditer(event.message.content), MENTIONS_MAX):
         name = match[1].casefold()

@@ -65,7 +65,7 @@ def kept(before: Conversation, events: Sequence[Logged]) -> tuple[Notable, ...]:
     if before.retention is not Retention.STORED:
         return ()
     named = tuple(mentions(before, events))
-    if not isinstance(before, Room) or all(type(event) is MessagePosted for event in events):  # nearly always
+    if not isinstance(before, Room) or {MessagePosted}.issuperset(map(type, events)):  # nearly always
         return named
     found: list[Notice] = []
     state: Conversation = before

@@ -27,7 +27,7 @@ def named(content: str, channel: Conversation = CHANNEL) -> list[str]:
         id="m", conversation="g", seq=7, by=ann.id, author=ann.card, content=content, created_at=5.0
     )
     event = MessagePosted(at=5.0, by=ann.id, conversation="g", seq=7, message=message)
-    found = list(mentions(channel, [event]))
+    found = mentions(channel, [event])
     assert all((one.key, one.sender, one.at) == (("g", 7, "mention"), ann.card, 5.0) for one in found)
     return [one.to for one in found]
 
