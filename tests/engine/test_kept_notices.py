@@ -128,3 +128,13 @@ async def test_the_timed_lobby_tells_both_and_the_anonymous_one_leaves_no_trace(
         await kim.skips()
         for actor in (eve, kim):
             assert await world.store.notices_of(actor.id) == []
+
+
+async def test_what_a_program_heard_was_told() -> None:
+    async with World(CONFIG) as world:
+        ann, bob = await world.user("ann"), await world.user("bob")
+        async with world.chat.connect(bob.person) as seat:
+            await ann.does(OpenRoom(other=bob.person))
+            assert (await seat.next(Notice)).kind == "invited"
+        await world.settle()
+        assert await world.store.notices_of(bob.id) == []
