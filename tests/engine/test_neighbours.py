@@ -1,6 +1,9 @@
 """Neighbours: who hears how a person is seen, and who hears of changes of its own channels."""
 
+import asyncio
 from collections.abc import Sequence
+
+import pytest
 
 from chat_core import (
     ChannelChange,
@@ -144,6 +147,51 @@ async def test_recent_messages_end_where_live_events_begin() -> None:
         assert await shown(after=head - 4, most=3, last=2) == (["6", "7"], True)
         assert await shown(after=head) == ([], False)
         assert await shown(after=head + 100) == ([], False)
+
+
+class Gated(MemoryStore):
+    """A store whose messages are read once the gate is open; what was written meanwhile is among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def messages(
+        self, conversation: ConversationId, *, before: int | None, after: int | None, limit: int
+    ) -> Sequence[Message]:
+        await self.gate.wait()
+        return await super().messages(conversation, before=before, after=after, limit=limit)
+
+
+@pytest.mark.parametrize("recent", [Recent(), Recent(after=0)])
+async def test_what_is_written_while_the_recent_messages_are_read_comes_after_them_and_once(
+    recent: Recent,
+) -> None:
+    store = Gated()
+    async with World(CONFIG, store=store) as world:
+        ann, bob = await watching(world, "ann", "general"), await watching(world, "bob", "general")
+        (channel,) = ann.connection.follows
+        await bob.says("before", to=channel)
+        ann.connection.unfollow(channel)
+        ann.looks_away()
+        told: list[list[str]] = []
+
+        def ready(answer: Recovery | ChatError) -> None:
+            assert isinstance(answer, Recovery)
+            ann.sees_no(MessagePosted)
+            told.append([message.content for message in answer.messages])
+
+        ann.connection.follow(channel, None, ready, recent)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await world.chat.do(bob.person, Post(conversation=channel, content="meanwhile"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert told == []
+        store.gate.set()
+        await world.settle()
+        assert told == [["before"]]
+        assert [event.message.content for event in ann.sees_all(MessagePosted)] == ["meanwhile"]
 
 
 async def test_where_messages_cannot_be_read_nothing_is_followed() -> None:
