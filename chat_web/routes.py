@@ -55,6 +55,17 @@ _EMULATION: Final = plain(
     answers={204: None},
     errors=("forbidden", "unknown_session"),
 )
+_TOKEN_DOOR: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
+_P1_P4: Final = plain(
+    doors.user_or_room,
+    "All channels of the user of this name, or one open room of this id",
+    answers={101: None},
+    errors=(*_TOKEN_DOOR, "bad_request", "not_yours"),
+)
+_P3: Final = plain(doors.timed_room, "The talk in a room", answers={101: None}, errors=_TOKEN_DOOR)
+_NOTIFICATIONS: Final = plain(
+    doors.notifications, "Everything that concerns the caller", answers={101: None}, errors=_TOKEN_DOOR
+)
 _WELL: Final = {200: shapes.Health, 503: shapes.Health}
 _HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
 _READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
@@ -128,13 +139,16 @@ ROUTES: Final = (
     Route("POST", "/simple-countdown/start/{room_id}", timed_rooms.start),
     Route("POST", "/simple-countdown/response/{room_id}", timed_rooms.respond),
     Route("GET", "/simple-countdown/status/{room_id}", timed_rooms.status),
-    # Sockets: P5, P2, P0
+    # Sockets: P5, P2, P1 and P4, P3, P0
     Route("GET", "/connection/websocket", _P5),
     Route("POST", "/connection/http_stream", _P5_STREAM),
     Route("GET", "/connection/sse", _P5_SSE),
     Route("POST", "/emulation", _EMULATION),
     Route("GET", "/socket.io/", _P2),
     Route("POST", "/socket.io/", _P2_POST),
+    Route("GET", "/api/ws/{name}", _P1_P4),
+    Route("GET", "/ws/chat/{room_id}", _P3),
+    Route("GET", "/ws/notifications", _NOTIFICATIONS),
     Route("GET", "/ws/{user_id}", _P0),
     # Operations
     Route("GET", "/health", _HEALTH),

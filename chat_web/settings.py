@@ -5,8 +5,7 @@ from the defaults below. Durations are seconds once they are read, whatever the 
 of their variable. A value that is not understood, and a name in ``.env`` that is
 nobody's, stops the start with a ``SettingsError`` of one line.
 
-Kept out: how a text is read (``values.py``), and the key that is made when none is
-given (``keys.py``).
+Kept out: how a text is read (``values``), and the key made when none is given (``keys``).
 """
 
 import difflib

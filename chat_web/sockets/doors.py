@@ -7,19 +7,24 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import attrs
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from chat_core import BadToken, Chat, Unavailable
+from chat_core import BadToken, Channel, Chat, Unavailable
+from chat_web.bearer import bearer_of
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import protobuf
 from chat_web.dialects.centrifuge import Centrifuge
+from chat_web.dialects.channel_chat import ChannelChat
+from chat_web.dialects.notifications import Notifications
+from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.socketio import SocketIO
+from chat_web.dialects.timed_rooms import TimedRooms
 from chat_web.errors import Rejected
 from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
@@ -41,8 +46,11 @@ ANONYMOUS_PAIR: Final = AnonymousPair()
 CENTRIFUGE: Final = Centrifuge()
 SOCKET_IO: Final = SocketIO()
 ENGINE: Final = web.AppKey("engine", Engine)
+NOTIFICATIONS: Final = Notifications()
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SEEN: Final = re.compile(r"([^:,]{1,50}):([0-9]{1,15})", re.ASCII)
 _LABELS_TAKEN: Final = frozenset({"chat", "docs", "notifications"})
 
 
@@ -132,6 +140,56 @@ async def socket_io(request: web.Request) -> web.StreamResponse:
 def engine() -> Engine:
     """What carries P2."""
     return Engine(EngineWire)
+
+
+async def user_or_room(request: web.Request) -> web.StreamResponse:
+    """``/api/ws/{name}``: P1 under the caller's own user name, P4 under the id of a conversation."""
+    admit(request)
+    identity = await _holder(request)
+    name, person = request.match_info["name"], identity.person
+    if name.casefold() == person.username.casefold():
+        dialect: Dialect = ChannelChat(since=_since(request.query.get("since", "")))
+    elif _ID.fullmatch(name):
+        state = await request.app[CHAT].conversation(person, name.lower())
+        is_new = state.member(person.id) is None
+        joins = state.name if is_new and isinstance(state, Channel) else None
+        dialect = OpenRooms(room=state.id, joins=joins)
+    else:
+        raise Rejected("not_yours", "Under a user's name only that user may connect.")
+    return await _open(request, dialect, identity, CIMultiDict())
+
+
+async def timed_room(request: web.Request) -> web.StreamResponse:
+    """P3 ``/ws/chat/{room_id}``: the talk in one room."""
+    admit(request)
+    identity = await _holder(request)
+    room = await request.app[CHAT].reading.room(identity.person, request.match_info["room_id"])
+    return await _open(request, TimedRooms(room=room.id), identity, CIMultiDict())
+
+
+async def notifications(request: web.Request) -> web.StreamResponse:
+    """P3 ``/ws/notifications``: everything that concerns the caller."""
+    admit(request)
+    return await _open(request, NOTIFICATIONS, await _holder(request), CIMultiDict())
+
+
+async def _holder(request: web.Request) -> Identity:
+    """Who holds the token of the request: that of ``?token=``, else the bearer. Rejects who has none."""
+    token = request.query.get("token", "") or bearer_of(request)
+    if not token:
+        raise Rejected("unauthenticated")
+    return await request.app[INTRODUCTIONS].introduced(token)
+
+
+def _since(text: str) -> Mapping[str, int]:
+    """What ``?since=general:41,random:7`` says: the newest seq known of each channel."""
+    since: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        match = _SEEN.fullmatch(part)
+        if match is None:
+            raise Rejected("bad_request", "since is a list as in general:41,random:7.")
+        since[match[1]] = int(match[2])
+    return since
 
 
 async def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:

@@ -17,7 +17,7 @@ and what a packet means (the dialect).
 import asyncio
 import enum
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -178,6 +178,10 @@ class EngineSession:
         self._resumed.set()
         if self._wire is not None:
             self._wire.resume()
+
+    def waits_to_drain(self, then: Callable[[], None]) -> bool:
+        """False: what waits is counted in the outbox, and asked for by the peer's own polls."""
+        return False
 
     def _say_close(self) -> None:
         """The last packet, in a poll of its own: clients drop what comes in the same one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
 import attrs
@@ -59,3 +60,6 @@ class Socket(Protocol):
 
     def resume(self) -> None:
         """Undo ``pause()``."""
+
+    def waits_to_drain(self, then: Callable[[], None]) -> bool:
+        """Whether the peer has yet to read much of what was written; ``then`` is called once it has."""

@@ -28,7 +28,9 @@ function log(way, text) {
 function choose() {
   const chosen = $("dialogue").selectedOptions[0];
   const origin = location.origin.replace(/^http/, "ws");
-  $("address").value = origin + chosen.dataset.address.replace("{user_id}", "console");
+  const { address } = chosen.dataset;
+  const token = /\{name\}|\{room_id\}|notifications/.test(address) ? "?token=" : "";
+  $("address").value = origin + address.replace("{user_id}", "console") + token;
   const frames = document.querySelectorAll(`[data-dialogue="${chosen.value}"]`);
   $("frame").replaceChildren(
     ...[...frames].map((frame) => new Option(frame.dataset.frame, frame.textContent)),
