@@ -1,4 +1,4 @@
-"""Over wires that fail, every client of P1 and P5 ends up with what the store has, or was told that it has not."""
+"""Over wires that fail, each client of P1 and P5 ends up with what the store has, or was told it has not."""
 
 import asyncio
 from collections.abc import Callable, Sequence
