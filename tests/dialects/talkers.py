@@ -142,7 +142,7 @@ class SocketIOChat:
 
     async def come(self) -> None:
         person = self.person = Person()
-        await person.client.connect(self.url, transports=[self.way])
+        await person.client.connect(self.url, transports=[self.way], wait_timeout=PATIENCE_S)
         self._hearing = asyncio.ensure_future(self._hear(person))
         await person.client.emit("search")
 
