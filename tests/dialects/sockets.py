@@ -84,7 +84,6 @@ class Socket:
                     self.came.append(Closed(1006, ""))
                     return
 
-
     def parsed(self, text: str) -> Iterable[Any]:
         """The values of a frame, one a line."""
         return map(json.loads, text.split("\n"))
@@ -127,9 +126,7 @@ class Hall:
             assert status == 200
         return caller
 
-    async def joins(
-        self, caller: Caller, path: str, *, kind: type[Socket] = Socket, **query: str
-    ) -> Socket:
+    async def joins(self, caller: Caller, path: str, *, kind: type[Socket] = Socket, **query: str) -> Socket:
         """A connection of the caller."""
         token = {} if caller.token is None else {"token": caller.token}
         ws = await caller.http.ws_connect(path, params={**token, **query}, autoping=False, autoclose=False)

@@ -423,12 +423,12 @@ class Page(p5_reader.Reader):
                 self._places[channel.removeprefix("room:")].takes(publication)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class ChannelChat(p1_reader.Reader):
     """P1, in the channel alone."""
 
     dialect: ClassVar = "p1"
-    views: Views = attrs.field(kw_only=True)
+    views: Views
     running: asyncio.Task[None] | None = None
 
     async def come(self) -> None:

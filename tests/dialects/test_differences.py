@@ -76,7 +76,10 @@ def hears_itself(dialect: str, recording: Recording) -> bool:
     """Somebody sees at once what it said on that very connection."""
     return any(
         _is_message(word)
-        and any(s.mark == ">" and (s.who, s.at) == (step.who, step.at) and _text(frame) in s.rest for s in recording.steps)
+        and any(
+            s.mark == ">" and (s.who, s.at) == (step.who, step.at) and _text(frame) in s.rest
+            for s in recording.steps
+        )
         for step, word, frame in frames(dialect, recording)
     )
 
@@ -85,7 +88,9 @@ def waits_unasked(dialect: str, recording: Recording) -> bool:
     """Who was left is told at once of waiting again."""
     seen = [(step.who, step.at, word) for step, word, _ in frames(dialect, recording)]
     return any(
-        one[2] == "partner_left" and (*one[:2], "waiting") in seen[n:] and not _asks(recording, one[0], one[1])
+        one[2] == "partner_left"
+        and (*one[:2], "waiting") in seen[n:]
+        and not _asks(recording, one[0], one[1])
         for n, one in enumerate(seen)
     )
 
@@ -96,18 +101,27 @@ def counts_messages(dialect: str, recording: Recording) -> bool:
 
 
 def tells_what_was_missed(dialect: str, recording: Recording) -> bool:
-    """Who comes back sees on that connection, unasked over HTTP, what others said while it was away."""
-    away: dict[str, float] = {}
+    """Who comes back sees, unasked over HTTP, what others said while it was away."""
+    left: dict[str, float] = {}
+    missed: dict[str, list[str]] = {}
     for step in recording.steps:
         if step.mark == "-":
-            away[step.who] = step.at
-        if step.mark == "<" and step.who in away and any(
-            said.mark in (">", ":") and said.who != step.who and away[step.who] < said.at < step.at and text in step.rest
-            for said in recording.steps
-            for text in _texts(said.rest)
-        ):
+            left[step.who] = step.at
+        elif step.mark == "+" and step.who in left:
+            others = [one for one in recording.steps if one.mark in (">", ":") and one.who != step.who]
+            during = [one.rest for one in others if left[step.who] < one.at < step.at]
+            missed[step.who] = [text for rest in during for text in _texts(rest)]
+        elif step.mark == "<" and any(f'"{text}"' in step.rest for text in missed.get(step.who, ())):
             return True
     return False
+
+
+def tells_old_notices(dialect: str, recording: Recording) -> bool:
+    """Who comes is told of what happened before."""
+    came = {(step.who, step.at) for step in recording.steps if step.mark == "+"}
+    return any(
+        word == "invited" and (step.who, step.at) in came for step, word, _ in frames(dialect, recording)
+    )
 
 
 def admits_a_hole(dialect: str, recording: Recording) -> bool:
@@ -139,8 +153,8 @@ def _text(frame: Any) -> str:
 
 
 def _texts(said: str) -> list[str]:
-    """What a line may have said."""
-    return re.findall(r'"(?:content|message)",?:?"([^"]+)"', said) or [said]
+    """What a line says, if it says anything."""
+    return re.findall(r'(?:"(?:content|message)":|\["message",)"([^"]+)"', said) or [said]
 
 
 FACTS: Final[dict[str, Callable[[str, Recording], bool]]] = {
@@ -150,6 +164,7 @@ FACTS: Final[dict[str, Callable[[str, Recording], bool]]] = {
     "who was left is in the line again, unasked": waits_unasked,
     "who comes back is told what it missed": tells_what_was_missed,
     "who comes back is told that something is missing": admits_a_hole,
+    "notices of the time away are told": tells_old_notices,
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.dialects.sockets import Hall, Socket, hall
 from tests.web.callers import Caller
+from tests.web.p1_reader import View
 
 STEPS: Final = 250
 
@@ -19,41 +20,26 @@ async def here() -> AsyncIterator[Hall]:
         yield opened
 
 
-@attrs.define
-class Reader:
+@attrs.define(eq=False, kw_only=True)
+class Reader(View):
     """A P1 client that keeps what it was shown, by seq."""
 
     caller: Caller
     socket: Socket | None = None
-    shown: dict[int, str] = attrs.field(factory=dict)
-    newest: int = 0
-    gaps: int = 0
 
     async def comes(self, here: Hall) -> None:
-        since = {"since": f"general:{self.newest}"} if self.newest else {}
-        self.socket = await here.p1(self.caller, **since)
+        self.socket = await here.p1(self.caller, **self.since)
 
     def reads(self, frames: list[Any]) -> None:
         for frame in frames:
-            if frame["type"] == "history":
-                self.gaps += frame.get("gap", False)
-                for message in frame["messages"]:
-                    self.keeps(message)
-            elif frame["type"] == "message":
-                self.keeps(frame)
-
-    def keeps(self, message: dict[str, Any]) -> None:
-        seq = message["seq"]
-        assert seq not in self.shown, f"seq {seq} came twice"
-        assert seq > self.newest, f"seq {seq} came after {self.newest}"
-        self.shown[seq] = message["content"]
-        self.newest = seq
+            self.take(frame)
+        assert not self.doubles
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_views_equal_the_log(here: Hall, seed: int) -> None:
     chance = random.Random(seed)
-    readers = [Reader(await here.user(f"user{n}", "general")) for n in range(6)]
+    readers = [Reader("general", caller=await here.user(f"user{n}", "general")) for n in range(6)]
     channel = (await readers[0].caller.get("/api/channels/general"))[1]["id"]
     open_rooms = [await here.joins(reader.caller, f"/api/ws/{channel}") for reader in readers[:2]]
     for reader in readers:
@@ -87,8 +73,8 @@ async def test_views_equal_the_log(here: Hall, seed: int) -> None:
     for reader in readers:
         assert reader.socket is not None
         reader.reads(await reader.socket.seen())
-        if not reader.gaps:
-            assert reader.shown == texts
+        if not reader.losses:
+            assert reader.seen == texts
     for socket in open_rooms:
         frames = [frame for frame in await socket.seen() if frame["type"] == "message"]
         assert {frame["seq"]: frame["content"] for frame in frames} == texts

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import aiohttp
 import attrs
 
-from chat_core import Chat, ConversationId, JoinChannel, Logged, MessagePosted, Person, Post
+from chat_core import Chat, ConversationId, JoinChannel, Logged, MessagePosted, Post
 from chat_web.sockets.doors import INTRODUCTIONS
 from tests.dialects import talkers
 from tests.dialects.talks import Entry, Pair, Views
@@ -31,6 +31,7 @@ LEAVES: Final = 0.06  # of what is done
 AWAY_S: Final = (0.1, 2.5)  # some come back in time, some do not
 RESUME_S: Final = 1.0
 SETTLED_S: Final = 20.0
+PATIENCE_S: Final = 60.0  # longer than the pings are apart
 CHANNEL: Final = "general"
 PAGE: Final = 100
 KINDS: Final = (
@@ -83,7 +84,9 @@ class Mix:
                 self.clients.append(talkers.PairChat(url, token, views, now))
             case "p1":
                 self.clients.append(
-                    talkers.ChannelChat(url, person.username, token, CHANNEL, 30.0, views=views)
+                    talkers.ChannelChat(
+                        CHANNEL, url=url, name=person.username, token=token, silence_s=PATIENCE_S, views=views
+                    )
                 )
             case "p2":
                 views.person = ""  # another one each time
@@ -95,7 +98,7 @@ class Mix:
                 self.clients.append(talkers.OpenRoomChat(url, self.channel, caller, views))
             case "p5":
                 page = talkers.Page(
-                    url, way, token, f"channel:{CHANNEL}", self.http, 60.0, views=views, now=now
+                    url, way, token, f"channel:{CHANNEL}", self.http, PATIENCE_S, views=views, now=now
                 )
                 self.clients.append(page)
 

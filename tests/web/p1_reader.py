@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import attrs
 import websockets
@@ -14,27 +15,64 @@ BROKEN: Final = (OSError, TimeoutError, EOFError, websockets.WebSocketException)
 
 
 @attrs.define(eq=False)
-class Reader:
+class View:
     """``seen`` holds the texts that came, by seq, since it was last told that something is missing."""
 
-    url: str
-    name: str
-    token: str
     channel: str
-    silence_s: float = SILENCE_S
     offset: int = 0
     seen: dict[int, str] = attrs.field(factory=dict)
     doubles: int = 0
     recoveries: int = 0
     losses: int = 0
+    knows: bool = False  # what there was before it came
+
+    @property
+    def since(self) -> dict[str, str]:
+        """What to ask for on coming back."""
+        return {"since": f"{self.channel}:{self.offset}"} if self.knows else {}
+
+    def take(self, frame: dict[str, Any]) -> None:
+        match frame:
+            case {"type": "history", "channel": self.channel, "messages": messages}:
+                self._history(messages, has_gap=frame.get("gap", False))
+            case {"type": "message", "channel": self.channel}:
+                self._message(frame)
+            case {"type": "message" | "history", "channel": other}:
+                raise AssertionError(f"a frame of {other}")
+            case {"type": "error"}:
+                raise AssertionError(frame)
+
+    def _history(self, messages: list[dict[str, Any]], *, has_gap: bool) -> None:
+        self.recoveries += self.knows and not has_gap
+        if has_gap:
+            self.losses += 1
+            self.seen.clear()
+        self.knows = True
+        for message in messages:
+            self._message(message)
+
+    def _message(self, message: dict[str, Any]) -> None:
+        seq = message["seq"]
+        self.doubles += seq <= self.offset
+        self.offset = seq
+        self.seen[seq] = message["content"]
+
+
+@attrs.define(eq=False, kw_only=True)
+class Reader(View):
+    """A view, and the connections that it comes by."""
+
+    url: str
+    name: str
+    token: str
+    silence_s: float = SILENCE_S
     connections: int = 0
-    _knows: bool = False  # what there was before it came
     _socket: websockets.ClientConnection | None = None
 
     @property
     def address(self) -> str:
-        since = f"&since={self.channel}:{self.offset}" if self._knows else ""
-        return f"{self.url.replace('http', 'ws', 1)}/api/ws/{self.name}?token={self.token}{since}"
+        query = urlencode({"token": self.token, **self.since})
+        return f"{self.url.replace('http', 'ws', 1)}/api/ws/{self.name}?{query}"
 
     async def run(self) -> None:
         """Until cancelled: connect and read; and again."""
@@ -61,29 +99,3 @@ class Reader:
         if self._socket is not None:
             with contextlib.suppress(*BROKEN):
                 await self._socket.send(json.dumps(frame))
-
-    def take(self, frame: dict[str, Any]) -> None:
-        match frame:
-            case {"type": "history", "channel": self.channel, "messages": messages}:
-                self._history(messages, has_gap=frame.get("gap", False))
-            case {"type": "message", "channel": self.channel}:
-                self._message(frame)
-            case {"type": "message" | "history", "channel": other}:
-                raise AssertionError(f"a frame of {other}")
-            case {"type": "error"}:
-                raise AssertionError(frame)
-
-    def _history(self, messages: list[dict[str, Any]], *, has_gap: bool) -> None:
-        self.recoveries += self._knows and not has_gap
-        if has_gap:
-            self.losses += 1
-            self.seen.clear()
-        self._knows = True
-        for message in messages:
-            self._message(message)
-
-    def _message(self, message: dict[str, Any]) -> None:
-        seq = message["seq"]
-        self.doubles += seq <= self.offset
-        self.offset = seq
-        self.seen[seq] = message["content"]

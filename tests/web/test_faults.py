@@ -68,7 +68,7 @@ async def arrived(
         token, _ = await server.app[INTRODUCTIONS].token_of(person)
         if protocol == "p1":
             await server.chat.do(person, JoinChannel(name=CHANNEL))
-            readers.append(p1_reader.Reader(url, person.username, token, CHANNEL))
+            readers.append(p1_reader.Reader(CHANNEL, url=url, name=person.username, token=token))
         else:
             readers.append(p5_reader.Reader(url, transport, token, f"channel:{CHANNEL}", session))
     return readers
