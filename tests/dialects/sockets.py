@@ -135,7 +135,7 @@ class Hall:
         return socket
 
     async def p1(self, caller: Caller, **query: str) -> Socket:
-        return await self.joins(caller, f"/api/ws/{caller.person.username}", **query)
+        return await self.joins(caller, f"/api/ws/{caller.person.username}", kind=Socket, **query)
 
     async def advance(self, seconds: float) -> None:
         """Let the time pass."""

@@ -36,7 +36,7 @@ class Pair:
 
 @attrs.define(eq=False)
 class Talk:
-    """One talk as one client heard it. Who is told no ``room`` knows the talk by its place among the others."""
+    """One talk as one client heard it; without a ``room`` where the client is told none."""
 
     room: str | None = None
     heard: list[str] = attrs.field(factory=list)
