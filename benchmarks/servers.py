@@ -68,20 +68,25 @@ def environment(port: int, folder: str, settings: Mapping[str, str]) -> dict[str
 
 @contextmanager
 def running(
-    name: str, command: Callable[[int], Sequence[str]], settings: Mapping[str, str], cores: Cores | None
+    name: str,
+    command: Callable[[int], Sequence[str]],
+    settings: Mapping[str, str],
+    cores: Cores | None,
+    *,
+    folder: Path | None = None,
 ) -> Iterator[Server]:
     """Start what `command` says for a port, on its core; wait until it answers, stop it in the end.
 
-    Its working directory is a new folder, which goes with it.
+    Its working directory is a new one, in ``folder`` or where temporary files are; it goes with it.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "log", "w+b") as log:
+    with tempfile.TemporaryDirectory(dir=folder) as made, open(Path(made) / "log", "w+b") as log:
         pin(cores and cores[0])  # the child inherits it, with every thread that it starts
         process = subprocess.Popen(
             command(port),
-            cwd=folder,
-            env=environment(port, folder, settings),
+            cwd=made,
+            env=environment(port, made, settings),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
