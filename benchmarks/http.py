@@ -100,6 +100,11 @@ class NaiveMessage(msgspec.Struct):
         return self.user
 
 
+def message_of(message: ParleyMessage | NaiveMessage) -> tuple[str, str]:
+    """Who wrote it, and what."""
+    return message.author.username, message.content
+
+
 class Shapes:
     """How the answers of one server are read. Decoding raises where a field is missing or another."""
 
@@ -209,6 +214,7 @@ class Callers:
     def __init__(self, name: str, server: Server, case: str) -> None:
         self.answered = 0
         self.latencies_s: list[float] = []
+        self._name = name
         self._case = case
         self._shapes = Shapes(name)
         self._is_running = False
@@ -216,7 +222,6 @@ class Callers:
         self._callers = [Caller(server.port, number) for number in range(CALLERS)]
         self._by_socket = {caller.sock.fileno(): caller for caller in self._callers}
         self._said: list[tuple[str, str, str]] = []
-        self._last_id = ""
         for count in range(HISTORY):
             self._say_once(self._callers[count % CALLERS], CHANNELS[count % 7 % 2])
         self._expected = self._newest(None if case == "messages" else CHANNELS[0])
@@ -249,12 +254,10 @@ class Callers:
         end = time.perf_counter() + ANSWER_S
         while self._waiting:
             if time.perf_counter() > end:
-                raise LoadError("a request was not answered")
+                raise LoadError(f"{self._name}: a request was not answered")
             self._turn(0.05)
         if self._case == "post":
-            page = self._shapes.page(self._callers[0].ask("GET", f"/api/messages?channel={CHANNELS[0]}"))
-            if self._last_id not in [message.id for message in page]:
-                raise LoadError(f"what was posted last is not there: {self._last_id} {[m.id for m in page]}")
+            self._find()
 
     def _turn(self, wait_s: float) -> None:
         for number, _ in self._epoll.poll(wait_s):
@@ -267,7 +270,7 @@ class Callers:
             try:
                 self._check(caller, *answer)
             except msgspec.ValidationError as error:
-                raise LoadError(f"{self._case}: {error}: {answer[1][:300]!r}") from None
+                raise LoadError(f"{self._name}: {error}: {answer[1][:300]!r}") from None
             self.answered += 1
             if self._is_running:
                 self._ask(caller)
@@ -288,18 +291,26 @@ class Callers:
     def _check(self, caller: Caller, status: int, body: bytes) -> None:
         """Raises ``LoadError`` where an answer is not the one that was asked for."""
         if status != (201 if self._case == "post" else 200):
-            raise LoadError(f"{self._case}: {status} {body[:300]!r}")
+            raise LoadError(f"{self._name}: {status} {body[:300]!r}")
         if self._case == "me":
             right = self._shapes.profile(body).username == caller.username
         elif self._case == "post":
             message = self._shapes.message(body)
-            right = (message.author.username, message.content) == (caller.username, caller.text())
-            self._last_id = message.id
+            right = message_of(message) == (caller.username, caller.text())
+            self._said.append((CHANNELS[0], *message_of(message)))
         else:
             page = self._shapes.page(body)
-            right = [(one.author.username, one.content) for one in page] == self._expected
+            right = [message_of(one) for one in page] == self._expected
         if not right:
-            raise LoadError(f"{self._case}: not what {caller.username} asked for: {body[:300]!r}")
+            raise LoadError(f"{self._name}: not what {caller.username} asked for: {body[:300]!r}")
+
+    def _find(self) -> None:
+        """What was posted is there, each once, and the newest is the last."""
+        self._say_once(self._callers[0], CHANNELS[0])
+        page = self._shapes.page(self._callers[0].ask("GET", f"/api/messages?channel={CHANNELS[0]}"))
+        found = [(CHANNELS[0], *message_of(message)) for message in page]
+        if found[-1] != self._said[-1] or len(set(found) & set(self._said)) != PAGE:
+            raise LoadError(f"{self._name}: what was posted is not there, each once")
 
     def _say_once(self, caller: Caller, channel: str) -> None:
         """A message of the history."""

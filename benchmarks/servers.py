@@ -98,7 +98,7 @@ def running(
         except (LoadError, OSError, TimeoutError) as error:
             log.seek(0)
             said = log.read()[-2000:].decode(errors="replace")
-            raise LoadError(f"{name}: {error}\n{said}".rstrip()) from error
+            raise LoadError(f"{error}\n{name} said: {said}".rstrip()) from error
         finally:
             process.terminate()
             try:
