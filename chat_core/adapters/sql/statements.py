@@ -180,8 +180,9 @@ and (cast($7 as text) is null or lower(m.username) = lower($7))
 and {_READABLE}
 order by m.created_at desc, m.conversation desc, m.seq desc limit $8"""  # every message is looked at
 
-REACTIONS_OF: Final = """
-select message, emoji, person from reactions where message = $1 order by place, seq"""  # reactions' key
+REACTIONS_OF_MANY: Final = """
+select message, emoji, person from reactions where message in ({values})
+order by message, place, seq"""  # reactions' key
 REACTIONS_BETWEEN: Final = """
 select r.message, r.emoji, r.person from messages m join reactions r on r.message = m.id
 where m.conversation = $1 and m.seq between $2 and $3
@@ -284,6 +285,12 @@ DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # members 
 FORGET_SESSIONS: Final = "delete from chat_sessions where ended_at < $1"
 
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
+
+
+@cache
+def among(text: str, count: int) -> str:
+    """``text`` for so many ``{values}``, $1 and on."""
+    return text.format(values=", ".join(f"${place}" for place in range(1, count + 1)))
 
 
 @cache
