@@ -216,6 +216,8 @@ def is_secure(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
     """Whether the caller speaks TLS, to us or to a trusted proxy in front of us."""
     if request.secure:
         return True
+    if not trusted:
+        return False
     peer = _address(request.remote)
     if peer is None or not _is_trusted(peer, trusted):
         return False

@@ -104,16 +104,9 @@ ROOMS_OF: Final = (  # members_person
     )
     + " order by c.created_at desc, c.id desc, m.place"
 )
-CHANNELS_OF: Final = (  # members_person
-    _WITH_MEMBERS.format(
-        source="""(
-    select n.* from members l join conversations n on n.id = l.conversation
-    where l.person = $1 and l.kind = 'channel' and not l.has_left
-)"""
-    )
-    + " order by c.name, m.place"
-)
-
+CHANNELS_OF: Final = """
+select conversation from members
+where person = $1 and kind = 'channel' and not has_left order by conversation"""  # members_person
 ROOMS_OF_TWO: Final = (  # members_person, members' key
     _WITH_MEMBERS.format(
         source="""(
