@@ -26,6 +26,8 @@ EPHEMERAL_EVENTS_MAX: Final = 100  # the last of a log of retention none
 EPHEMERAL_KEPT_S: Final = 120.0  # after the end of its room
 HISTORY_PAGE_MAX: Final = 300  # events a page
 SEARCH_LENGTH_MAX: Final = 200  # code points of what is searched for
+TERMS_SOUGHT_MAX: Final = 32  # different words of it; more are not looked for
+TERM_LENGTH_MAX: Final = 64  # code points by which a long word is found
 
 # Ages
 AGES_SWEPT_S: Final = 3600.0  # between two looks at what is over its age

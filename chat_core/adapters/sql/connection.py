@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from chat_core.adapters.sql import migrate
 from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Question
+from chat_core.adapters.sql.rows import terms_text
 from chat_core.words.errors import InvariantBroken, Unavailable
 
 FILE_MODE: Final = 0o600
@@ -180,6 +181,7 @@ def _missing(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
+    db.create_function("terms_of", 1, terms_text, deterministic=True)
     db.execute("begin immediate")
     try:
         db.execute(migrate.TABLE)

@@ -12,10 +12,13 @@ import attrs
 
 from chat_core.adapters.sql import migrate
 from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.rows import terms_text
+from chat_core.adapters.sql.terms import FILL, HAS_TERMS, HAS_TERMS_IN_POSTGRESQL, UNFILLED
 from chat_core.words.errors import Unavailable
 
 MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
 STATEMENTS_KEPT: Final = 256  # prepared ones, for each connection
+ROWS_FILLED: Final = 1000  # in one statement
 MIGRATING: Final = 0x7061726C6579  # the advisory lock of who changes the schema
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -66,7 +69,7 @@ class PostgresConnection:
 @cache
 def dialect(statement: str) -> str:
     """A portable statement: what SQLite calls ``like`` takes ASCII letters for alike in either case."""
-    return statement.replace(" like ", " ilike ")
+    return statement.replace(HAS_TERMS, HAS_TERMS_IN_POSTGRESQL).replace(" like ", " ilike ")
 
 
 def _bound(value: Any) -> Any:
@@ -194,8 +197,18 @@ async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migrat
     for step in steps:
         for statement in step.statements(sqlite=False):
             await db.execute(statement)
+        if step.version == migrate.TERMS:
+            await _fill_terms(db)
         await db.execute(migrate.RECORD, step.version, step.name)
     return steps
+
+
+async def _fill_terms(db: asyncpg.Connection) -> None:
+    """What stands in messages already is found too: SQLite has a function for it."""
+    last = ""
+    while rows := await db.fetch(UNFILLED, last, ROWS_FILLED):
+        last = rows[-1][0]
+        await db.execute(FILL, [id_ for id_, _ in rows], [terms_text(content) for _, content in rows])
 
 
 def _words(error: BaseException) -> str:

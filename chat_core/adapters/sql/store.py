@@ -15,6 +15,7 @@ from chat_core.adapters.sql.database import Connection, Database
 from chat_core.adapters.sql.reading import events_after, marked, one_message, page, with_reactions
 from chat_core.adapters.sql.rows import conversations
 from chat_core.ports import Change, Session
+from chat_core.rules.terms import sought
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
 from chat_core.words.events import Logged
@@ -137,7 +138,10 @@ class SQLStore:
         before: Mark | None,
         limit: int,
     ) -> Sequence[Message]:
-        values = (person, *_below(before), _containing(text), within, author, limit)
+        terms = sought(text)
+        if not terms:
+            return []
+        values = (person, *_below(before), " ".join(terms), within, author, limit)
         return await self.database.read(lambda db: marked(db, sql.SEARCH, *values))
 
     # Sessions
