@@ -51,10 +51,9 @@ def folded(text: str) -> str:
 def _terms(text: str, *, as_sought: bool) -> Iterator[str]:
     text = folded(text)
     if text.isascii():
-        words = _PLAIN.findall(text)
-    else:
-        words = "".join(map(_spaced, text)).split(" ")
-    for word in words:
+        yield from (word[:TERM_LENGTH_MAX] for word in _PLAIN.findall(text))
+        return
+    for word in "".join(map(_spaced, text)).split(" "):
         start = 0
         for run in _UNSPACED.finditer(word):
             yield from _cut(word[start : run.start()])

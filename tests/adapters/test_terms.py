@@ -1,9 +1,6 @@
 """The index of words: what was there before it, what is left in it, what it costs to look."""
 
-# ruff: noqa: ASYNC240 - a test looks at its own files
-
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -58,6 +55,7 @@ async def test_a_text_that_was_deleted_edited_or_dropped_is_in_no_file_and_in_no
     changes = [room.post(ann, f"{CANARY} {n} between words") for n in range(300)]
     for change in changes:
         await store.append(change)
+    await _taken_in(store)
     first, second, *others = list(room.posts)
     await store.append(room.turn((ann, Delete(message=first))))
     await store.append(room.turn((ann, Edit(message=second, content="something else"))))
@@ -77,6 +75,7 @@ async def test_an_erasure_forgets_at_once_while_the_store_goes_on(path: Path) ->
     await store.append(room.opening())
     await store.append(room.post(ann, CANARY))
     await store.append(room.post(bob, "words that stay"))
+    await _taken_in(store)
     await store.anonymise(room.id, ann.id, room.state.members[bob.id].card)
     await store.forget_person(ann.id)
     assert in_files(path) == []
@@ -90,12 +89,19 @@ async def test_what_is_to_be_forgotten_is_forgotten_while_nobody_writes(path: Pa
     store = await open_sqlite(path)
     await store.append(room.opening())
     await store.append(room.post(ann, CANARY))
+    await _taken_in(store)
     await store.append(room.turn((ann, Delete(message=room.newest().id))))
     await _forgotten(store)
     with closing(sqlite3.connect(path)) as db:
         blocks = b"".join(block for (block,) in db.execute("select block from message_terms_data"))
     assert CANARY[3:].encode() not in blocks
     await store.close()
+
+
+async def _taken_in(store: SQLiteStore) -> None:
+    """Wait until the writer, which has nothing else to do, has taken all messages into the index."""
+    while await store.database.rows("select 1 from terms_waiting"):
+        pass
 
 
 async def _forgotten(store: SQLiteStore) -> None:
@@ -110,6 +116,7 @@ async def test_a_kill_leaves_word_that_something_is_to_be_forgotten(path: Path) 
     store = await open_sqlite(path)
     await store.append(room.opening())
     await store.append(room.post(ann, CANARY))
+    await _taken_in(store)
     await store.close()
     with closing(sqlite3.connect(path)) as db:  # as a process that is killed at once would leave it
         db.execute("update messages set content = '', terms = null, digest = null, deleted = true")
@@ -132,6 +139,7 @@ def _undone(path: Path) -> None:
             db.execute(f"drop trigger messages_terms_{trigger}")
         db.execute("drop table message_terms")
         db.execute("drop table terms_to_forget")
+        db.execute("drop table terms_waiting")
         db.execute("alter table messages drop column terms")
         db.execute("delete from schema_migrations where version >= ?", (migrate.TERMS,))
         db.commit()
@@ -186,8 +194,10 @@ async def test_a_vacuum_leaves_every_message_where_it_is_found(path: Path) -> No
     await store.drop(room.id)
     other = Author(Random(1)).room(*room.people)
     await _talk(store, other, 50)
+    await _taken_in(store)
     await store.close()
     with closing(sqlite3.connect(path)) as db:
+        assert db.execute("select count(*) from terms_waiting").fetchone() == (0,)
         db.execute("vacuum")
         db.execute("insert into message_terms (message_terms, rank) values ('integrity-check', 1)")
     store = await open_sqlite(path)
@@ -195,6 +205,33 @@ async def test_a_vacuum_leaves_every_message_where_it_is_found(path: Path) -> No
     await store.close()
 
 
-def plan(path: Path, statement: str, values: Sequence[object]) -> list[str]:
-    with closing(sqlite3.connect(path)) as db:
-        return [row[3] for row in db.execute(f"explain query plan {statement}", values)]
+async def test_a_search_sees_what_is_in_the_index_and_what_waits_to_be_taken_in(path: Path) -> None:
+    room = story()
+    ann = room.people[0]
+    store = await open_sqlite(path)
+    await store.append(room.opening())
+    for text in ("cat and dog", "dogs and cats", "a category", "dog"):
+        await store.append(room.post(ann, text))
+        room.now += 1
+    found = await texts(store, room, "do cat")
+    await _taken_in(store)
+    assert found == await texts(store, room, "do cat") == ["dogs and cats", "cat and dog"]
+    await store.append(room.turn((ann, Edit(message=next(iter(room.posts)), content="cat, dog, bird"))))
+    assert await texts(store, room, "bird dog") == ["cat, dog, bird"]
+    await store.append(room.turn((ann, Delete(message=next(iter(room.posts))))))
+    assert await texts(store, room, "do cat") == ["dogs and cats"]
+    await store.close()
+
+
+async def test_who_never_pauses_still_has_an_index(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat_core.adapters.sql.word_index.WAITING_MAX", 10)
+    monkeypatch.setattr("chat_core.adapters.sql.word_index.IDLE_S", 1e6)
+    room = story()
+    store = await open_sqlite(path)
+    await store.append(room.opening())
+    for n in range(30):
+        await store.append(room.post(room.people[0], f"number {n}"))
+    (waiting,) = await store.database.rows("select count(*) from terms_waiting")
+    assert waiting[0] <= 10
+    assert len(await texts(store, room, "num")) == 30
+    await store.close()

@@ -41,7 +41,9 @@ def test_long_words_are_cut_and_of_many_words_the_first_are_looked_for() -> None
 
 
 @given(st.text(max_size=60))
-def test_every_text_finds_itself_and_no_term_has_a_sign_that_could_be_taken_for_an_operator(text: str) -> None:
+def test_every_text_finds_itself_and_no_term_has_a_sign_that_could_be_an_operator(
+    text: str,
+) -> None:
     there = terms_of(text)
     looked_for = sought(text)
     assert found(looked_for, there) is bool(there)

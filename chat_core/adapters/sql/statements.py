@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from chat_core.adapters.sql.terms import HAS_TERMS
+from chat_core.adapters.sql import terms
 
 # Appending. The compare-and-set of a head is what makes a write the first.
 
@@ -177,11 +177,11 @@ MESSAGES_BY_AFTER: Final = (
 )
 SEARCH: Final = f"""
 select {_MESSAGE} from messages m join conversations c on c.id = m.conversation
-where {HAS_TERMS} and {_STANDS} < ($2, $3, $4)
+where {terms.HAS_TERMS} and {_STANDS} < ($2, $3, $4)
 and (cast($6 as text) is null or m.conversation = $6)
 and (cast($7 as text) is null or lower(m.username) = lower($7))
 and {_READABLE}
-order by m.created_at desc, m.conversation desc, m.seq desc limit $8"""  # message_terms or messages_terms, then conversations' key
+order by m.created_at desc, m.conversation desc, m.seq desc limit $8"""  # by terms, then conversations' key
 
 REACTIONS_OF: Final = """
 select message, emoji, person from reactions where message = $1 order by place, seq"""  # reactions' key
