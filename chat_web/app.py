@@ -22,7 +22,7 @@ from chat_web.keys import previous_keys, private_key, signing_secret
 from chat_web.people import Introductions
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
-from chat_web.sockets.doors import CHAT, INTRODUCTIONS, PUMPS, Pumps, limits_of
+from chat_web.sockets.doors import CHAT, ENGINE, INTRODUCTIONS, PUMPS, Pumps, engine, limits_of
 from chat_web.sockets.emulation import STREAMS, Streams
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -51,6 +51,7 @@ def create_app(
     pages.install(app)
     routes.install(app)
     app[PUMPS] = Pumps(limits_of(settings))
+    app[ENGINE] = engine()
     app[STREAMS] = Streams()
 
     async def chat_running(app: web.Application) -> AsyncIterator[None]:
@@ -65,6 +66,7 @@ def create_app(
         yield
         app[metrics.FIGURES].stop()
         await close_sockets(app[PUMPS], spread_s=0.0)
+        await app[ENGINE].finished()
         if chat is None:
             await running.stop()
 

@@ -13,7 +13,8 @@ it needs ``_waiter``, ``_messages`` and ``_request_count`` of the protocol and
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from chat_web.logs import AccessLogger
 from chat_web.security import SETTINGS, headers_for
 from chat_web.settings import Settings
 
-__all__ = ["DEADLINES", "DeadlineRunner", "Deadlines"]
+__all__ = ["DEADLINES", "DeadlineRunner", "Deadlines", "when_lost"]
 
 HEADERS_MAX: Final = 64
 KEEP_ALIVE_S: Final = 75.0
@@ -87,7 +88,7 @@ class _Server(web.Server):
 class _Connection(web.RequestHandler):
     """One connection; a timer runs while a head is under way."""
 
-    __slots__ = ("_body", "_head_s", "_head_timer", "_is_silent", "_settings")
+    __slots__ = ("_body", "_head_s", "_head_timer", "_is_silent", "_settings", "when_lost")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -96,6 +97,7 @@ class _Connection(web.RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._body: StreamReader | None = None
         self._is_silent = True
+        self.when_lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -104,6 +106,9 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._end_head()
         super().connection_lost(exc)
+        when_lost, self.when_lost = self.when_lost, None
+        if when_lost is not None:
+            when_lost()
 
     def data_received(self, data: bytes) -> None:
         known = self._request_count
@@ -136,6 +141,13 @@ class _Connection(web.RequestHandler):
             self.transport.write(_late_head())
         self.force_close()
 
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """A body that breaks off or lies about its encoding is the caller's fault, read or not."""
+        if isinstance(more.get("exc_info"), web.RequestPayloadError | TooSlow):
+            _log.debug("not understood", kind=type(more["exc_info"]).__name__)
+        else:
+            super().log_exception(*args, **more)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -157,6 +169,23 @@ class _Connection(web.RequestHandler):
         response.headers.update(headers_for(request, self._settings))
         response.force_close()
         return response
+
+
+@contextmanager
+def when_lost(request: web.BaseRequest, act: Callable[[], None]) -> Iterator[None]:
+    """While a request waits for its answer: call ``act`` if its connection goes meanwhile.
+
+    Only where a ``DeadlineRunner`` runs the application.
+    """
+    connection = request.protocol
+    if not isinstance(connection, _Connection):
+        yield
+        return
+    connection.when_lost = act
+    try:
+        yield
+    finally:
+        connection.when_lost = None
 
 
 def _body(status: int) -> bytes:

@@ -183,7 +183,7 @@ def answer(
         response.headers[hdrs.RETRY_AFTER] = str(max(1, math.ceil(retry_after_s)))
     if status == 401:
         response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-    if status == 408:
+    if status in (408, 415):  # a body that nobody reads to its end
         response.force_close()
     return response
 

@@ -16,10 +16,12 @@ from chat_core import (
     ConversationId,
     Encoder,
     Logged,
+    Notable,
     Person,
     Personal,
     PersonId,
     Position,
+    Recent,
     Recovery,
     Refused,
     Result,
@@ -103,6 +105,7 @@ class Follow:
     address: Address
     since: Position | None = None
     ref: Any = None
+    recent: Recent | None = None
 
 
 @attrs.frozen
@@ -110,6 +113,23 @@ class Unfollow:
     """Hear it no more. No answer."""
 
     conversation: ConversationId
+
+
+@attrs.frozen
+class WatchNeighbours:
+    """Hear who comes and goes of those that share a followed channel with the person. No answer."""
+
+
+@attrs.frozen
+class ShowNotices:
+    """What the person is told here from now on counts as told: the client shows it. No answer."""
+
+
+@attrs.frozen
+class TakeNotices:
+    """As ``ShowNotices``, and what no device was told before. Answered with ``Missed``."""
+
+    ref: Any = None
 
 
 @attrs.frozen
@@ -160,6 +180,9 @@ Intent: TypeAlias = (
     | Renew
     | Follow
     | Unfollow
+    | WatchNeighbours
+    | ShowNotices
+    | TakeNotices
     | Turn
     | Ponged
     | AskStanding
@@ -205,7 +228,14 @@ class Page:
     events: tuple[Logged, ...]
 
 
-Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | ChatError
+@attrs.frozen(kw_only=True)
+class Missed:
+    """What no device was told yet, oldest first."""
+
+    notices: tuple[Notable, ...]
+
+
+Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | Missed | ChatError
 
 
 class Dialect(Protocol):

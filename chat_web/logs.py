@@ -35,7 +35,7 @@ VALUE_LENGTH_MAX: Final = 16 * 1024  # characters; a traceback fits, a bomb does
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction, separators
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_QUIET_ROUTES: Final = frozenset({"/health", "/ready", "/metrics"})  # asked all day by machines
+_QUIET_ROUTES: Final = frozenset({"/health", "/ready", "/metrics", "/socket.io/"})  # asked all day
 
 
 def configure(level: str, folder: Path | None = None, *, stream: TextIO | None = None) -> None:

@@ -96,6 +96,21 @@ async def privacy(request: web.Request) -> web.Response:
     return render(request, "privacy.html", title="What is kept: Parley", retention=rows, report_contact=None)
 
 
+DEMO_CLIENTS: Final = {
+    "p0": "The plain pair chat (P0)",
+    "p2-websocket": "Socket.IO by WebSocket (P2)",
+    "p2-polling": "Socket.IO by long polling (P2)",
+    "p5": "The Centrifugal protocol (P5)",
+}
+
+
+async def demo(request: web.Request) -> web.Response:
+    """``/demo``: clients of two products talk, where no stranger can get between them by accident."""
+    if not request.app[SETTINGS].is_for_development:
+        raise web.HTTPNotFound
+    return render(request, "demo.html", title="Demonstration: Parley", clients=DEMO_CLIENTS)
+
+
 async def static(request: web.Request) -> web.StreamResponse:
     """``/static/{digest}/{path}``: immutable under the current digest, fresh under any other."""
     files = request.app[STATIC_FILES]

@@ -19,6 +19,9 @@ _DOOR: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "u
 _START: Final = plain(pages.landing, "The start page", answers=_PAGE)
 _CHAT: Final = plain(pages.chat, "The chat, which asks the server where it stands", answers=_PAGE)
 _PRIVACY: Final = plain(pages.privacy, "What is kept, and for how long", answers=_PAGE)
+_DEMO: Final = plain(
+    pages.demo, "Clients of two products talk (development)", answers=_PAGE, errors=("unknown_route",)
+)
 _FILE: Final = plain(pages.static, "A page's file", answers={200: FILE}, errors=("unknown_route",))
 _DOCS: Final = plain(documents.http, "These routes, as a page to try them on", answers=_PAGE)
 _WS_DOCS: Final = plain(documents.sockets, "All frames of the sockets, and a live console", answers=_PAGE)
@@ -26,6 +29,11 @@ _OPENAPI: Final = plain(openapi.openapi, "This document", answers={200: dict})
 _ASYNCAPI: Final = plain(asyncapi.asyncapi, "The frames of the sockets, as AsyncAPI 3", answers={200: dict})
 _P5: Final = plain(doors.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
 _P0: Final = plain(doors.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
+_P2_DOOR: Final = (*_DOOR, "bad_request", "method_not_allowed", "too_large", "unsupported_media_type")
+_P2: Final = plain(doors.socket_io, "Socket.IO 4", answers={101: None, 200: TEXT}, errors=_P2_DOOR)
+_P2_POST: Final = plain(
+    doors.socket_io, "Packets of Socket.IO, by polling", answers={200: TEXT}, errors=_P2_DOOR
+)
 _P5_STREAM: Final = plain(
     emulation.http_stream,
     "The Centrifugal protocol as an answer that does not end, a line each",
@@ -47,6 +55,17 @@ _EMULATION: Final = plain(
     answers={204: None},
     errors=("forbidden", "unknown_session"),
 )
+_TOKEN_DOOR: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
+_P1_P4: Final = plain(
+    doors.user_or_room,
+    "All channels of the user of this name, or one open room of this id",
+    answers={101: None},
+    errors=(*_TOKEN_DOOR, "bad_request", "not_yours"),
+)
+_P3: Final = plain(doors.timed_room, "The talk in a room", answers={101: None}, errors=_TOKEN_DOOR)
+_NOTIFICATIONS: Final = plain(
+    doors.notifications, "Everything that concerns the caller", answers={101: None}, errors=_TOKEN_DOOR
+)
 _WELL: Final = {200: shapes.Health, 503: shapes.Health}
 _HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
 _READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
@@ -59,6 +78,7 @@ ROUTES: Final = (
     Route("GET", "/chat/pair", _CHAT),
     Route("GET", "/chat/r/{room_id}", _CHAT),
     Route("GET", "/privacy", _PRIVACY),
+    Route("GET", "/demo", _DEMO),
     Route("GET", "/docs", _DOCS),
     Route("GET", "/ws/docs", _WS_DOCS),
     Route("GET", "/openapi.json", _OPENAPI),
@@ -119,11 +139,16 @@ ROUTES: Final = (
     Route("POST", "/simple-countdown/start/{room_id}", timed_rooms.start),
     Route("POST", "/simple-countdown/response/{room_id}", timed_rooms.respond),
     Route("GET", "/simple-countdown/status/{room_id}", timed_rooms.status),
-    # Sockets: P5, P0
+    # Sockets: P5, P2, P1 and P4, P3, P0
     Route("GET", "/connection/websocket", _P5),
     Route("POST", "/connection/http_stream", _P5_STREAM),
     Route("GET", "/connection/sse", _P5_SSE),
     Route("POST", "/emulation", _EMULATION),
+    Route("GET", "/socket.io/", _P2),
+    Route("POST", "/socket.io/", _P2_POST),
+    Route("GET", "/api/ws/{name}", _P1_P4),
+    Route("GET", "/ws/chat/{room_id}", _P3),
+    Route("GET", "/ws/notifications", _NOTIFICATIONS),
     Route("GET", "/ws/{user_id}", _P0),
     # Operations
     Route("GET", "/health", _HEALTH),

@@ -5,8 +5,7 @@ from the defaults below. Durations are seconds once they are read, whatever the 
 of their variable. A value that is not understood, and a name in ``.env`` that is
 nobody's, stops the start with a ``SettingsError`` of one line.
 
-Kept out: how a text is read (``values.py``), and the key that is made when none is
-given (``keys.py``).
+Kept out: how a text is read (``values``), and the key made when none is given (``keys``).
 """
 
 import difflib
@@ -139,7 +138,7 @@ class Settings:
         "TOKEN_GRACE_SECONDS", "25", _seconds(0, 3600), "how long a live socket may outlive its token"
     )
 
-    debug: bool = _var("DEBUG", "false", values.flag, "more in the log")
+    debug: bool = _var("DEBUG", "false", values.flag, "more in the log, and `/demo` for everybody")
     allowed_origins: tuple[str, ...] = _var(
         "ALLOWED_ORIGINS",
         "",
@@ -286,6 +285,11 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
         return values.is_loopback(self.host)
+
+    @property
+    def is_for_development(self) -> bool:
+        """Whether this server is somebody's own: nobody else can connect, or it is said so."""
+        return self.debug or (self.is_loopback and not self.trusted_proxies)
 
     @property
     def source_limits_hold(self) -> bool:

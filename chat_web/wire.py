@@ -4,7 +4,23 @@ import functools
 from datetime import UTC, datetime
 from typing import Any
 
-from chat_core import Account, Card, Channel, Conversation, Message, Person, PersonId, Profile, Room
+import attrs
+
+from chat_core import (
+    Account,
+    Card,
+    Channel,
+    Conversation,
+    Mentioned,
+    Message,
+    Notice,
+    Person,
+    PersonId,
+    Profile,
+    Room,
+    RoomEvent,
+    RoomState,
+)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -75,6 +91,36 @@ def room(room: Room, *, now: float, me: PersonId | None = None) -> dict[str, Any
             shown["you"] = answer
             shown["waiting_for"] = room.waiting_for()
     return shown
+
+
+def room_after(event: RoomEvent, conversation: Conversation, *, now: float) -> dict[str, Any]:
+    """The room as it was after the event, whatever has happened since."""
+    if not isinstance(conversation, Room):
+        raise TypeError("a room's event in a channel")
+    then = attrs.evolve(
+        conversation,
+        state=event.state,
+        outcome=event.outcome,
+        deadline=event.deadline,
+        reason=event.reason,
+        ended_at=event.at if event.state is RoomState.ENDED else None,
+    )
+    return room(then, now=now)
+
+
+def notice(notice: Notice, *, now: float) -> dict[str, Any]:
+    """P3.2, beside the kind. The room looks as it did then, with what is left of its time now."""
+    shown = {
+        "room_id": notice.room.id,
+        "room": room(notice.room, now=now, me=notice.to),
+        "at": stamp(notice.at),
+    }
+    return shown if notice.sender is None else {**shown, "from": person(notice.sender)}
+
+
+def mention(mention: Mentioned) -> dict[str, Any]:
+    """P3.2, beside the kind."""
+    return {"room_id": mention.conversation, "from": person(mention.sender), "at": stamp(mention.at)}
 
 
 def channel(channel: Channel) -> dict[str, Any]:

@@ -155,7 +155,18 @@ class AccountDesk:
     async def set_status(self, person: PersonId, status: Status) -> Account:
         """What others see from now on while the user is here."""
         await self._tasks.whole(self._accounts.seen(person, self._clock.now(), status))
-        return await self.account(person)
+        account = await self.account(person)
+        attendee = self._chat.people.get(person)
+        if attendee is not None:
+            self._chat.neighbours.look(attendee)
+        return account
+
+    async def status_of(self, person: Person) -> Status:
+        """How others see the person now. Raises ``Unavailable``."""
+        if not self._chat.people.is_here(person.id):
+            return Status.OFFLINE
+        account = await self._accounts.by_id(person.id) if person.kind is PersonKind.USER else None
+        return Status.ONLINE if account is None else self.shown(account).status
 
     async def erase(self, person: Person, *, password: str = "", source: str = "") -> None:
         """The person leaves for good: sessions end at once, then texts, names and account are gone.

@@ -8,11 +8,13 @@ from chat_core.engine.channels import Channels
 from chat_core.engine.conversations import Conversations
 from chat_core.engine.hub import Hub
 from chat_core.engine.lobbies import Lobbies
+from chat_core.engine.notices import Notices
 from chat_core.engine.people import People
 from chat_core.engine.sessions import Sessions
 from chat_core.ports import Clock
 from chat_core.rules import log as log_rules
-from chat_core.rules.notices import notices
+from chat_core.rules.mentions import mentions
+from chat_core.rules.notices import channel_changes, notices
 from chat_core.words.commands import Tick
 from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
 from chat_core.words.events import (
@@ -20,6 +22,7 @@ from chat_core.words.events import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
+    Notice,
     ReactionAdded,
     ReactionRemoved,
 )
@@ -44,6 +47,7 @@ class Aftermath:
         channels: Channels,
         conversations: Conversations,
         sessions: Sessions,
+        notices: Notices,
     ) -> None:
         self._clock = clock
         self._alarms = alarms
@@ -53,11 +57,14 @@ class Aftermath:
         self._channels = channels
         self._conversations = conversations
         self._sessions = sessions
+        self._notices = notices
 
     def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
+        for named in mentions(after, events):
+            self._notices.tell(named)
         if not isinstance(before, Room) or not isinstance(after, Room):
-            if isinstance(after, Channel) and after.deleted:
-                self._channels.forget(after)
+            if isinstance(before, Channel) and isinstance(after, Channel):
+                self._channel_changed(before, after, events)
             return
         if events and _MESSAGES.issuperset(map(type, events)):  # nearly always
             return
@@ -70,8 +77,18 @@ class Aftermath:
         for event in events:
             state = log_rules.evolve(state, event)
             if isinstance(state, Room):
-                for notice in notices(state, event):
-                    self._people.tell(notice)
+                for told in notices(state, event):
+                    if isinstance(told, Notice):
+                        self._notices.tell(told)
+                    else:
+                        self._people.tell(told)
+
+    def _channel_changed(self, before: Channel, after: Channel, events: Sequence[Logged]) -> None:
+        if after.deleted:
+            self._channels.forget(after)
+        if after.members is not before.members:
+            for changed in channel_changes(before, after, events):
+                self._people.tell(changed)
 
     def set_alarm(self, room: Room) -> None:
         """Look at the room again when it asks to be looked at."""

@@ -104,6 +104,7 @@ class Channels:
         opening = channel_rules.opening(channel, by=by, now=now)
         opened = await self._conversations.open(channel, opening)
         self._remember(channel)
+        self._conversations.begin(channel, opened, opening)
         return opened if isinstance(opened, Channel) else channel
 
     def _remember(self, channel: Channel) -> None:

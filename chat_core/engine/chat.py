@@ -22,6 +22,8 @@ from chat_core.engine.errands import Errands
 from chat_core.engine.hub import Encoder, Hub
 from chat_core.engine.lobbies import Lobbies
 from chat_core.engine.logins import REVOKED
+from chat_core.engine.neighbours import Neighbours
+from chat_core.engine.notices import Notices
 from chat_core.engine.parts import Parts
 from chat_core.engine.people import Attendee, People
 from chat_core.engine.reading import Reading
@@ -84,6 +86,9 @@ class Chat:
             consequences=lambda *facts: self._aftermath(*facts),  # noqa: PLW0108 - made below
         )
         self._sessions = Sessions(store, self.alarms, clock, self.tasks)
+        self.notices = Notices(
+            store=store, people=self.people, alarms=self.alarms, clock=clock, tasks=self.tasks
+        )
         self.lobbies = Lobbies(
             rules=parts.lobbies,
             matchers=parts.matchers,
@@ -95,6 +100,7 @@ class Chat:
             people=self.people,
             alarms=self.alarms,
             sessions=self._sessions,
+            notices=self.notices,
             tasks=self.tasks,
         )
         self.channels = Channels(clock, store, self.conversations, new_id)
@@ -115,7 +121,7 @@ class Chat:
         self._rooms = Rooms(
             clock=self.clock,
             store=self.store,
-            people=self.people,
+            notices=self.notices,
             conversations=self.conversations,
             new_id=self.new_id,
             rules=parts.rooms_by_hand,
@@ -129,6 +135,12 @@ class Chat:
             texts_kept_s=parts.texts_kept_s,
         )
         self.attendance = Attendance(self.clock, self.hub, self.peek)
+        self.neighbours = Neighbours(
+            clock=self.clock,
+            tasks=self.tasks,
+            peek=self.peek,
+            status_of=lambda person: self.accounts.status_of(person),  # noqa: PLW0108 - made below
+        )
         signs = Signs(
             self.clock,
             self.store,
@@ -147,6 +159,7 @@ class Chat:
             channels=self.channels,
             conversations=self.conversations,
             sessions=self._sessions,
+            notices=self.notices,
         )
         self._blocks = Blocks(
             clock=self.clock,
@@ -180,6 +193,7 @@ class Chat:
         self.hub.stop()
         self._end_listening()
         await self._sessions.finish()
+        await self.notices.finish()
         await self._backplane.close()
         await self.store.close()
 
@@ -360,6 +374,7 @@ class Chat:
         for room in tuple(attendee.passing_rooms):
             self.conversations.insist(room, c.Leave(room=room, disconnected=True), person)
         self.attendance.gone(attendee)
+        self.neighbours.look(attendee)
         self.accounts.left(person)
 
     def _compare_heads(self) -> None:

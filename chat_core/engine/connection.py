@@ -8,9 +8,11 @@ programs that embed Parley.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+import attrs
+
 from chat_core.engine.hub import Encoder
 from chat_core.engine.logins import REVOKED
-from chat_core.engine.receipts import START, Position, Recovery, Reply
+from chat_core.engine.receipts import START, Position, Recent, Recovery, Reply
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation, Room, RoomState
 from chat_core.words.errors import ChatError, Refused
@@ -74,7 +76,10 @@ class Connection(Generic[F]):
         self._follows: dict[ConversationId, None] = {}
         self._catching_up: dict[ConversationId, object] = {}  # the latest follow that is under way
         self._open = True
+        self._watches = False
+        self.shows_notices = False
         self._attendee: Attendee = chat.people.enter(person, self, may_return=may_return)
+        chat.neighbours.look(self._attendee)
 
     @property
     def is_open(self) -> bool:
@@ -102,13 +107,22 @@ class Connection(Generic[F]):
         conversation: ConversationId,
         since: Position | None,
         ready: Callable[[Recovery | ChatError], None],
+        recent: Recent | None = None,
     ) -> None:
         """Hear the conversation from here on, and what came after ``since`` first: all of it or nothing.
 
-        ``ready`` is called once, perhaps before this returns; live events reach
-        the sink after it has returned, without a hole or a double between the two.
+        ``recent`` asks for messages as well. ``ready`` is called once, perhaps
+        before this returns; live events reach the sink after it has returned,
+        without a hole or a double between the two.
         """
-        self._chat.spawn(self._follow(conversation, since, ready))
+        self._chat.spawn(self._follow(conversation, since, ready, recent))
+
+    def watch_neighbours(self) -> None:
+        """Hear from here on who comes and goes of those that share a channel which is followed here."""
+        if self._open and not self._watches:
+            self._watches = True
+            for conversation in self._follows:
+                self._chat.neighbours.watch(self, conversation)
 
     def unfollow(self, conversation: ConversationId) -> None:
         """Hear it no more. What was told before is delivered first."""
@@ -126,6 +140,7 @@ class Connection(Generic[F]):
             topic = self._chat.hub.detach(self, conversation)
             if topic is not None:
                 heard[conversation] = Position(epoch=topic.conversation.epoch, seq=topic.told)
+            self._chat.neighbours.unwatch(self, conversation)
         self._follows.clear()
         self._chat.left(self._attendee, self, heard)
 
@@ -148,6 +163,7 @@ class Connection(Generic[F]):
         conversation: ConversationId,
         since: Position | None,
         ready: Callable[[Recovery | ChatError], None],
+        recent: Recent | None,
     ) -> None:
         try:
             state = await self._chat.conversation(self.person, conversation)
@@ -156,7 +172,16 @@ class Connection(Generic[F]):
             ready(error)
             return
         mine = self._catching_up[conversation] = object()
-        ready(await self._recovery(state, offset, since))
+        answer: Recovery | ChatError
+        try:
+            answer = await self._recovery(state, offset, since)
+            if recent is not None:
+                answer = await self._with_recent(answer, recent)
+        except ChatError as error:
+            answer = error
+            if self._catching_up.get(conversation) is mine:
+                self.unfollow(conversation)
+        ready(answer)
         if self._catching_up.get(conversation) is mine:  # else it was unfollowed, and followed again
             del self._catching_up[conversation]
             self._chat.hub.release(self, conversation)
@@ -177,6 +202,12 @@ class Connection(Generic[F]):
             return nothing
         return Recovery(conversation=state, offset=offset, events=tuple(events), recovered=True)
 
+    async def _with_recent(self, recovery: Recovery, recent: Recent) -> Recovery:
+        messages, has_gap = await self._chat.reading.recent(
+            recovery.conversation, recent, up_to=recovery.offset
+        )
+        return attrs.evolve(recovery, messages=tuple(messages), has_gap=has_gap)
+
     def _begin(self, state: Conversation, *, hold: bool = False) -> int:
         """Attach to the topic; returns the seq after which events come."""
         if not self._open:
@@ -186,6 +217,8 @@ class Connection(Generic[F]):
                 raise Refused("too_many", "This connection follows too many conversations.")
             self._follows[state.id] = None
             self._chat.attendance.followed(self._attendee, state)
+            if self._watches:
+                self._chat.neighbours.watch(self, state.id)
         offset = self._chat.hub.attach(self, state, hold=hold)
         if not self.is_open:  # what was waiting for it was too much
             self._chat.hub.detach(self, state.id)
@@ -209,4 +242,5 @@ class Connection(Generic[F]):
         self._catching_up.pop(conversation, None)
         if conversation in self._follows:
             del self._follows[conversation]
+            self._chat.neighbours.unwatch(self, conversation)
             self._chat.attendance.unfollowed(self._attendee, conversation)

@@ -19,6 +19,7 @@ from chat_core.engine.tasks import Tasks
 from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Store
 from chat_core.rules import log as log_rules
 from chat_core.rules import messages as message_rules
+from chat_core.rules.notices import kept
 from chat_core.words.commands import (
     AddMember,
     ConversationCommand,
@@ -37,7 +38,7 @@ from chat_core.words.commands import (
 )
 from chat_core.words.conversation import Channel, Conversation, Retention
 from chat_core.words.errors import ChatError, Refused, Unavailable
-from chat_core.words.events import Logged, MessagePosted
+from chat_core.words.events import Logged, MessagePosted, Notable
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TURN_TRIES_MAX
 from chat_core.words.message import Message
@@ -103,10 +104,13 @@ class Conversations:
         self.compare = self._slots.compare
         self.forget = self._slots.forget
 
-    async def open(self, conversation: Conversation, events: Sequence[Logged]) -> Conversation:
+    async def open(
+        self, conversation: Conversation, events: Sequence[Logged], notices: Sequence[Notable] = ()
+    ) -> Conversation:
         """Store a new conversation with its first facts. Raises as ``Log.append`` does."""
         after = log_rules.fold(conversation, events)
-        await self.log_of(conversation).append(Change(after=after, expected=None, events=events))
+        change = Change(after=after, expected=None, events=events, notices=notices)
+        await self.log_of(conversation).append(change)
         self._slots.adopt(after)
         return after
 
@@ -197,9 +201,7 @@ class Conversations:
             if not plan.events:
                 break
             try:
-                await slot.log.append(
-                    Change(after=plan.after, expected=before.head, events=tuple(plan.events))
-                )
+                await slot.log.append(_change(before, plan))
             except Stale:
                 slot.state = None
                 continue
@@ -305,6 +307,11 @@ class Conversations:
                 if message is not None:
                     targets[about] = message
         return targets
+
+
+def _change(before: Conversation, plan: _Plan) -> Change:
+    events = tuple(plan.events)
+    return Change(after=plan.after, expected=before.head, events=events, notices=kept(before, events))
 
 
 def _check_guest(state: Conversation, command: ConversationCommand, by: Person | None) -> None:

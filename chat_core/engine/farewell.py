@@ -151,6 +151,11 @@ class Farewell:
             "messages": messages,
             "reactions": reactions,
             "read_marks": dict(await store.marks_of(person.id)),
+            "notices": [
+                {"kind": str(kind), "conversation": where, "at": notice.at}
+                for notice in await store.notices_of(person.id)
+                for where, _, kind in (notice.key,)
+            ],
             "blocks": [{"since": at} for at in sorted((await store.blocks_of(person.id)).values())],
             "pairings": [
                 {"lobby": session.lobby, "started_at": session.started_at, "ended_at": session.ended_at}

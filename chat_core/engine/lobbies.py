@@ -16,6 +16,7 @@ import attrs
 
 from chat_core.engine.alarms import Alarms
 from chat_core.engine.conversations import Conversations
+from chat_core.engine.notices import Notices
 from chat_core.engine.people import People
 from chat_core.engine.receipts import Done, Placed, Reply, Result
 from chat_core.engine.sessions import Sessions
@@ -23,10 +24,11 @@ from chat_core.engine.tasks import Tasks
 from chat_core.ports import Clock, Session, Store
 from chat_core.rules import room as room_rules
 from chat_core.rules.lobby import Line, LobbyRules, Matcher, Pair, Place, Seeker
+from chat_core.rules.notices import found, kept
 from chat_core.words.commands import Close, Leave, Search
 from chat_core.words.conversation import EndReason, Member, Retention, Room, RoomState
 from chat_core.words.errors import ChatError, InvariantBroken, Refused
-from chat_core.words.events import Logged, Matched, MemberLeft, Notice, NoticeKind, Waiting
+from chat_core.words.events import Logged, Matched, MemberLeft, Notable, Notice, NoticeKind, Waiting
 from chat_core.words.ids import ConversationId, LobbyName, PersonId
 from chat_core.words.limits import MATCHER_CYCLE_S, RETRY_S
 from chat_core.words.person import Person, pseudonym
@@ -50,6 +52,7 @@ class Lobbies:
         people: People,
         alarms: Alarms,
         sessions: Sessions,
+        notices: Notices,
         tasks: Tasks,
     ) -> None:
         self._lines = {lobby.name: Line(lobby) for lobby in rules}
@@ -62,6 +65,7 @@ class Lobbies:
         self._people = people
         self._alarms = alarms
         self._sessions = sessions
+        self._notices = notices
         self._tasks = tasks
         self._settling: dict[tuple[LobbyName, PersonId], asyncio.Future[None]] = {}
         self._stopped = False
@@ -251,7 +255,7 @@ class Lobbies:
                 await self._store.open_session(
                     Session(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
                 )
-            await self._conversations.open(room, opening)
+            await self._conversations.open(room, opening, _first_notices(room, opening))
         except ChatError:
             return await self._is_there(room)
         return True
@@ -290,7 +294,7 @@ class Lobbies:
         for seeker in pair:
             person = seeker.person.id
             self._people.tell(Matched(at=now, to=person, lobby=line.rules.name, room=room.id, snapshot=after))
-            self._people.tell(Notice(at=now, to=person, kind=NoticeKind.MATCH_FOUND, room=after))
+            self._notices.tell(Notice(at=now, to=person, kind=NoticeKind.MATCH_FOUND, room=after))
         self._conversations.begin(room, after, opening)
         a, b = pair
         if b.person.id in a.blocked or a.person.id in b.blocked:
@@ -374,6 +378,13 @@ class Lobbies:
         if line is None:
             raise Refused("unknown_lobby", "There is no such lobby.")
         return line
+
+
+def _first_notices(room: Room, opening: Sequence[Logged]) -> tuple[Notable, ...]:
+    """What is to be kept for the members of a new room until they were told."""
+    if room.retention is Retention.NONE:
+        return ()
+    return found(room_rules.fold(room, opening), room.created_at) + kept(room, opening)
 
 
 def _wake(doubt: asyncio.Future[None]) -> None:

@@ -15,6 +15,7 @@ from chat_core.ports import Clock
 from chat_core.rules import presence as presence_rules
 from chat_core.rules.presence import Attendance, Presence
 from chat_core.rules.rate import Bucket, Rate
+from chat_core.words.account import Status
 from chat_core.words.errors import Disconnected, Refused
 from chat_core.words.events import Personal
 from chat_core.words.ids import ConversationId, PersonId
@@ -29,6 +30,11 @@ class PersonalListener(Protocol):
     """
 
     person: Person
+    shows_notices: bool  # what it is told counts as told to the person
+
+    @property
+    def is_open(self) -> bool: ...
+
     sid: str
 
     def tell(self, event: Personal) -> None:
@@ -52,6 +58,7 @@ class Attendee:
     follows: dict[ConversationId, int] = attrs.field(factory=dict)
     heard: dict[ConversationId, Position] = attrs.field(factory=dict)
     passing_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
+    shown: Status = Status.OFFLINE  # how neighbours were told last that the person is seen
     blocked: frozenset[PersonId] | None = None  # None: not read yet
     block_changes: int = 0  # since the person came
     met: dict[PersonId, PersonId] = attrs.field(factory=dict)  # who is behind a pseudonym, the latest last

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from chat_core.engine.channels import Channels
 from chat_core.engine.conversations import Conversations
-from chat_core.engine.receipts import Excerpt
+from chat_core.engine.receipts import Excerpt, Recent
 from chat_core.ports import Store
 from chat_core.rules import channel as channel_rules
 from chat_core.words.conversation import Channel, Conversation, Room
@@ -86,6 +86,19 @@ class Reading:
         return await log.messages(
             conversation, before=before, after=after, limit=min(limit, HISTORY_PAGE_MAX)
         )
+
+    async def recent(
+        self, state: Conversation, wanted: Recent, *, up_to: int
+    ) -> tuple[Sequence[Message], bool]:
+        """The messages that ``wanted`` means, up to a seq; and whether there are more after its own."""
+        log = self._conversations.log_of(state)
+        if wanted.after is not None:
+            found = await log.messages(state.id, before=None, after=wanted.after, limit=wanted.most + 1)
+            found = [message for message in found if message.seq <= up_to]
+            if len(found) <= wanted.most:
+                return found, False
+        last = await log.messages(state.id, before=up_to + 1, after=None, limit=wanted.last)
+        return last, wanted.after is not None
 
     # Lists
 

@@ -8,6 +8,7 @@ from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Logged
 from chat_core.words.ids import ConversationId, LobbyName
+from chat_core.words.limits import BACKLOG_MESSAGES_MAX, RECENT_MESSAGES_MAX
 from chat_core.words.message import Message
 from chat_core.words.values import value
 
@@ -50,17 +51,30 @@ class Done:
 
 
 @value(kw_only=True)
+class Recent:
+    """Messages to have before the live events: the last few, or all after a seq if they are not too many."""
+
+    after: int | None = None
+    most: int = BACKLOG_MESSAGES_MAX
+    last: int = RECENT_MESSAGES_MAX
+
+
+@value(kw_only=True)
 class Recovery:
     """The answer to "I follow this from here on".
 
     ``recovered``: ``events`` is everything after the position that was named, in
     order. Otherwise it is empty. ``offset`` is where the live events go on.
+    ``messages`` are those of ``Recent``, oldest first and as they are now;
+    ``has_gap``: too many came after the seq that it named, so they are the last few.
     """
 
     conversation: Conversation
     offset: int
     events: tuple[Logged, ...] = ()
     recovered: bool = False
+    messages: tuple[Message, ...] = ()
+    has_gap: bool = False
 
 
 @value(kw_only=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from chat_core.engine.conversations import Conversations
-from chat_core.engine.people import People
+from chat_core.engine.notices import Notices
 from chat_core.engine.receipts import Receipt, Reply
 from chat_core.ports import Clock, Store
 from chat_core.words.commands import OpenRoom
@@ -23,14 +23,14 @@ class Rooms:
         *,
         clock: Clock,
         store: Store,
-        people: People,
+        notices: Notices,
         conversations: Conversations,
         new_id: Callable[[], str],
         rules: RoomRules,
     ) -> None:
         self._clock = clock
         self._store = store
-        self._people = people
+        self._notices = notices
         self._conversations = conversations
         self._new_id = new_id
         self._rules = rules
@@ -74,8 +74,9 @@ class Rooms:
             members={one.id: Member(card=one.card, joined_at=now) for one in (by, other)},
             rules=self._rules,
         )
-        await self._conversations.open(room, ())
-        self._people.tell(Notice(at=now, to=other.id, kind=NoticeKind.INVITED, room=room, sender=by.card))
+        invited = Notice(at=now, to=other.id, kind=NoticeKind.INVITED, room=room, sender=by.card)
+        await self._conversations.open(room, (), (invited,))
+        self._notices.tell(invited)
         return Receipt(conversation=room, durable=self._store.durable)
 
 

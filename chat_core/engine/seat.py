@@ -67,6 +67,7 @@ class Seat:
     async def open(self) -> None:
         """Connect, and follow every room and channel that the person has."""
         self._connection = self._chat.attach(self.person, _ENCODER, self, autofollow=_everything)
+        self._connection.shows_notices = True
         try:
             standing = await self._chat.standing(self.person)
             for conversation in (*standing.rooms, *standing.channels):

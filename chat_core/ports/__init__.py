@@ -13,7 +13,7 @@ import attrs
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError, Refused
-from chat_core.words.events import Logged
+from chat_core.words.events import Logged, Notable, NoticeKey
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card, Person, PersonKind
@@ -41,12 +41,14 @@ class Change:
     """One turn's facts about one conversation.
 
     ``events`` follow directly on ``expected`` (None: the conversation is new),
-    and ``after`` is the conversation once they have happened.
+    and ``after`` is the conversation once they have happened. ``notices`` are
+    to be told to people; only a store keeps them.
     """
 
     after: Conversation
     expected: int | None
     events: Sequence[Logged]
+    notices: Sequence[Notable] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -157,7 +159,7 @@ class Traces(Protocol):
         """
 
     async def forget_person(self, person: PersonId) -> None:
-        """Drop blocks from and of the person, read marks, pairings, and where it was a member."""
+        """Drop blocks from and of the person, read marks, pairings, notices, and where it was a member."""
 
 
 class Ages(Protocol):
@@ -272,6 +274,15 @@ class Store(Log, Traces, Ages, Protocol):
 
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         """Everybody's read mark."""
+
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+        """The person's notices that were not dropped, oldest first: the newest 100.
+
+        A room looks as it did then, but for its members, who are those of now.
+        """
+
+    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+        """The person was told these. Twice is once."""
 
     async def check(self) -> None:
         """Raise ``Unavailable`` unless a write would succeed now."""

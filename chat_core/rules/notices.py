@@ -4,16 +4,24 @@ A partner is told who left; who declined to keep a timed room is not told to
 anyone (the reason says only that it ended).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from chat_core.words.conversation import EndReason, Room
+from chat_core.rules.log import evolve
+from chat_core.rules.mentions import mentions
+from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Room
 from chat_core.words.events import (
+    ChannelChange,
+    ChannelDeleted,
+    ChannelsChanged,
     CountdownStarted,
     DecisionOpened,
     KeepAsked,
     LeaveReason,
     Logged,
+    MemberJoined,
     MemberLeft,
+    MessagePosted,
+    Notable,
     Notice,
     NoticeKind,
     PartnerLeft,
@@ -21,6 +29,7 @@ from chat_core.words.events import (
     RoomEnded,
     RoomKept,
 )
+from chat_core.words.ids import PersonId
 
 
 def notices(room: Room, event: Logged) -> Iterator[Personal]:
@@ -49,6 +58,49 @@ def notices(room: Room, event: Logged) -> Iterator[Personal]:
                 # With no decision to hide, an open-ended room that was ended is a partner who left.
                 yield from _partner_left(room, event.by, LeaveReason.LEFT, event.at)
             yield from _to_all(room, event, NoticeKind.ROOM_ENDED)
+
+
+def kept(before: Conversation, events: Sequence[Logged]) -> tuple[Notable, ...]:
+    """What a turn in a stored conversation has people hear of: to be kept until they were told."""
+    if before.retention is not Retention.STORED:
+        return ()
+    named = tuple(mentions(before, events))
+    if not isinstance(before, Room) or {MessagePosted}.issuperset(map(type, events)):  # nearly always
+        return named
+    found: list[Notice] = []
+    state: Conversation = before
+    for event in events:
+        state = evolve(state, event)
+        if isinstance(state, Room):
+            found.extend(notice for notice in notices(state, event) if isinstance(notice, Notice))
+    return named + tuple(found)
+
+
+def found(room: Room, at: float) -> tuple[Notice, ...]:
+    """What the members of a room that a lobby made are to hear of it."""
+    return tuple(
+        Notice(at=at, to=person, kind=NoticeKind.MATCH_FOUND, room=room) for person in room.present()
+    )
+
+
+def channel_changes(before: Channel, after: Channel, events: Iterable[Logged]) -> Iterator[ChannelsChanged]:
+    """Whose channels changed by these events, which led from ``before`` to ``after``; in their order."""
+    members = dict.fromkeys(before.present())
+    for event in events:
+        match event:
+            case MemberJoined(member=person):
+                members[person] = None
+                yield _changed(event, person, ChannelChange.JOINED, after)
+            case MemberLeft(member=person):
+                members.pop(person, None)
+                yield _changed(event, person, ChannelChange.LEFT, after)
+            case ChannelDeleted():
+                for person in members:
+                    yield _changed(event, person, ChannelChange.DELETED, after)
+
+
+def _changed(event: Logged, person: PersonId, change: ChannelChange, channel: Channel) -> ChannelsChanged:
+    return ChannelsChanged(at=event.at, by=event.by, to=person, change=change, channel=channel)
 
 
 def _partner_left(room: Room, gone: str | None, reason: LeaveReason, at: float) -> Iterator[Personal]:

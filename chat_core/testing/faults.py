@@ -17,7 +17,7 @@ from chat_core.ports import Log as LogPort
 from chat_core.ports import Store as StorePort
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged
+from chat_core.words.events import Logged, Notable, NoticeKey
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
@@ -257,6 +257,15 @@ class FaultyStore(FaultyLog):
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         await self._reach()
         return await self._store.read_marks(conversation)
+
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+        await self._reach()
+        return await self._store.notices_of(person)
+
+    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+        await self._reach()
+        await self._store.drop_notices(person, keys)
+        await self._come_back()
 
     async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
         await self._reach()

@@ -12,6 +12,7 @@ from chat_core.ports import Change, Log, Session, Store
 from chat_core.rules.log import evolve
 from chat_core.testing.ages_contract import AgesContract
 from chat_core.testing.log_contract import LogContract
+from chat_core.testing.notices_contract import NoticesContract
 from chat_core.testing.promises import equal, true
 from chat_core.testing.reading_contract import ReadingContract
 from chat_core.testing.stories import STARTS_AT, Author, Story
@@ -32,7 +33,7 @@ ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"
 
 
-class StoreContract(ReadingContract, LogContract, TracesContract, AgesContract):
+class StoreContract(ReadingContract, LogContract, TracesContract, NoticesContract, AgesContract):
     """Subclass it with ``store``."""
 
     @abc.abstractmethod

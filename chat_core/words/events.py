@@ -9,15 +9,17 @@
     +-- Passing        about a conversation, told once and never kept: PersonTyped, ReadMarked,
     |                  PresenceChanged
     +-- Personal       for one person, on all of that person's connections: Matched, Waiting,
-                       PartnerLeft, Notice
+                       PartnerLeft, ChannelsChanged, Notice, Mentioned; NeighbourSeen on those that ask for it
 
 ``by`` is the real id of who caused it: it decides who gets the sender's own
 copy, and is never shown.
 """
 
 import enum
+from typing import Final, TypeAlias
 
-from chat_core.words.conversation import EndReason, Role, Room, RoomOutcome, RoomState
+from chat_core.words.account import Status
+from chat_core.words.conversation import Channel, EndReason, Role, Room, RoomOutcome, RoomState
 from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.words.message import Message
 from chat_core.words.person import Card
@@ -222,6 +224,29 @@ class PartnerLeft(Personal):
     reason: LeaveReason
 
 
+class ChannelChange(enum.StrEnum):
+    JOINED = "joined"
+    LEFT = "left"
+    DELETED = "deleted"
+
+
+@value(kw_only=True)
+class ChannelsChanged(Personal):
+    """The person is a member of a channel now, or no longer. ``channel`` is as it was after that."""
+
+    change: ChannelChange
+    channel: Channel
+
+
+@value(kw_only=True)
+class NeighbourSeen(Personal):
+    """Somebody who shares a channel with the person is seen otherwise now; ``last_seen`` is when."""
+
+    person: Card
+    status: Status
+    last_seen: float
+
+
 class NoticeKind(enum.StrEnum):
     MATCH_FOUND = "match_found"
     INVITED = "invited"
@@ -239,3 +264,27 @@ class Notice(Personal):
     kind: NoticeKind
     room: Room
     sender: Card | None = None
+
+    @property
+    def key(self) -> "NoticeKey":
+        """What is one person's alone: the room, the seq after which it was so, and the kind."""
+        return self.room.id, self.room.head, self.kind
+
+
+@value(kw_only=True)
+class Mentioned(Personal):
+    """A message of a stored conversation names the person, as ``@name``."""
+
+    conversation: ConversationId
+    message_seq: int
+    sender: Card
+
+    @property
+    def key(self) -> "NoticeKey":
+        return self.conversation, self.message_seq, MENTION
+
+
+MENTION: Final = "mention"
+NoticeKey: TypeAlias = tuple[ConversationId, int, str]
+Notable: TypeAlias = Notice | Mentioned
+"""What a person is to hear of, once: kept until a device was told."""

@@ -8,6 +8,7 @@ CLIENT_ID_LENGTH_MAX: Final = 128  # characters
 ATTACHMENTS_MAX: Final = 10  # a message
 DATA_LENGTH_MAX: Final = 65_536  # characters of JSON that is no message
 EMOJI_LENGTH_MAX: Final = 32  # code points
+MENTIONS_MAX: Final = 10  # names in a message that are looked at
 REACTIONS_PER_MESSAGE_MAX: Final = 20  # different emoji
 REACTORS_PER_EMOJI_MAX: Final = 1000  # people
 
@@ -25,9 +26,13 @@ RECOVERY_EVENTS_MAX: Final = 300  # of a stored log
 EPHEMERAL_EVENTS_MAX: Final = 100  # the last of a log of retention none
 EPHEMERAL_KEPT_S: Final = 120.0  # after the end of its room
 HISTORY_PAGE_MAX: Final = 300  # events a page
+RECENT_MESSAGES_MAX: Final = 50  # shown to who begins to follow
+BACKLOG_MESSAGES_MAX: Final = 500  # shown to who comes back to where it was; above it, the recent ones
 SEARCH_LENGTH_MAX: Final = 200  # code points of what is searched for
 TERMS_SOUGHT_MAX: Final = 32  # different words of it; more are not looked for
 TERM_LENGTH_MAX: Final = 64  # code points by which a long word is found
+
+NOTICES_KEPT_MAX: Final = 100  # a person's newest that no device was told yet
 
 # Ages
 AGES_SWEPT_S: Final = 3600.0  # between two looks at what is over its age

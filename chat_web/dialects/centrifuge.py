@@ -66,6 +66,7 @@ from chat_web.intents import (
     Ponged,
     Renew,
     Say,
+    ShowNotices,
     Stands,
     Turn,
     Unfollow,
@@ -309,7 +310,7 @@ class Centrifuge:
                 return (HangUp(3500, "invalid token"),)
             case Introduced():
                 session.introduced = answer
-                return (AskStanding(_Ref(id, Connect())),)
+                return ShowNotices(), AskStanding(_Ref(id, Connect()))
             case Stands() if session.introduced is not None:
                 session.is_connecting = False
                 data = publications.standing(session.introduced.person, answer.standing, now=now)

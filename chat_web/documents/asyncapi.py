@@ -10,10 +10,24 @@ from aiohttp import web
 from chat_core import VERSION
 from chat_web.documents.frames import CLOSE_CODES, Dialogue, Frame
 from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
+from chat_web.documents.spoken_p1 import CHANNEL_CHAT
+from chat_web.documents.spoken_p2 import SOCKET_IO
+from chat_web.documents.spoken_p3 import NOTIFICATIONS, TIMED_ROOMS
+from chat_web.documents.spoken_p4 import OPEN_ROOMS
 from chat_web.documents.spoken_p5 import CENTRIFUGE, HTTP_STREAM, SSE
 
-DIALOGUES: Final[tuple[Dialogue, ...]] = (CENTRIFUGE, ANONYMOUS_PAIR)
+DIALOGUES: Final[tuple[Dialogue, ...]] = (
+    CENTRIFUGE,
+    ANONYMOUS_PAIR,
+    CHANNEL_CHAT,
+    SOCKET_IO,
+    TIMED_ROOMS,
+    NOTIFICATIONS,
+    OPEN_ROOMS,
+)
 STREAMED: Final[tuple[Dialogue, ...]] = (HTTP_STREAM, SSE)
+
+_PARAMETERS: Final = {"user_id": "A label", "name": "One's own user name, or an id", "room_id": "An id"}
 
 
 async def asyncapi(request: web.Request) -> web.Response:
@@ -57,12 +71,12 @@ def _channel(dialogue: Dialogue, names: Sequence[str]) -> dict[str, Any]:
     channel: dict[str, Any] = {
         "address": dialogue.address,
         "title": dialogue.title,
-        "description": dialogue.summary,
+        "description": dialogue.summary + (f" With {dialogue.query}." if dialogue.query else ""),
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
     }
     parameters = re.findall(r"\{(\w+)\}", dialogue.address)
     if parameters:
-        channel["parameters"] = {name: {"description": "A label"} for name in parameters}
+        channel["parameters"] = {name: {"description": _PARAMETERS[name]} for name in parameters}
     return channel
 
 

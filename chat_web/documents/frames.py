@@ -60,6 +60,7 @@ class Dialogue:
     summary: str
     asked: Sequence[Frame]
     told: Sequence[Frame]
+    query: str = ""  # what the address needs behind it
 
 
 def schema_of(example: Any, name: str = "") -> dict[str, Any]:

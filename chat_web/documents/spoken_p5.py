@@ -203,6 +203,7 @@ _PUBLICATIONS: Final = (
     _notice("decision", "Keep talking? There are 30 seconds."),
     _notice("room_kept", "The room stays."),
     _notice("room_ended", "The room has ended."),
+    _personal("mention", "A message names this person.", room_id=_ROOM, **{"from": _BOB}, at=_AT),
 )
 
 CENTRIFUGE: Final = Dialogue(

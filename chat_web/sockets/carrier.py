@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, cast
 
+from chat_web.sockets.flow import Flow
 from chat_web.sockets.receiver import Receiver, SocketLimits
 
 __all__ = ["LOST_CODE", "Carrier", "State"]
@@ -43,7 +44,7 @@ class State(enum.Enum):
 _CONNECTING, _OPEN, _CLOSING, _LOST = State
 
 
-class Carrier(asyncio.Protocol):
+class Carrier(Flow):
     """The server's end of one connection.  All methods belong to the event loop's thread."""
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Carrier(asyncio.Protocol):
     )
 
     def __init__(self, receiver: Receiver[Any], limits: SocketLimits) -> None:
+        super().__init__()
         self._state = _CONNECTING
         self._limits = limits
         self._receiver: Receiver[Any] | None = receiver

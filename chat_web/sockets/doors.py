@@ -1,4 +1,4 @@
-"""The doors: every WebSocket route. Who it is, and whether there is room, is settled before the upgrade.
+"""The doors: every route of a socket. Who it is, and whether there is room, is settled before the upgrade.
 
 Kept out: what is spoken behind them (``dialects``), and the upgrade itself.
 """
@@ -7,27 +7,36 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import attrs
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from chat_core import BadToken, Chat, Unavailable
+from chat_core import BadToken, Channel, Chat, Unavailable
+from chat_web.bearer import bearer_of
 from chat_web.cookies import guest_cookie, guest_token_of
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import protobuf
 from chat_web.dialects.centrifuge import Centrifuge
+from chat_web.dialects.channel_chat import ChannelChat
+from chat_web.dialects.notifications import Notifications
+from chat_web.dialects.open_rooms import OpenRooms
+from chat_web.dialects.socketio import SocketIO
+from chat_web.dialects.timed_rooms import TimedRooms
 from chat_web.errors import Rejected
 from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
 from chat_web.security import SETTINGS, cookies_count, headers_for, origin_allowed
 from chat_web.settings import Settings
-from chat_web.sockets.carrier import Carrier
+from chat_web.sockets import engine_requests
+from chat_web.sockets.engine import Engine
+from chat_web.sockets.engine_wire import EngineWire
 from chat_web.sockets.frames import binary_frame
 from chat_web.sockets.handover import upgrade
 from chat_web.sockets.pump import PING_S, Pump, PumpLimits
+from chat_web.sockets.receiver import Socket
 from chat_web.sources import SOURCES
 
 CHAT: Final = web.AppKey("chat", Chat)
@@ -35,8 +44,13 @@ INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)
 
 ANONYMOUS_PAIR: Final = AnonymousPair()
 CENTRIFUGE: Final = Centrifuge()
+SOCKET_IO: Final = SocketIO()
+ENGINE: Final = web.AppKey("engine", Engine)
+NOTIFICATIONS: Final = Notifications()
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SEEN: Final = re.compile(r"([^:,]{1,50}):([0-9]{1,15})", re.ASCII)
 _LABELS_TAKEN: Final = frozenset({"chat", "docs", "notifications"})
 
 
@@ -109,6 +123,75 @@ async def centrifuge(request: web.Request) -> web.StreamResponse:
     return await _open(request, dialect, None, CIMultiDict())
 
 
+async def socket_io(request: web.Request) -> web.StreamResponse:
+    """P2 ``/socket.io/``: a new session, or one of those that are open, by polls or by WebSocket."""
+    asked = engine_requests.judged(request)
+    if not origin_allowed(request, request.app[SETTINGS]):
+        raise Rejected("forbidden", "Pages of this origin may not connect.")
+    engine = request.app[ENGINE]
+    headers = headers_for(request, request.app[SETTINGS])
+    if asked.sid:
+        return await engine_requests.go_on(request, asked, engine, headers)
+    admit(request)
+    with place(request, SOCKET_IO) as pump:
+        return await engine_requests.begin(request, asked, engine, headers, pump)
+
+
+def engine() -> Engine:
+    """What carries P2."""
+    return Engine(EngineWire)
+
+
+async def user_or_room(request: web.Request) -> web.StreamResponse:
+    """``/api/ws/{name}``: P1 under the caller's own user name, P4 under the id of a conversation."""
+    admit(request)
+    identity = await _holder(request)
+    name, person = request.match_info["name"], identity.person
+    if name.casefold() == person.username.casefold():
+        dialect: Dialect = ChannelChat(since=_since(request.query.get("since", "")))
+    elif _ID.fullmatch(name):
+        state = await request.app[CHAT].conversation(person, name.lower())
+        is_new = state.member(person.id) is None
+        joins = state.name if is_new and isinstance(state, Channel) else None
+        dialect = OpenRooms(room=state.id, joins=joins)
+    else:
+        raise Rejected("not_yours", "Under a user's name only that user may connect.")
+    return await _open(request, dialect, identity, CIMultiDict())
+
+
+async def timed_room(request: web.Request) -> web.StreamResponse:
+    """P3 ``/ws/chat/{room_id}``: the talk in one room."""
+    admit(request)
+    identity = await _holder(request)
+    room = await request.app[CHAT].reading.room(identity.person, request.match_info["room_id"])
+    return await _open(request, TimedRooms(room=room.id), identity, CIMultiDict())
+
+
+async def notifications(request: web.Request) -> web.StreamResponse:
+    """P3 ``/ws/notifications``: everything that concerns the caller."""
+    admit(request)
+    return await _open(request, NOTIFICATIONS, await _holder(request), CIMultiDict())
+
+
+async def _holder(request: web.Request) -> Identity:
+    """Who holds the token of the request: that of ``?token=``, else the bearer. Rejects who has none."""
+    token = request.query.get("token", "") or bearer_of(request)
+    if not token:
+        raise Rejected("unauthenticated")
+    return await request.app[INTRODUCTIONS].introduced(token)
+
+
+def _since(text: str) -> Mapping[str, int]:
+    """What ``?since=general:41,random:7`` says: the newest seq known of each channel."""
+    since: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        match = _SEEN.fullmatch(part)
+        if match is None:
+            raise Rejected("bad_request", "since is a list as in general:41,random:7.")
+        since[match[1]] = int(match[2])
+    return since
+
+
 async def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
     token = guest_token_of(request)
     if not token or not cookies_count(request, request.app[SETTINGS]):
@@ -143,7 +226,7 @@ class _NoProtobuf:
         self._leave = leave
         self.is_open = False
 
-    def opened(self, socket: Carrier) -> None:
+    def opened(self, socket: Socket) -> None:
         self.is_open = True
         socket.write(binary_frame(protobuf.refusal()))
         socket.close(3501, "bad request: JSON is spoken here, no protobuf")
@@ -212,10 +295,10 @@ def place(
 
     introduce = functools.partial(_introduce, request)
     pump = Pump(chat, dialect, introduce, identity=identity, limits=pumps.limits, left=left)
+    pumps.add(pump)
     try:
         yield pump
     finally:
-        if pump.is_open:
-            pumps.add(pump)
-        else:
+        if not pump.is_open:
+            pumps.remove(pump)
             leave()

@@ -82,6 +82,7 @@ async def upgrade(
     subprotocols: Sequence[str] = (),
     headers: Mapping[str, str] = _NO_HEADERS,
     limits: SocketLimits = LIMITS,
+    on_binary: Callable[[bytes], None] | None = None,
 ) -> web.StreamResponse:
     """Answer 101 and give the connection to `receiver`; the handler returns what this returns.
 
@@ -104,7 +105,9 @@ async def upgrade(
         return _Answered(status=499, reason="Client Closed Request")
     tail = _release(protocol)
     transport.write(head)
-    ours = WebSocket(receiver, message_bytes_max=message_bytes_max, ping_s=ping_s, limits=limits)
+    ours = WebSocket(
+        receiver, message_bytes_max=message_bytes_max, ping_s=ping_s, limits=limits, on_binary=on_binary
+    )
     transport.set_protocol(ours)
     # aiohttp stops reading when much came behind the handshake; before connection_made(),
     # because the receiver may want to pause on its own account.

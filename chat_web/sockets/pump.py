@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 import structlog
@@ -27,7 +27,6 @@ from chat_core import (
     Post,
     Rate,
     Refused,
-    Unavailable,
 )
 from chat_web.intents import (
     Answer,
@@ -47,12 +46,15 @@ from chat_web.intents import (
     Ponged,
     Renew,
     Say,
+    ShowNotices,
+    TakeNotices,
     Turn,
     Unfollow,
+    WatchNeighbours,
 )
 from chat_web.people import Identity
-from chat_web.sockets.carrier import Carrier
-from chat_web.sockets.questions import Asked, Questions
+from chat_web.sockets.questions import Questions
+from chat_web.sockets.receiver import Socket
 
 BAD_FRAMES_MAX: Final = 10
 BAD_FRAMES_WITHIN_S: Final = 60.0
@@ -63,9 +65,7 @@ PONG_S: Final = 10.0
 FIRST_COMMAND_S: Final = 5.0
 LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadline again
 
-Question: TypeAlias = AskChannel | Follow | Asked
-
-_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, Ponged})
+_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchNeighbours, ShowNotices, Ponged})
 
 _log = structlog.get_logger("parley.sockets")
 
@@ -82,7 +82,7 @@ class PumpLimits:
 
 
 class Pump:
-    """Receiver of a ``Carrier`` and sink of a core ``Connection``."""
+    """Receiver of a ``Socket`` and sink of a core ``Connection``."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Pump:
         self._limits = limits
         self._left = left
         self._id = chat.new_id()
-        self._socket: Carrier | None = None
+        self._socket: Socket | None = None
         self._connection: Connection[bytes] | None = None
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Intent] = deque()
@@ -126,7 +126,7 @@ class Pump:
 
     # The receiver of the socket
 
-    def opened(self, socket: Carrier) -> None:
+    def opened(self, socket: Socket) -> None:
         self._socket = socket
         try:
             introduced = None if self._identity is None else self._introduced(self._identity)
@@ -214,6 +214,8 @@ class Pump:
                 case Unfollow(conversation):
                     if self._connection is not None:
                         self._connection.unfollow(conversation)
+                case WatchNeighbours() | ShowNotices():
+                    self._listen_for(intent)
                 case Ponged():
                     if self._awaits_pong:
                         self._ponged()
@@ -221,6 +223,14 @@ class Pump:
                     self._inbox.append(intent)
         if self._inbox:
             self._work()
+
+    def _listen_for(self, intent: WatchNeighbours | ShowNotices) -> None:
+        if self._connection is None:
+            return
+        if isinstance(intent, WatchNeighbours):
+            self._connection.watch_neighbours()
+        else:
+            self._connection.shows_notices = True
 
     def _work(self) -> None:
         """Begin what may begin now; posts follow one another without waiting."""
@@ -238,7 +248,8 @@ class Pump:
 
     def _may_begin(self, intent: Intent) -> bool:
         if not self._under_way:
-            return True
+            is_long = isinstance(intent, Follow) and intent.recent is not None
+            return not (is_long and self._socket is not None and self._socket.waits_to_drain(self._work))
         return self._only_posts and isinstance(intent, Ask) and isinstance(intent.command, Post)
 
     def _finished(self, ref: Any, answer: Answer) -> None:
@@ -275,33 +286,15 @@ class Pump:
                 self._chat.tasks.begin(self._identify(intent))
             case Turn(ref):
                 self._finished(ref, Done())
-            case AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory() if self._connection:
-                self._chat.spawn(self._question(intent, self._connection))
-            case Ask() | AskChannel() | Follow() | AskStanding() | AskAttendance() | AskHistory():
-                self._finished(intent.ref, Refused("unauthenticated", "Introduce yourself first."))
+            case Ask():
+                self._finished(intent.ref, _unintroduced())
+            case AskChannel() | Follow() | TakeNotices() | AskStanding() | AskAttendance() | AskHistory():
+                if self._connection is None:
+                    self._finished(intent.ref, _unintroduced())
+                else:
+                    self._chat.spawn(self._questions.ask(intent, self._connection, self._finished))
             case _:
                 raise TypeError(f"{type(intent).__name__} is carried out elsewhere")
-
-    async def _question(self, intent: Question, connection: Connection[bytes]) -> None:
-        person = connection.person
-        try:
-            match intent:
-                case AskChannel(command=command):
-                    conversation = await self._questions.id_of(person, intent.address)
-                    connection.ask(command(conversation), lambda result: self._finished(intent.ref, result))
-                    return
-                case Follow(address=address, since=since):
-                    conversation = await self._questions.id_of(person, address)
-                    connection.follow(conversation, since, lambda result: self._finished(intent.ref, result))
-                    return
-                case _:
-                    answer = await self._questions.answer(person, intent)
-        except ChatError as error:
-            answer = error
-        except Exception:
-            _log.exception("a question failed", connection=self._id)
-            answer = Unavailable("Something went wrong here. Try again.")
-        self._finished(intent.ref, answer)
 
     # Who this is
 
@@ -410,3 +403,7 @@ class Pump:
             self._at(self._limits.pong_s, self._give_up_pong)
         else:
             self.end(3012, "no pong")
+
+
+def _unintroduced() -> Refused:
+    return Refused("unauthenticated", "Introduce yourself first.")

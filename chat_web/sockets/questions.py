@@ -1,20 +1,30 @@
 """Questions of a connection that the core answers by looking: standing, attendance, pages of history."""
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
-from chat_core import Chat, ConversationId, Person
+import structlog
+
+from chat_core import Chat, ChatError, Connection, ConversationId, Person, Unavailable
 from chat_web.intents import (
     Address,
     Answer,
     AskAttendance,
+    AskChannel,
     AskHistory,
     AskStanding,
     Attendance,
+    Follow,
+    Missed,
     Page,
     Stands,
+    TakeNotices,
 )
 
 Asked: TypeAlias = AskStanding | AskAttendance | AskHistory
+Question: TypeAlias = AskChannel | Follow | TakeNotices | Asked
+
+_log: Final = structlog.get_logger("parley.sockets")
 
 
 class Questions:
@@ -22,6 +32,32 @@ class Questions:
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
+
+    async def ask(
+        self, question: Question, connection: Connection[Any], finished: Callable[[Any, Answer], None]
+    ) -> None:
+        """Find the answer, and give it to ``finished`` with the question's ``ref``, once. Never raises."""
+        person = connection.person
+        try:
+            match question:
+                case AskChannel(command=command, ref=ref):
+                    conversation = await self.id_of(person, question.address)
+                    connection.ask(command(conversation), lambda result: finished(ref, result))
+                    return
+                case Follow(address=address, since=since, recent=recent, ref=ref):
+                    conversation = await self.id_of(person, address)
+                    connection.follow(conversation, since, lambda result: finished(ref, result), recent)
+                    return
+                case TakeNotices():
+                    answer: Answer = Missed(notices=tuple(await self._chat.notices.take(connection)))
+                case _:
+                    answer = await self.answer(person, question)
+        except ChatError as error:
+            answer = error
+        except Exception:
+            _log.exception("a question failed", question=type(question).__name__)
+            answer = Unavailable("Something went wrong here. Try again.")
+        finished(question.ref, answer)
 
     async def answer(self, person: Person, asked: Asked) -> Answer:
         """Raises ``Refused`` or ``Unavailable``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
 import attrs
 
-__all__ = ["LIMITS", "Receiver", "SocketLimits"]
+__all__ = ["LIMITS", "Receiver", "Socket", "SocketLimits"]
 
 Carried_contra = TypeVar("Carried_contra", contravariant=True)
 
@@ -43,3 +44,22 @@ class Receiver(Protocol[Carried_contra]):
 
         `code` is the peer's, or ours if we closed first, or 1006 if it was lost.
         """
+
+
+class Socket(Protocol):
+    """What a connection is written to: a ``Carrier``, or what stands for one."""
+
+    def write(self, frames: bytes) -> None:
+        """Send finished frames.  Never waits, never raises."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send what waits, then say goodbye; ``Receiver.closed`` follows.  The first call counts."""
+
+    def pause(self) -> None:
+        """Take nothing more from the peer for now."""
+
+    def resume(self) -> None:
+        """Undo ``pause()``."""
+
+    def waits_to_drain(self, then: Callable[[], None]) -> bool:
+        """Whether the peer has yet to read much of what was written; ``then`` is called once it has."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -51,6 +52,7 @@ class WebSocket(Carrier):
         "_beat",
         "_is_delivering",
         "_is_paused",
+        "_on_binary",
         "_ping_s",
         "_pinged_with",
         "_reader",
@@ -63,10 +65,17 @@ class WebSocket(Carrier):
         message_bytes_max: int,
         ping_s: float | None = PING_S,
         limits: SocketLimits = LIMITS,
+        on_binary: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`ping_s` is the time between pings; None leaves it to the receiver to find the dead."""
+        """`ping_s` is the time between pings; None leaves it to the receiver to find the dead.
+
+        Without `on_binary` a binary message closes the connection (1003).
+        """
         super().__init__(receiver, limits)
-        self._reader: FrameReader | None = FrameReader(message_bytes_max=message_bytes_max)
+        self._on_binary = on_binary
+        self._reader: FrameReader | None = FrameReader(
+            message_bytes_max=message_bytes_max, allows_binary=on_binary is not None
+        )
         self._ping_s = ping_s
         self._pinged_with: bytes | None = None
         self._beat: asyncio.TimerHandle | None = None
@@ -119,7 +128,7 @@ class WebSocket(Carrier):
             self._reader.hold(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._reader = None
+        self._on_binary = self._reader = None
         super().connection_lost(exc)
 
     # Coming in.
@@ -152,6 +161,8 @@ class WebSocket(Carrier):
             match incoming:
                 case Text(text) if self._state is _OPEN:
                     receiver.received(text)
+                case Binary(payload) if self._state is _OPEN and self._on_binary is not None:
+                    self._on_binary(payload)
                 case Ping(payload):
                     self._collect_pong(pongs, payload)
                 case Pong(payload):

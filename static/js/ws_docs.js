@@ -1,6 +1,7 @@
 // /ws/docs: a live console. Connect, pick a frame, edit it, send it; the log shows both ways.
 
 const LINES_MAX = 500;
+const PONGS = { "{}": "{}", 2: "3" };
 const $ = (id) => document.getElementById(id);
 let socket = null;
 
@@ -27,7 +28,9 @@ function log(way, text) {
 function choose() {
   const chosen = $("dialogue").selectedOptions[0];
   const origin = location.origin.replace(/^http/, "ws");
-  $("address").value = origin + chosen.dataset.address.replace("{user_id}", "console");
+  const { address } = chosen.dataset;
+  const token = /\{name\}|\{room_id\}|notifications/.test(address) ? "?token=" : "";
+  $("address").value = origin + address.replace("{user_id}", "console") + token;
   const frames = document.querySelectorAll(`[data-dialogue="${chosen.value}"]`);
   $("frame").replaceChildren(
     ...[...frames].map((frame) => new Option(frame.dataset.frame, frame.textContent)),
@@ -48,10 +51,11 @@ function connect() {
   own.addEventListener("open", () => say("Connected."));
   own.addEventListener("message", (event) => {
     log("came", event.data);
-    // P5 wants its pings answered; by hand nobody is fast enough.
-    if (event.data === "{}") {
-      own.send("{}");
-      log("sent", "{}");
+    // P5 and P2 want their pings answered; by hand nobody is fast enough.
+    const pong = PONGS[event.data];
+    if (pong) {
+      own.send(pong);
+      log("sent", pong);
     }
   });
   own.addEventListener("close", (event) => {

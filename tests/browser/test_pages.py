@@ -59,7 +59,7 @@ async def examine(visitor: Visitor, axe: str) -> None:
     await page.set_viewport_size({"width": 1280, "height": 800})
 
 
-@pytest.mark.parametrize("path", ["/", "/privacy", "/chat", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/privacy", "/chat", "/demo", "/nowhere"])
 async def test_a_page_has_no_barrier(house: str, arrive: Arrive, axe: str, path: str) -> None:
     visitor = await arrive(house, forgiving="status of 404" if path == "/nowhere" else "")
     answer = await visitor.page.goto(path)

@@ -62,12 +62,20 @@ async def test_the_console_connects_sends_and_shows_both_ways(house: str, arrive
     await expect(ann.at("state")).to_have_text(re.compile(r"^Closed: \d+"))
 
 
-async def test_the_console_speaks_the_other_protocol_too(house: str, arrive: Arrive) -> None:
+async def test_the_console_speaks_the_other_protocols_too(house: str, arrive: Arrive) -> None:
     ann = await arrive(house)
     await ann.page.goto("/ws/docs")
     await ann.page.locator("#dialogue").select_option("anonymous")
     await expect(ann.at("address")).to_have_value(re.compile(r"^ws://.*/ws/console$"))
     await ann.at("connect").click()
     await expect(ann.at("log")).to_contain_text('"event":"waiting"')
+    await ann.at("connect").click()
+    await expect(ann.at("state")).to_have_text(re.compile("^Closed"))
+    await ann.page.locator("#dialogue").select_option("socketio")
+    await ann.at("connect").click()
+    await expect(ann.at("log")).to_contain_text('0{"sid":')
+    await ann.at("frame-choice").select_option(label="connect")
+    await ann.at("send").click()
+    await expect(ann.at("log")).to_contain_text('40{"sid":')
     await ann.at("connect").click()
     await expect(ann.at("state")).to_have_text(re.compile("^Closed"))

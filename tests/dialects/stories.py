@@ -1,9 +1,10 @@
 """Recorded conversations: who sends what, what each one sees, how far the clock moves.
 
     # a title begins a story
-    ann + p0                    ann connects: p0 or p5; a token makes her the same person next time
+    ann + p0                    ann connects: p0, p2 or p5; a token makes her the same person next time
     ann + p0 without token      … as somebody who cannot come back
     ann> {"type":"skip"}        ann sends a frame (lines of one P5 frame are joined by ⏎)
+    bob> 42["skip"]             in P2 a packet: what stands before the JSON must be the same
     bob< {"type":"x", …}        the next thing that bob sees, to the letter but for …
     bob<# 3501 connected already   bob's connection is closed; the reason contains this
     ann -                       ann's connection breaks
@@ -30,6 +31,7 @@ from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
+from tests.dialects.polled import Polled
 from tests.dialects.wires import Closed, Wire
 
 DIALECTS: Final[Mapping[str, Dialect]] = {"p0": AnonymousPair(), "p5": Centrifuge()}
@@ -116,6 +118,12 @@ def same(expected: Any, seen: Any, known: dict[str, Any]) -> bool:
             return bool(expected == seen and isinstance(expected, bool) == isinstance(seen, bool))
 
 
+def headed(text: str) -> tuple[str, str]:
+    """What stands before the JSON of a packet of P2, and the JSON; other frames have no head."""
+    match = re.fullmatch(r"([0-9]*)(.*)", text, re.DOTALL)
+    return ("", text) if match is None else (match[1], match[2])
+
+
 def filled(text: str, known: Mapping[str, Any]) -> str:
     """The text with what its ``$names`` stand for."""
     return re.sub(r"\$\w+", lambda name: str(known.get(name[0], name[0])), text)
@@ -129,7 +137,7 @@ class Stage:
         tokens = open_tokens(secrets=[SECRET])
         self.introductions = Introductions(world.chat, tokens)
         self.people: dict[str, Person] = {}
-        self.wires: dict[str, Wire] = {}
+        self.wires: dict[str, Wire | Polled] = {}
         self.unread: dict[str, list[str | Closed]] = {}
         self.known: dict[str, Any] = {}
         self.names_are_shown = False
@@ -175,12 +183,15 @@ class Stage:
         identity = Identity(person=person, may_return=may_return)
         token, _ = await self.introductions.token_of(person)
         self.known[f"$token_{_person_of(name)}"] = token
-        self.wires[name] = Wire(
-            self.world.chat,
-            DIALECTS[dialect],
-            self.introductions,
-            identity=identity if dialect == "p0" else None,
-        )
+        if dialect == "p2":
+            self.wires[name] = Polled(self.world.chat, self.introductions)
+        else:
+            self.wires[name] = Wire(
+                self.world.chat,
+                DIALECTS[dialect],
+                self.introductions,
+                identity=identity if dialect == "p0" else None,
+            )
         self.unread.setdefault(name, [])
         await self.settle()
 
@@ -190,7 +201,11 @@ class Stage:
         seen = self.unread[name].pop(0)
         if isinstance(seen, Closed):
             raise Differs(f"{name} was closed: {seen}")
-        if not same(pattern(text), json.loads(seen), self.known):
+        kind, expected = headed(text)
+        kind_seen, told = headed(seen)
+        if kind != kind_seen or (
+            expected != told and not same(pattern(expected), json.loads(told), self.known)
+        ):
             raise Differs(f"{name} saw\n{seen}\nwith {self.known}")
 
     def close_seen(self, name: str, code: int, reason: str) -> None:

@@ -163,6 +163,12 @@ class Process:
         return status
 
     @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise AssertionError("the server was not started")
+        return self._process.pid
+
+    @property
     def port(self) -> str:
         return self.url.rpartition(":")[2]
 

@@ -10,12 +10,19 @@ import aiohttp
 import msgspec
 import pytest
 
-from chat_core import NoticeKind
+from chat_core import NoticeKind, Person
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import commands, rpc
+from chat_web.dialects.channel_chat import ChannelChat
+from chat_web.dialects.notifications import Notifications
+from chat_web.dialects.open_rooms import OpenRooms
+from chat_web.dialects.socketio import Session as P2Session
+from chat_web.dialects.socketio import SocketIO
+from chat_web.dialects.timed_rooms import TimedRooms
 from chat_web.documents.asyncapi import DIALOGUES, document
 from chat_web.documents.frames import CLOSE_CODES, Frame, schema_of
 from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
+from chat_web.documents.spoken_p2 import SOCKET_IO
 from chat_web.documents.spoken_p5 import CENTRIFUGE
 from chat_web.intents import Complain
 from chat_web.json import decoded
@@ -74,10 +81,40 @@ def test_every_frame_of_p0_is_understood(frame: Frame) -> None:
     assert not any(isinstance(intent, Complain) for intent in dialect.received(session, frame.text))
 
 
+@pytest.mark.parametrize("frame", SOCKET_IO.asked, ids=lambda frame: frame.name)
+def test_every_packet_of_p2_is_understood(frame: Frame) -> None:
+    dialect, session = SocketIO(), P2Session(person=Person(id="ann", username="ann", display_name="Ann"))
+    if frame.name == "connect":
+        session.person = None
+    assert not any(isinstance(intent, Complain) for intent in dialect.received(session, frame.text))
+
+
+def test_every_packet_of_p2_stands_in_its_section_and_was_seen_in_a_recorded_conversation() -> None:
+    section = (ROOT / "PROTOCOLS.md").read_text("utf-8").split("\n## P2, Socket.IO\n")[1].split("\n## ")[0]
+    written = {
+        line for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL) for line in block.splitlines()
+    }
+    frames = {frame.text for frame in (*SOCKET_IO.asked, *SOCKET_IO.told)}
+    transports = {frame.text for frame in SOCKET_IO.told if frame.name == "open"} | {"2", "3", "41"}
+    assert written == frames - transports
+    story = (ROOT / "tests" / "dialects" / "p2.txt").read_text("utf-8")
+    seen = {_kind(line) for line in re.findall(r"^\w+< (\d.*)$", story, re.MULTILINE)}
+    told = {
+        _kind(frame.text) for frame in SOCKET_IO.told if frame.name not in ("open", "not_connected", "ping")
+    }
+    assert told <= seen
+
+
+def _kind(packet: str) -> str:
+    """A packet without numbers and words of its own: its kind, and the event or whether it was done."""
+    found = re.match(r'(4[0-4])\d*(?:\["(\w+)"|\[\{"ok":(\w+))?', packet)
+    return packet if found is None else " ".join(filter(None, found.groups()))
+
+
 def recorded(path: str) -> list[dict[str, Any]]:
     """Every frame that somebody saw in a recorded conversation, a line each."""
-    text = (ROOT / "tests" / "dialects" / path).read_text("utf-8")
-    return [json.loads(match[1]) for match in re.finditer(r"^\w+< (\{.*\})$", text, re.MULTILINE)]
+    text = "".join(file.read_text("utf-8") for file in sorted((ROOT / "tests" / "dialects").glob(path)))
+    return [json.loads(match[1]) for match in re.finditer(r"^[ .\d]*\w+ ?< (\{.*\})$", text, re.MULTILINE)]
 
 
 def test_every_kind_of_publication_has_a_frame_that_looks_as_recorded() -> None:
@@ -108,6 +145,65 @@ def test_every_event_of_p0_has_a_frame_in_its_words() -> None:
     assert {one for one in shown if one[0] != "error"} <= seen
 
 
+OLDER: Final[dict[str, Any]] = {
+    "channel_chat": ChannelChat(),
+    "timed_rooms": TimedRooms(room="018bcfe5-6800-7e80-ba59-b849de305d16"),
+    "notifications": Notifications(),
+    "open_rooms": OpenRooms(room="018bcfe5-6800-7e80-ba59-b849de305d16"),
+}
+SPOKEN: Final = {dialogue.name: dialogue for dialogue in DIALOGUES}
+RECORDED: Final = {"channel_chat": "p1", "timed_rooms": "p3", "notifications": "p3", "open_rooms": "p4"}
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_every_frame_of_the_older_dialects_is_understood(name: str) -> None:
+    for frame in SPOKEN[name].asked:
+        session = OLDER[name].session()
+        if name == "channel_chat":
+            session.is_ready = True
+        assert not any(isinstance(intent, Complain) for intent in OLDER[name].received(session, frame.text))
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_every_frame_that_was_recorded_is_described_and_looks_as_described(name: str) -> None:
+    """And every frame that is described was recorded."""
+    shown = {_look(frame.example) for frame in named(SPOKEN[name].told).values()}
+    told = [frame for frame in recorded(f"recordings/*.{RECORDED[name]}.txt") if "type" in frame]
+    if RECORDED[name] == "p3":
+        both = ("error",)
+        told = [
+            frame
+            for frame in told
+            if frame["type"] in both or (frame["type"] in NOTICES) == (name == "notifications")
+        ]
+    seen = {_look(frame) for frame in told}
+    assert shown <= seen, "described, and never recorded"
+    assert seen <= shown, "recorded, and not described"
+
+
+def _look(frame: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells one kind of frame from another; an error's client_id may be there or not."""
+    optional = {"client_id"} if frame["type"] == "error" else set()
+    action = frame.get("action", "")
+    return frame["type"], action, frozenset(frame) - optional - {"you", "waiting_for"}
+
+
+NOTICES: Final = frozenset({*(kind.value for kind in NoticeKind), "mention"})
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_the_protocols_show_the_frames_of_the_registry(name: str) -> None:
+    text = (ROOT / "PROTOCOLS.md").read_text("utf-8")
+    frames = SPOKEN[name].told if name == "notifications" else (*SPOKEN[name].asked, *SPOKEN[name].told)
+    missing = [
+        frame.name
+        for frame in frames
+        if not isinstance(frame.example, str) and frame.example.get("type") != "error"
+        if frame.text not in text
+    ]
+    assert missing == []
+
+
 def test_close_codes_are_those_of_the_protocols() -> None:
     text = (ROOT / "PROTOCOLS.md").read_text("utf-8").split("## Close codes")[1]
     rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", text, re.MULTILINE))
@@ -134,6 +230,10 @@ def test_the_asyncapi_document_hangs_together() -> None:
     assert {its["address"] for its in shown["channels"].values()} == {
         "/connection/websocket",
         "/ws/{user_id}",
+        "/socket.io/",
+        "/api/ws/{name}",
+        "/ws/chat/{room_id}",
+        "/ws/notifications",
     }
     addresses = {route.path for route in ROUTES}
     for its in shown["channels"].values():

@@ -53,11 +53,13 @@ async def server(tmp_path: Path) -> AsyncIterator[Process]:
     assert "Traceback" not in process.log
 
 
-async def play(story: str, act: Act | None = None, **given: Any) -> dict[str, Any]:
-    """What a story of ``clients.mjs`` found."""
+async def play(
+    story: str, act: Act | None = None, *, script: str = "clients.mjs", **given: Any
+) -> dict[str, Any]:
+    """What a story of the script found."""
     process = await asyncio.create_subprocess_exec(
         node(),
-        "clients.mjs",
+        script,
         story,
         json.dumps(given),
         cwd=FOLDER,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from chat_core.adapters.memory.book import Book
+from chat_core.adapters.memory.notices import Notices
 from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
 from chat_core.rules import terms
 from chat_core.words.conversation import Channel, Conversation, Room, RoomState
@@ -19,6 +20,8 @@ from chat_core.words.events import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
+    Notable,
+    NoticeKey,
     RoomEnded,
 )
 from chat_core.words.ids import ConversationId, MessageId, PersonId
@@ -153,7 +156,18 @@ class MemoryStore(MemoryLog):
         super().__init__()
         self.sessions: dict[ConversationId, Session] = {}
         self._blocks: dict[tuple[PersonId, PersonId], float] = {}
+        self._notices = Notices()
         self._marks: dict[ConversationId, dict[PersonId, int]] = {}
+
+    async def append(self, change: Change) -> None:
+        self._append(change)
+        self._notices.keep(change.notices)
+
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+        return self._notices.of(person, lambda conversation: self._books[conversation].state)
+
+    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+        self._notices.drop(person, keys)
 
     async def live_rooms(self) -> Sequence[Room]:
         return [state for state in self.states() if isinstance(state, Room) and state.is_live]
@@ -312,6 +326,7 @@ class MemoryStore(MemoryLog):
 
     async def forget_person(self, person: PersonId) -> None:
         self._blocks = {pair: at for pair, at in self._blocks.items() if person not in pair}
+        self._notices.forget(person)
         for marks in self._marks.values():
             marks.pop(person, None)
         for session in await self.sessions_of(person):
@@ -339,6 +354,7 @@ class MemoryStore(MemoryLog):
     async def drop(self, conversation: ConversationId) -> None:
         self.forget(conversation)
         self._marks.pop(conversation, None)
+        self._notices.forget_conversation(conversation)
 
     async def forget_sessions(self, before: float) -> int:
         old = [one.id for one in self.sessions.values() if one.ended_at is not None and one.ended_at < before]

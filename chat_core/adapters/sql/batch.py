@@ -10,6 +10,7 @@ import attrs
 
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.bodies import Row, event_row
+from chat_core.adapters.sql.notices import steps as notice_steps
 from chat_core.adapters.sql.rows import member_row, message_row, opening_row, state_row, terms_text
 from chat_core.ports import Change
 from chat_core.words.conversation import Conversation, Member, Room
@@ -86,6 +87,8 @@ def _add(written: Batch, change: Change) -> None:
             more_than_messages = True
     if seq != after.head:
         raise InvariantBroken(f"{after.id} is at {after.head} after event {seq}")
+    if change.notices:
+        written.steps.extend(notice_steps(change.notices))
     if change.expected is None:
         written.openings.append((opening_row(after), (after.id, after.head)))
         written.steps.extend(_first_members(after))

@@ -70,8 +70,21 @@ def conversations(rows: Iterable[Row]) -> Iterator[Conversation]:
         yield _conversation(list(together))
 
 
+def own_text(conversation: Conversation) -> str:
+    """What is the conversation's own beside the columns, as JSON."""
+    return to_json({name: _plain(getattr(conversation, name)) for name in _OWN_FIELDS[type(conversation)]})
+
+
+def own_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that ``own_text`` wrote."""
+    return {
+        name: _READ[name](value) if name in _READ and value is not None else value
+        for name, value in values.items()
+    }
+
+
 def _searched(after: Conversation) -> tuple[str, str | None, bool, bool, float | None]:
-    state = to_json({name: _plain(getattr(after, name)) for name in _OWN_FIELDS[type(after)]})
+    state = own_text(after)
     if isinstance(after, Room):
         return state, None, False, after.is_live, after.deadline
     if isinstance(after, Channel):
@@ -89,7 +102,6 @@ def _conversation(rows: Sequence[Row]) -> Conversation:
     if kind not in KINDS:
         raise InvariantBroken(f"a conversation of kind {kind}: {id_}")
     members = (row[STATE_COLUMNS:] for row in rows)
-    state = json.loads(text).items()
     return KINDS[kind](
         id=id_,
         epoch=epoch,
@@ -97,10 +109,7 @@ def _conversation(rows: Sequence[Row]) -> Conversation:
         created_at=created_at,
         head=head,
         members={row[0]: _member(row) for row in members if row[0] is not None},
-        **{
-            name: _READ[name](value) if name in _READ and value is not None else value
-            for name, value in state
-        },
+        **own_fields(json.loads(text)),
     )
 
 

@@ -200,6 +200,23 @@ left join messages m on m.id = e.message and e.kind = 'message_edited'
 where e.conversation = $1 and e.seq > $2
 order by e.seq limit $3"""
 
+# Notices, by their key.
+
+PUT_NOTICE: Final = """
+insert into notices (person, conversation, seq, kind, at, place, sender, state)
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing"""
+NOTICES_OF: Final = """
+select conversation, seq, kind, at, sender, state from notices where person = $1
+order by at, conversation, seq, place"""
+DROP_OLD_NOTICES: Final = """
+delete from notices where person = $1 and (at, conversation, seq, place) <= (
+    select n.at, n.conversation, n.seq, n.place from notices n where n.person = $1
+    order by n.at desc, n.conversation desc, n.seq desc, n.place desc limit 1 offset $2
+)"""
+DROP_NOTICE: Final = """
+delete from notices where person = $1 and conversation = $2 and seq = $3 and kind = $4"""
+FORGET_NOTICES: Final = "delete from notices where person = $1"
+
 # Sessions, by their key and by chat_sessions_open.
 
 OPEN_SESSION: Final = """

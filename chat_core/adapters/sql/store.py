@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from chat_core.adapters.sql import ages, traces
+from chat_core.adapters.sql import ages, notices, traces
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.across import rows_across
 from chat_core.adapters.sql.database import Connection, Database
@@ -18,7 +18,7 @@ from chat_core.ports import Change, Session
 from chat_core.rules.terms import sought
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged
+from chat_core.words.events import Logged, Notable, NoticeKey
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
@@ -177,6 +177,14 @@ class SQLStore:
 
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         return dict(await self.database.rows(sql.READ_MARKS, conversation))
+
+    # Notices
+
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+        return await self.database.read(lambda db: notices.notices_of(db, person))
+
+    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+        await self.database.write(lambda db: notices.drop_notices(db, person, keys))
 
     # Traces of one person
 

@@ -15,6 +15,7 @@ _FORGET: Final = (
     sql.FORGET_BLOCKS_OF,
     sql.FORGET_BLOCKS_BY,
     sql.FORGET_MARKS,
+    sql.FORGET_NOTICES,
     sql.FORGET_BELONGED,
     sql.FORGET_USER_A,
     sql.FORGET_USER_B,

@@ -2,7 +2,6 @@
 
 from typing import Any, Final, assert_never
 
-import attrs
 import msgspec
 
 from chat_core import (
@@ -16,6 +15,7 @@ from chat_core import (
     Matched,
     MemberJoined,
     MemberLeft,
+    Mentioned,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
@@ -32,9 +32,7 @@ from chat_core import (
     ReactionRemoved,
     ReadMarked,
     RoleChanged,
-    Room,
     RoomEvent,
-    RoomState,
     Standing,
     Waiting,
 )
@@ -91,10 +89,10 @@ def personal(event: Personal, *, now: float) -> dict[str, Any] | None:
             return {"type": "waiting", "lobby": lobby, "position": position, "since": wire.stamp(since)}
         case PartnerLeft(room=room_id, reason=reason):
             return {"type": "partner_left", "room_id": room_id, "reason": _REASONS[reason]}
-        case Notice(kind=kind, room=room, sender=sender, at=at, to=me):
-            shown = wire.room(room, now=now, me=me)
-            data = {"type": kind, "room_id": room.id, "room": shown, "at": wire.stamp(at)}
-            return data if sender is None else {**data, "from": wire.person(sender)}
+        case Notice(kind=kind):
+            return {"type": kind, **wire.notice(event, now=now)}
+        case Mentioned():
+            return {"type": "mention", **wire.mention(event)}
         case _:
             return None
 
@@ -142,24 +140,9 @@ def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, 
         case ChannelDeleted():
             return {"type": "channel_deleted"}
         case RoomEvent():
-            return {"type": "room_state", "room": _room_after(event, conversation, now)}
+            return {"type": "room_state", "room": wire.room_after(event, conversation, now=now)}
         case _:
             raise TypeError(f"{type(event).__name__} has no publication")
-
-
-def _room_after(event: RoomEvent, conversation: Conversation, now: float) -> dict[str, Any]:
-    """The room as it was after the event, whatever has happened since."""
-    if not isinstance(conversation, Room):
-        raise TypeError("a room's event in a channel")
-    room = attrs.evolve(
-        conversation,
-        state=event.state,
-        outcome=event.outcome,
-        deadline=event.deadline,
-        reason=event.reason,
-        ended_at=event.at if event.state is RoomState.ENDED else None,
-    )
-    return wire.room(room, now=now)
 
 
 __all__ = ["PAGE_MAX", "assert_never", "attendance", "name_of", "personal", "publication", "standing"]

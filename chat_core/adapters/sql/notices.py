@@ -1,0 +1,54 @@
+"""Notices <-> rows: what a person is still to be told."""
+
+import json
+from collections.abc import Sequence
+
+import attrs
+
+from chat_core.adapters.sql import statements as sql
+from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.database import Connection
+from chat_core.adapters.sql.rows import conversations, own_fields, own_text
+from chat_core.words.conversation import Conversation, Room
+from chat_core.words.errors import InvariantBroken
+from chat_core.words.events import MENTION, Mentioned, Notable, Notice, NoticeKey, NoticeKind
+from chat_core.words.ids import PersonId
+from chat_core.words.limits import NOTICES_KEPT_MAX
+
+
+def steps(notices: Sequence[Notable]) -> list[tuple[str, Row]]:
+    """What writes these notices of one change: the newest of each person stay."""
+    written = [(sql.PUT_NOTICE, _row(notice, place)) for place, notice in enumerate(notices)]
+    people = dict.fromkeys(notice.to for notice in notices)
+    return [*written, *((sql.DROP_OLD_NOTICES, (person, NOTICES_KEPT_MAX)) for person in people)]
+
+
+async def notices_of(db: Connection, person: PersonId) -> Sequence[Notable]:
+    """The person's notices, oldest first."""
+    rows = await db.rows(sql.NOTICES_OF, person)
+    homes = {id_: next(conversations(await db.rows(sql.LOAD, id_))) for id_ in {row[0] for row in rows}}
+    return [notice for row in rows if (notice := _notice(person, homes[row[0]], row)) is not None]
+
+
+async def drop_notices(db: Connection, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+    for key in keys:
+        await db.run(sql.DROP_NOTICE, person, *key)
+
+
+def _row(notice: Notable, place: int) -> Row:
+    sender = None if notice.sender is None else notice.sender.id
+    state = own_text(notice.room) if isinstance(notice, Notice) else ""
+    return (notice.to, *notice.key, notice.at, place, sender, state)
+
+
+def _notice(person: PersonId, home: Conversation, row: Row) -> Notable | None:
+    _, seq, kind, at, sender, state = row
+    card = next((member.card for member in home.members.values() if member.card.id == sender), None)
+    if kind == MENTION:
+        if card is None:  # who has left since is nobody any more to whom one could answer
+            return None
+        return Mentioned(at=at, by=card.id, to=person, conversation=home.id, message_seq=seq, sender=card)
+    if not isinstance(home, Room):
+        raise InvariantBroken(f"a notice of kind {kind} in the channel {home.id}")
+    room = attrs.evolve(home, head=seq, **own_fields(json.loads(state)))
+    return Notice(at=at, to=person, kind=NoticeKind(kind), room=room, sender=card)

@@ -1,0 +1,101 @@
+"""Notices: what concerns a person is told to every connection, and kept until a device was told.
+
+A notice of a stored room is stored together with what it tells of. It is dropped
+soon after a connection that shows notices has heard it: a crash in between makes
+the newest come twice, and none is lost. Kept out: what a notice is (``rules.notices``).
+"""
+
+from collections.abc import Sequence
+
+from chat_core.engine.alarms import Alarms
+from chat_core.engine.people import People, PersonalListener
+from chat_core.engine.tasks import Tasks
+from chat_core.ports import Clock, Store
+from chat_core.words.conversation import Retention
+from chat_core.words.errors import ChatError
+from chat_core.words.events import Mentioned, Notable, NoticeKey
+from chat_core.words.ids import PersonId
+from chat_core.words.limits import RETRY_S
+
+
+class Notices:
+    """Who was told what; ``_told`` is what the store does not know of yet."""
+
+    def __init__(self, *, store: Store, people: People, alarms: Alarms, clock: Clock, tasks: Tasks) -> None:
+        self._store = store
+        self._people = people
+        self._alarms = alarms
+        self._clock = clock
+        self._tasks = tasks
+        self._told: dict[PersonId, dict[NoticeKey, None]] = {}
+        self._dropping = False
+
+    def tell(self, notice: Notable) -> None:
+        """Hand it to all of its person's connections; a mention only where neither blocks the other."""
+        if isinstance(notice, Mentioned):
+            self._tasks.spawn(self._tell_mention(notice))
+        else:
+            self._tell(notice, is_kept=notice.room.retention is Retention.STORED)
+
+    async def take(self, connection: PersonalListener) -> Sequence[Notable]:
+        """What is still to be told, for this connection alone, oldest first; it shows notices from now on.
+
+        What is told meanwhile reaches it too, and may be among them: a key is a
+        notice's own. Raises ``Unavailable``.
+        """
+        connection.shows_notices = True
+        person = connection.person.id
+        kept = await self._store.notices_of(person)
+        told = self._told.get(person, {})
+        missed = [notice for notice in kept if notice.key not in told]
+        named = any(isinstance(notice, Mentioned) for notice in missed)
+        blocked = await self._store.blocked_with(person) if named else frozenset()
+        if not connection.is_open:
+            return ()
+        for notice in missed:
+            self._was_told(notice)
+        return [one for one in missed if not (isinstance(one, Mentioned) and one.sender.id in blocked)]
+
+    async def finish(self) -> None:
+        """Write down what was told; give up where the store does not answer."""
+        await self._drop_all()
+
+    async def _tell_mention(self, mention: Mentioned) -> None:
+        if self._people.get(mention.to) is None:
+            return  # not here: kept
+        try:
+            blocked = await self._store.blocked_with(mention.to)
+        except ChatError:
+            return  # kept
+        if mention.sender.id not in blocked:
+            self._tell(mention, is_kept=True)
+
+    def _tell(self, notice: Notable, *, is_kept: bool) -> None:
+        self._people.tell(notice)
+        attendee = self._people.get(notice.to)
+        if attendee is None or not is_kept:
+            return
+        if any(connection.shows_notices for connection in attendee.connections):
+            self._was_told(notice)
+
+    def _was_told(self, notice: Notable) -> None:
+        self._told.setdefault(notice.to, {})[notice.key] = None
+        if not self._dropping:
+            self._dropping = True
+            self._tasks.spawn(self._drop_all())
+
+    async def _drop_all(self) -> None:
+        try:
+            while self._told:
+                person, keys = next((person, tuple(keys)) for person, keys in self._told.items())
+                await self._store.drop_notices(person, keys)
+                rest = self._told[person]
+                for key in keys:
+                    rest.pop(key, None)
+                if not rest:
+                    del self._told[person]
+        except ChatError:
+            when = self._clock.now() + RETRY_S
+            self._alarms.set(("notices", ""), when, lambda: self._tasks.spawn(self._drop_all()))
+        finally:
+            self._dropping = False

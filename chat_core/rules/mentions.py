@@ -1,0 +1,39 @@
+"""Mentions: whom a message names, as ``@name``. Only members hear of it, and only where messages are kept."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from chat_core.words.conversation import Conversation, Retention
+from chat_core.words.events import Logged, Mentioned, MessagePosted
+from chat_core.words.limits import MENTIONS_MAX
+
+_NAME: Final = re.compile(r"(?<![\w@])@([A-Za-z0-9_.-]{3,32})")
+
+
+def mentions(state: Conversation, events: Sequence[Logged]) -> Sequence[Mentioned]:
+    """What those whom these messages name are to hear, in the order of the members."""
+    found: Sequence[Mentioned] = ()
+    if state.retention is Retention.STORED:
+        for event in events:
+            if type(event) is MessagePosted and "@" in event.message.content:  # seldom
+                found = (*found, *_of(state, event))
+    return found
+
+
+def _of(state: Conversation, event: MessagePosted) -> Iterator[Mentioned]:
+    wanted: set[str] = set()
+    for match in islice(_NAME.finditer(event.message.content), MENTIONS_MAX):
+        name = match[1].casefold()
+        wanted |= {name, name.rstrip(".-_")}  # a sentence may end behind it
+    for person in state.present() if wanted else ():
+        if person != event.by and state.members[person].card.username.casefold() in wanted:
+            yield Mentioned(
+                at=event.at,
+                by=event.by,
+                to=person,
+                conversation=state.id,
+                message_seq=event.seq,
+                sender=event.message.author,
+            )

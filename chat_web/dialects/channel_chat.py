@@ -1,0 +1,322 @@
+"""P1, the channel chat: one connection hears all channels of its user, and writes to any of them.
+
+It follows what the user is a member of, also when that changes elsewhere. Quirks
+of the old client: bare text is a message; nothing tells of edits, deletions and
+reactions, and what was deleted is left out of the history.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from chat_core import (
+    Channel,
+    ChannelChange,
+    ChannelsChanged,
+    ChatError,
+    Conversation,
+    ConversationId,
+    Done,
+    Encoder,
+    Event,
+    Message,
+    MessagePosted,
+    NeighbourSeen,
+    Person,
+    Personal,
+    PersonTyped,
+    Post,
+    Receipt,
+    Recent,
+    Recovery,
+    Refused,
+    Type,
+    Unavailable,
+)
+from chat_web import objects, wire
+from chat_web.intents import (
+    Address,
+    Answer,
+    Ask,
+    AskChannel,
+    AskStanding,
+    Follow,
+    HangUp,
+    Intents,
+    Introduced,
+    Say,
+    Stands,
+    Turn,
+    Unfollow,
+    WatchNeighbours,
+)
+from chat_web.json import NotUnderstood, decoded
+from chat_web.sockets.frames import text_frame
+
+_READY: Final = object()  # the ref of what comes when every history was sent
+
+
+class _Frame(msgspec.Struct):
+    type: str = "message"
+    channel: str | None = None
+    content: str | None = None
+    client_id: str | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Frame)
+
+
+@attrs.frozen(eq=False)
+class _Subscription:
+    """One channel that is followed. Also the ref of the answer to that."""
+
+    name: str
+    conversation: ConversationId
+
+
+@attrs.frozen
+class _Ref:
+    """What an answer belongs to: the frame's ``client_id``, and whether it was a message."""
+
+    client_id: str | None
+    is_message: bool = True
+
+
+@attrs.define
+class Session:
+    """Who the connection is, its channels by name, and the one it wrote to last."""
+
+    person: Person | None = None
+    channels: dict[str, _Subscription] = attrs.field(factory=dict)
+    last: str | None = None
+    is_ready: bool = False
+    early: list[ChannelsChanged] = attrs.field(factory=list)  # heard before it was ready
+
+
+class _Encoder:
+    """A message for everybody, its author's with ``client_id``; typing for the others."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+        match event, conversation:
+            case MessagePosted(message=message), Channel(name=name):
+                return objects.both(message, _shown(message, name))
+            case PersonTyped(is_typing=True, person=person), Channel(name=name):
+                return None, objects.frame("typing", channel=name, username=person.username)
+            case _:
+                return None, None
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
+
+
+_ENCODER: Final = _Encoder()
+
+
+@attrs.frozen(kw_only=True)
+class ChannelChat:
+    """The dialect of P1. ``since``: the newest seq that the client has, by the names of channels."""
+
+    since: Mapping[str, int] = attrs.field(factory=dict)
+
+    name = "channel_chat"
+    message_bytes_max = 16 * 1024
+    pings_itself = False
+
+    @property
+    def encoder(self) -> Encoder[bytes]:
+        return _ENCODER
+
+    def session(self) -> Session:
+        return Session()
+
+    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+        if introduced is None:
+            raise TypeError("P1 always knows who it is: the token in the URL")
+        session.person = introduced.person
+        return WatchNeighbours(), AskStanding()
+
+    def received(self, session: Session, text: str) -> Intents:
+        if not session.is_ready:  # it is not known yet which channels there are
+            return (Turn(text),)
+        if not text.lstrip(" \t\r\n").startswith("{"):
+            return self._post(session, None, text, None)
+        try:
+            asked = decoded(_DECODER, text)
+        except NotUnderstood:
+            return (objects.not_understood(),)
+        match asked:
+            case _Frame(type="message", content=str(content)):
+                return self._post(session, asked.channel, content, asked.client_id)
+            case _Frame(type="typing"):
+                return self._type(session, asked.channel)
+            case _:
+                return (objects.not_understood("Send a message with its content, or typing."),)
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        return (objects.unread(text, error),)
+
+    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        match ref, answer:
+            case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
+                return ()
+            case _Ref(), Receipt(message=Message() as message, conversation=Channel(name=name)):
+                return (Say(text_frame(objects.encode(_own(message, name)))),)
+            case _Ref(is_message=False), Refused(code="unknown_room"):
+                return (Say(objects.error("not_member", "Join the channel first.")),)
+            case _Ref(client_id=client_id), ChatError():
+                return (objects.refusal(answer, client_id),)
+            case str(), _:
+                return self.received(session, ref)
+            case _Subscription(), Recovery() | ChatError():
+                return self._subscribed(session, ref, answer)
+            case _, Stands(standing=standing):
+                subscriptions = [self._begin(session, channel) for channel in standing.channels]
+                return *subscriptions, Turn(_READY)
+            case _, Done():
+                return self._ready(session)
+            case _:
+                return (HangUp(3004, "server error: come back"),)
+
+    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        match event:
+            case NeighbourSeen(person=person, status=status, last_seen=last_seen):
+                return (Say(_presence(person.username, status, last_seen)),)
+            case ChannelsChanged() if not session.is_ready:
+                session.early.append(event)
+                return ()
+            case ChannelsChanged(channel=channel, change=ChannelChange.JOINED):
+                if channel.name in session.channels:
+                    return ()
+                return _subscription(event), self._begin(session, channel)
+            case ChannelsChanged(channel=channel):
+                known = session.channels.get(channel.name)
+                if known is None or known.conversation != channel.id:
+                    return ()
+                del session.channels[channel.name]
+                return Unfollow(channel.id), _subscription(event)
+            case _:
+                return ()
+
+    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        if not may_follow:  # left or deleted: ``heard`` tells
+            return ()
+        lost = [known for known in session.channels.values() if known.conversation == conversation]
+        return tuple(_follow(known, Recent(after=0, most=0)) for known in lost)
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        return False
+
+    def ping(self) -> bytes:
+        raise TypeError("P1 leaves pings to WebSocket")
+
+    # Channels
+
+    def _begin(self, session: Session, channel: Channel) -> Follow:
+        known = session.channels[channel.name] = _Subscription(channel.name, channel.id)
+        after = None if session.is_ready else self.since.get(channel.name)
+        return _follow(known, Recent(after=after))
+
+    def _subscribed(self, session: Session, known: _Subscription, answer: Recovery | ChatError) -> Intents:
+        if session.channels.get(known.name) is not known:  # left meanwhile
+            return ()
+        match answer:
+            case Recovery(messages=messages, has_gap=has_gap):
+                shown = [
+                    _own(message, known.name) if _is_by(session, message) else _shown(message, known.name)
+                    for message in messages
+                    if not message.deleted
+                ]
+                gap = {"gap": True} if has_gap else {}
+                return (objects.say("history", channel=known.name, messages=shown, **gap),)
+            case Unavailable():
+                return (HangUp(3004, "server error: come back"),)
+            case _:
+                del session.channels[known.name]
+                return () if _is_gone(answer) else (objects.refusal(answer),)
+
+    def _ready(self, session: Session) -> Intents:
+        session.is_ready = True
+        username = "" if session.person is None else session.person.username
+        ready = objects.say("ready", username=username, channels=list(session.channels))
+        early, session.early = session.early, []
+        return ready, *(intent for event in early for intent in self.heard(session, event, now=event.at))
+
+    # Commands
+
+    def _post(self, session: Session, channel: str | None, content: str, client_id: str | None) -> Intents:
+        name = _target(session, channel)
+        if name is None:
+            return (_channel_required(client_id),)
+
+        def post(conversation: ConversationId) -> Post:
+            return Post(conversation=conversation, content=content, client_id=client_id)
+
+        ref = _Ref(client_id)
+        known = session.channels.get(name)
+        if known is None:
+            return (AskChannel(name, post, ref),)
+        session.last = name
+        return (Ask(post(known.conversation), ref),)
+
+    def _type(self, session: Session, channel: str | None) -> Intents:
+        name = _target(session, channel)
+        if name is None:
+            return (_channel_required(None),)
+        ref = _Ref(None, is_message=False)
+        known = session.channels.get(name)
+        if known is None:
+            return (AskChannel(name, lambda conversation: Type(conversation=conversation), ref),)
+        return (Ask(Type(conversation=known.conversation), ref),)
+
+
+def _target(session: Session, named: str | None) -> str | None:
+    """The channel that is meant: the named one, else the only one, else the one written to last."""
+    if named:
+        return named
+    if len(session.channels) == 1:
+        return next(iter(session.channels))
+    return session.last if session.last in session.channels else None
+
+
+def _channel_required(client_id: str | None) -> Say:
+    return Say(objects.error("channel_required", "Say which channel this is for.", client_id))
+
+
+def _follow(known: _Subscription, recent: Recent) -> Follow:
+    return Follow(Address(id=known.conversation), ref=known, recent=recent)
+
+
+def _is_by(session: Session, message: Message) -> bool:
+    return session.person is not None and message.by == session.person.id
+
+
+def _is_gone(error: ChatError) -> bool:
+    return isinstance(error, Refused) and error.code == "unknown_room"
+
+
+def _shown(message: Message, channel: str) -> dict[str, Any]:
+    return {
+        "type": "message",
+        "id": message.id,
+        "seq": message.seq,
+        "channel": channel,
+        "user": {"id": message.author.id, "username": message.author.username},
+        "content": message.content,
+        "timestamp": wire.stamp(message.created_at),
+    }
+
+
+def _own(message: Message, channel: str) -> dict[str, Any]:
+    return objects.marked_own(message, _shown(message, channel))
+
+
+@functools.lru_cache(maxsize=64)  # one change is told to many
+def _presence(username: str, status: str, last_seen: float) -> bytes:
+    return objects.frame("presence", username=username, status=status, last_seen=wire.stamp(last_seen))
+
+
+def _subscription(event: ChannelsChanged) -> Say:
+    return objects.say("subscription", action=event.change, channel=event.channel.name)

@@ -1,0 +1,103 @@
+"""P3's notifications: everything that concerns a person, on one connection, whatever the room.
+
+First comes what no device was told yet; after that, what happens. The client has
+nothing to say.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+
+from chat_core import (
+    Conversation,
+    ConversationId,
+    Encoder,
+    Event,
+    Mentioned,
+    Notable,
+    Notice,
+    NoticeKey,
+    Personal,
+    Refused,
+)
+from chat_web import objects, wire
+from chat_web.intents import Answer, HangUp, Intents, Introduced, Missed, Say, TakeNotices
+
+
+@attrs.define
+class Session:
+    """What was told while the older ones were still being read, and which those were."""
+
+    early: list[Notable] | None = attrs.field(factory=list)
+    missed: frozenset[NoticeKey] = frozenset()
+
+
+class _Encoder:
+    """It follows no conversation."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+        return None, None
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
+
+
+_ENCODER: Final = _Encoder()
+
+
+class Notifications:
+    """The dialect of ``/ws/notifications``."""
+
+    name = "notifications"
+    message_bytes_max = 16 * 1024
+    pings_itself = False
+
+    @property
+    def encoder(self) -> Encoder[bytes]:
+        return _ENCODER
+
+    def session(self) -> Session:
+        return Session()
+
+    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+        return (TakeNotices(),)
+
+    def received(self, session: Session, text: str) -> Intents:
+        return (objects.not_understood("Nothing is asked for here."),)
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        return (objects.unread(text, error),)
+
+    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        if not isinstance(answer, Missed):
+            return (HangUp(3004, "server error: come back"),)
+        early, session.early = session.early or [], None
+        session.missed = frozenset(notice.key for notice in answer.notices)
+        live = (intent for notice in early for intent in self.heard(session, notice, now=now))
+        return *(_told(notice, now) for notice in answer.notices), *live
+
+    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        if not isinstance(event, Notice | Mentioned):
+            return ()
+        if session.early is not None:
+            session.early.append(event)
+            return ()
+        if event.key in session.missed:  # it was among the older ones already
+            return ()
+        return (_told(event, now),)
+
+    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        return ()
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        return False
+
+    def ping(self) -> bytes:
+        raise TypeError("P3 leaves pings to WebSocket")
+
+
+def _told(notice: Notable, now: float) -> Say:
+    if isinstance(notice, Mentioned):
+        return objects.say("mention", **wire.mention(notice))
+    return objects.say(notice.kind, **wire.notice(notice, now=now))

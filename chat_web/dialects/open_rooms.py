@@ -1,0 +1,193 @@
+"""P4, the open room: one connection for one conversation, which opening it joins.
+
+Quirks of the old client: nothing of the past is sent (``GET /api/rooms/{id}/messages``
+has it), and nothing tells of edits, deletions and reactions.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from chat_core import (
+    Card,
+    ChannelChange,
+    ChannelsChanged,
+    ChatError,
+    Conversation,
+    ConversationId,
+    Done,
+    Encoder,
+    Event,
+    JoinChannel,
+    MemberLeft,
+    Message,
+    MessagePosted,
+    Personal,
+    PersonTyped,
+    Post,
+    PresenceChanged,
+    PresenceStatus,
+    Receipt,
+    Recovery,
+    Refused,
+    Type,
+)
+from chat_web import objects, wire
+from chat_web.intents import (
+    Address,
+    Answer,
+    Ask,
+    Follow,
+    HangUp,
+    Intents,
+    Introduced,
+    Say,
+    Unfollow,
+)
+from chat_web.json import NotUnderstood, decoded
+from chat_web.sockets.frames import text_frame
+
+_JOIN: Final = object()
+_FOLLOW: Final = object()
+
+
+class _Frame(msgspec.Struct):
+    type: str
+    content: str | None = None
+    is_typing: bool = True
+    client_id: str | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Frame)
+
+
+@attrs.frozen
+class _Ref:
+    """What an answer belongs to: the ``client_id`` of the frame."""
+
+    client_id: str | None
+
+
+@attrs.define
+class Session:
+    """Nothing is remembered: the address says it all."""
+
+
+class _Encoder:
+    """A message for everybody; who types and who comes and goes for the others."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+        match event:
+            case MessagePosted(message=message):
+                return objects.both(message, _shown(message))
+            case PersonTyped(person=person, is_typing=is_typing):
+                return None, objects.frame("typing", **_user(person), is_typing=is_typing)
+            case MemberLeft(person=person):
+                return None, objects.frame("user_left", **_user(person))
+            case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
+                what = "user_joined" if status is PresenceStatus.ONLINE else "user_left"
+                return None, objects.frame(what, **_user(person))
+            case _:  # of who only reads, or has left already, nothing is told
+                return None, None
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
+
+
+_ENCODER: Final = _Encoder()
+
+
+@attrs.frozen(kw_only=True)
+class OpenRooms:
+    """The dialect of P4, in one conversation. ``joins``: the name of the channel that is to be joined."""
+
+    room: ConversationId
+    joins: str | None = None
+
+    name = "open_rooms"
+    message_bytes_max = 16 * 1024
+    pings_itself = False
+
+    @property
+    def encoder(self) -> Encoder[bytes]:
+        return _ENCODER
+
+    def session(self) -> Session:
+        return Session()
+
+    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+        follow = Follow(Address(id=self.room), ref=_FOLLOW)
+        return (follow,) if self.joins is None else (Ask(JoinChannel(name=self.joins), _JOIN), follow)
+
+    def received(self, session: Session, text: str) -> Intents:
+        try:
+            asked = decoded(_DECODER, text)
+        except NotUnderstood:
+            return (objects.not_understood(),)
+        ref = _Ref(asked.client_id)
+        match asked:
+            case _Frame(type="message", content=str(content)):
+                return (Ask(Post(conversation=self.room, content=content, client_id=asked.client_id), ref),)
+            case _Frame(type="typing", is_typing=is_typing):
+                return (Ask(Type(conversation=self.room, is_typing=is_typing), ref),)
+            case _:
+                return (objects.not_understood("Send a message with its content, or typing."),)
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        return (objects.unread(text, error),)
+
+    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        match ref, answer:
+            case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
+                return ()
+            case _Ref(), Receipt(message=Message() as message):
+                return (Say(text_frame(objects.encode(objects.marked_own(message, _shown(message))))),)
+            case _Ref(client_id=client_id), ChatError():
+                return (objects.refusal(answer, client_id),)
+            case _, Receipt() | Recovery():
+                return ()
+            case _, Refused(code="guests_may_not") if ref is _JOIN:
+                return ()  # guests may read
+            case _, Refused(message=message):
+                return objects.refusal(answer), HangUp(3501, f"bad request: {message}")
+            case _:
+                return (HangUp(3004, "server error: come back"),)
+
+    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        match event:
+            case ChannelsChanged(change=ChannelChange.JOINED):
+                return ()
+            case ChannelsChanged(channel=channel, change=change) if channel.id == self.room:
+                was = "was deleted" if change is ChannelChange.DELETED else "is no longer yours"
+                return Unfollow(self.room), HangUp(3503, f"revoked: this room {was}")
+            case _:
+                return ()
+
+    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        if may_follow:
+            return (HangUp(3010, "insufficient state: recover"),)
+        return (HangUp(3503, "revoked: this room is no longer yours"),)
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        return False
+
+    def ping(self) -> bytes:
+        raise TypeError("P4 leaves pings to WebSocket")
+
+
+def _user(person: Card) -> dict[str, str]:
+    return {"user_id": person.id, "username": person.username}
+
+
+def _shown(message: Message) -> dict[str, Any]:
+    return {
+        "type": "message",
+        "id": message.id,
+        "seq": message.seq,
+        "room_id": message.conversation,
+        **_user(message.author),
+        "content": message.content,
+        "created_at": wire.stamp(message.created_at),
+    }

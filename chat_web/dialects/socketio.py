@@ -1,0 +1,312 @@
+"""P2, the pair chat over Socket.IO 4: events ``search``, ``message``, ``skip``, with acknowledgements.
+
+A frame is an Engine.IO packet as it stands on a WebSocket, ``42["search"]``; each
+ends with the separator that long polling puts between two. python-socketio reads
+and writes what is inside. Quirks of the old client: it searches by itself, and
+whoever has no partner waits in no line until it does.
+
+Kept out: how packets travel (``sockets.engine``).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+from socketio import packet
+
+from chat_core import (
+    ANONYMOUS,
+    ChatError,
+    Conversation,
+    ConversationId,
+    Encoder,
+    Event,
+    LeaveReason,
+    Matched,
+    MessagePosted,
+    PartnerLeft,
+    Person,
+    Personal,
+    Post,
+    Refused,
+    Room,
+    Search,
+    Skip,
+)
+from chat_web.intents import (
+    Address,
+    Answer,
+    Ask,
+    Complain,
+    Follow,
+    HangUp,
+    Intents,
+    Introduce,
+    Introduced,
+    Ponged,
+    Say,
+    Turn,
+    Unfollow,
+)
+from chat_web.json import NotUnderstood, decoded
+
+SEPARATOR: Final = "\x1e"  # JSON escapes it, so that no packet holds one
+ATTACHMENTS_MAX: Final = 10  # of one packet; they are passed over, not kept
+
+_REASONS: Final = {LeaveReason.LEFT: "skipped", LeaveReason.DISCONNECTED: "disconnected"}
+_PING: Final = "2"
+_PONG: Final = "3"
+_MESSAGE: Final = "4"
+_BINARY: Final = "b"
+_OK: Final = {"ok": True}
+_NAMESPACE: Final = re.compile(r"/[A-Za-z0-9_./-]{0,64}")  # what may be named in an answer
+_ACK: Final = re.compile(r"42([0-9]{1,15})\[")
+
+
+class _Json:
+    """How python-socketio is to read and write JSON."""
+
+    _any: Final = msgspec.json.Decoder(Any)
+    _encode: Final = msgspec.json.Encoder().encode
+
+    @classmethod
+    def loads(cls, text: str) -> Any:
+        return decoded(cls._any, text)
+
+    @classmethod
+    def dumps(cls, value: Any, **_: Any) -> str:
+        return cls._encode(value).decode()
+
+
+class _Packet(packet.Packet):  # type: ignore[misc]  # it has no types
+    """A packet of Socket.IO."""
+
+    json = _Json
+
+
+class _Interests(msgspec.Struct):
+    interests: list[str] | None = None
+
+
+class _Message(msgspec.Struct):
+    message: str
+
+
+@attrs.define
+class Session:
+    """Whom the connection is, and where it stands."""
+
+    person: Person | None = None
+    is_introducing: bool = False
+    room: ConversationId | None = None
+    is_skipping: bool = False
+    attachments: int = 0  # that are still to come, and to be passed over
+
+
+@attrs.frozen
+class _Asked:
+    """What an answer belongs to: the number of the acknowledgement, where one is wanted, and the event."""
+
+    ack: int | None
+    event: str = ""
+
+
+_CONNECT: Final = _Asked(None, "connect")
+_HOLE: Final = _Asked(None, "hole")
+
+
+class _Encoder:
+    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+        if isinstance(event, MessagePosted):
+            return None, _event("message", event.message.content)  # the partner alone gets it
+        return None, None
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
+
+
+class SocketIO:
+    """The dialect; one object serves every connection."""
+
+    name = "socketio"
+    message_bytes_max = 16 * 1024
+    pings_itself = True
+    encoder: Encoder[bytes] = _Encoder()
+
+    def session(self) -> Session:
+        return Session()
+
+    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+        return ()  # the client says CONNECT first
+
+    def received(self, session: Session, text: str) -> Intents:
+        if text == _PONG:
+            return (Ponged(),)
+        if text.startswith(_BINARY):
+            return self._attached(session)
+        session.attachments = 0
+        if not text.startswith(_MESSAGE):
+            return _not_understood(session)
+        try:
+            read = _Packet(encoded_packet=text[1:])
+        except (NotUnderstood, ValueError):
+            return _not_understood(session)
+        if read.attachment_count <= ATTACHMENTS_MAX:
+            session.attachments = read.attachment_count
+        if read.namespace not in (None, "/"):
+            return self._elsewhere(session, read)
+        match read.packet_type:
+            case packet.CONNECT if not session.is_introducing and session.person is None:
+                session.is_introducing = True
+                return (Introduce("", _CONNECT),)
+            case packet.DISCONNECT:
+                return (HangUp(1000, "goodbye"),)
+            case packet.EVENT if session.is_introducing:
+                return (Turn(text),)
+            case packet.EVENT if session.person is not None:
+                return self._asked(session, read)
+            case packet.BINARY_EVENT:
+                return _not_understood(session, read.id)
+        return _not_understood(session)
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        ack = _ACK.match(text)
+        return (Say(_refusal(None if ack is None else int(ack[1]), error.code, error.message)),)
+
+    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        if isinstance(ref, str):  # it came before it was known who this is
+            return self.received(session, ref)
+        if not isinstance(ref, _Asked):
+            raise TypeError("every question of P2 has a note")
+        if ref is _CONNECT:
+            return self._connected(session, answer)
+        if ref is _HOLE:
+            return self._gone(session, "disconnected") if isinstance(answer, ChatError) else ()
+        if ref.event == "skip":
+            session.is_skipping = False
+            if isinstance(answer, Refused) and answer.code != "too_many" and session.room is None:
+                # The partner was faster: what is left of the wish is to search.
+                return (Ask(Search(lobby=ANONYMOUS), _Asked(ref.ack)),)
+        match answer:
+            case Refused(code=code, message=message):
+                return (Say(_refusal(ref.ack, code, message)),)
+            case ChatError():
+                words = "The server cannot do this now. Try again."
+                return (Say(_refusal(ref.ack, "unavailable", words)),)
+            case _:
+                return () if ref.ack is None else (Say(_acked(ref.ack, _OK)),)
+
+    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        match event:
+            case Matched(lobby="anonymous", room=room):
+                session.room = room
+                return (Say(_event("matched", {"sessionId": room})),)
+            case PartnerLeft(room=room, reason=reason) if room == session.room:
+                return self._gone(session, _REASONS.get(reason, "disconnected"))
+            case _:
+                return ()
+
+    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        if conversation != session.room:
+            return ()
+        if may_follow:
+            return (Follow(Address(id=conversation), ref=_HOLE),)
+        session.room = None  # skipped, and the next search is under way
+        return ()
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
+
+    def ping(self) -> bytes:
+        return (_PING + SEPARATOR).encode()
+
+    def _connected(self, session: Session, answer: Answer) -> Intents:
+        session.is_introducing = False
+        match answer:
+            case Introduced(person=person, connection=connection):
+                session.person = person
+                return (Say(_frame(packet.CONNECT, {"sid": connection})),)
+            case Refused(code=code, message=message):
+                told = {"message": message, "data": {"code": code}}
+                return (Say(_frame(packet.CONNECT_ERROR, told)),)
+            case _:
+                told = {"message": "Try again in a moment.", "data": {"code": "unavailable"}}
+                return (Say(_frame(packet.CONNECT_ERROR, told)),)
+
+    def _elsewhere(self, session: Session, read: Any) -> Intents:
+        """There is one namespace; who wants another is told so, and stays."""
+        if read.packet_type == packet.CONNECT and _NAMESPACE.fullmatch(read.namespace):
+            told = {"message": "Invalid namespace"}
+            return (Say(_frame(packet.CONNECT_ERROR, told, namespace=read.namespace)),)
+        return _not_understood(session)
+
+    def _attached(self, session: Session) -> Intents:
+        """A binary attachment: of a packet that was refused already, or of none."""
+        if not session.attachments:
+            return _not_understood(session)
+        session.attachments -= 1
+        return ()
+
+    def _asked(self, session: Session, read: Any) -> Intents:
+        data = read.data
+        if not isinstance(data, list) or not data or not isinstance(data[0], str):
+            return _not_understood(session, read.id)
+        given = data[1] if len(data) > 1 else None  # what comes behind is nobody's
+        asked = _Asked(read.id, data[0])
+        try:
+            match data[0]:
+                case "search":
+                    wanted = msgspec.convert({} if given is None else given, _Interests)
+                    return (Ask(Search(lobby=ANONYMOUS, interests=tuple(wanted.interests or ())), asked),)
+                case "message":
+                    text = given if isinstance(given, str) else msgspec.convert(given, _Message).message
+                    return self._said(session, asked, text)
+                case "skip":
+                    return self._skipped(session, asked)
+        except msgspec.ValidationError:
+            pass
+        return _not_understood(session, read.id)
+
+    def _said(self, session: Session, asked: _Asked, text: str) -> Intents:
+        if session.room is None or session.is_skipping:
+            return (Say(_refusal(asked.ack, "wrong_state", "You have no partner yet.")),)
+        return (Ask(Post(conversation=session.room, content=text), asked),)
+
+    def _skipped(self, session: Session, asked: _Asked) -> Intents:
+        if session.room is None or session.is_skipping:  # waiting already, or about to
+            return (Ask(Search(lobby=ANONYMOUS), _Asked(asked.ack)),)
+        session.is_skipping = True
+        return (Ask(Skip(room=session.room), asked),)
+
+    def _gone(self, session: Session, reason: str) -> Intents:
+        room, session.room = session.room, None
+        if room is None:
+            return ()
+        return Unfollow(room), Say(_event("partner_left", {"reason": reason}))
+
+
+def _not_understood(session: Session, ack: int | None = None) -> Intents:
+    if session.person is None:  # to who is not connected there is nothing to say
+        return (Complain(None),)
+    return (Complain(_refusal(ack, "bad_request", "This packet was not understood.")),)
+
+
+def _refusal(ack: int | None, code: str, message: str) -> bytes:
+    """The answer to who asked for one, else the event ``error``."""
+    if ack is None:
+        return _event("error", {"code": code, "message": message})
+    return _acked(ack, {"ok": False, "code": code, "message": message})
+
+
+def _event(name: str, data: Any) -> bytes:
+    return _frame(packet.EVENT, [name, data])
+
+
+def _acked(ack: int, data: Any) -> bytes:
+    return _frame(packet.ACK, [data], id=ack)
+
+
+def _frame(kind: int, data: Any, **more: Any) -> bytes:
+    return f"{_MESSAGE}{_Packet(kind, data, **more).encode()}{SEPARATOR}".encode()

@@ -1,0 +1,212 @@
+"""P3, the room with a countdown: one connection for one room. Its notifications stand in ``notifications``.
+
+Quirks of the old client: who declined an early keep has no frame here (it is an
+HTTP route), and nothing tells of edits, deletions and reactions.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from chat_core import (
+    ChatError,
+    Conversation,
+    ConversationId,
+    Done,
+    Encoder,
+    End,
+    Event,
+    Keep,
+    KeepAsked,
+    KeepDeclined,
+    MemberLeft,
+    Message,
+    MessagePosted,
+    Person,
+    Personal,
+    PersonTyped,
+    Post,
+    PresenceChanged,
+    PresenceStatus,
+    Receipt,
+    Recent,
+    Recovery,
+    Refused,
+    Room,
+    RoomEvent,
+    Type,
+)
+from chat_web import objects, wire
+from chat_web.intents import (
+    Address,
+    Answer,
+    Ask,
+    Follow,
+    HangUp,
+    Intents,
+    Introduced,
+    Say,
+)
+from chat_web.json import NotUnderstood, decoded
+from chat_web.sockets.frames import text_frame
+
+_FOLLOW: Final = object()
+
+
+class _Frame(msgspec.Struct):
+    type: str
+    content: str | None = None
+    client_id: str | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Frame)
+
+
+@attrs.frozen
+class _Ref:
+    """What an answer belongs to: the ``client_id`` of the frame."""
+
+    client_id: str | None
+
+
+@attrs.define
+class Session:
+    """Who the connection is."""
+
+    person: Person | None = None
+
+
+class _Encoder:
+    """Messages and states for everybody; who types and who comes and goes for the others."""
+
+    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+        match event:
+            case MessagePosted(message=message):
+                return objects.both(message, _shown(message))
+            case KeepAsked() | KeepDeclined():  # nothing of what is shown has changed: a notification tells
+                return None, None
+            case RoomEvent():
+                state = objects.frame("room_state", **wire.room_after(event, conversation, now=event.at))
+                return state, state
+            case PersonTyped(person=person, is_typing=True):
+                return None, objects.frame("typing", user=wire.person(person))
+            case MemberLeft(person=person):
+                return None, objects.frame("user_left", user=wire.person(person))
+            case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
+                is_here = status is PresenceStatus.ONLINE
+                return None, objects.frame(
+                    "user_joined" if is_here else "user_left", user=wire.person(person)
+                )
+            case _:  # who has left already went with that
+                return None, None
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
+
+
+_ENCODER: Final = _Encoder()
+
+
+@attrs.frozen(kw_only=True)
+class TimedRooms:
+    """The dialect of P3, in one room."""
+
+    room: ConversationId
+
+    name = "timed_rooms"
+    message_bytes_max = 16 * 1024
+    pings_itself = False
+
+    @property
+    def encoder(self) -> Encoder[bytes]:
+        return _ENCODER
+
+    def session(self) -> Session:
+        return Session()
+
+    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+        if introduced is None:
+            raise TypeError("P3 always knows who it is: the token in the URL")
+        session.person = introduced.person
+        return (self._follow(),)
+
+    def received(self, session: Session, text: str) -> Intents:
+        try:
+            asked = decoded(_DECODER, text)
+        except NotUnderstood:
+            return (objects.not_understood(),)
+        ref = _Ref(asked.client_id)
+        match asked:
+            case _Frame(type="message", content=str(content)):
+                return (Ask(Post(conversation=self.room, content=content, client_id=asked.client_id), ref),)
+            case _Frame(type="typing"):
+                return (Ask(Type(conversation=self.room), ref),)
+            case _Frame(type="keep"):
+                return (Ask(Keep(room=self.room), ref),)
+            case _Frame(type="end"):
+                return (Ask(End(room=self.room), ref),)
+            case _:
+                return (objects.not_understood("Send a message with its content, typing, keep or end."),)
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        return (objects.unread(text, error),)
+
+    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+        match ref, answer:
+            case _Ref(), Receipt(repeated=True, message=Message() as message):
+                return (Say(text_frame(objects.encode(objects.marked_own(message, _shown(message))))),)
+            case _Ref(), Receipt() | Done():
+                return ()
+            case _Ref(client_id=client_id), ChatError():
+                return (objects.refusal(answer, client_id),)
+            case _, Recovery(conversation=Room() as room, messages=messages):
+                return self._history(session, messages), self._state(session, room, now)
+            case _, Refused(message=message):
+                return objects.refusal(answer), HangUp(3501, f"bad request: {message}")
+            case _:
+                return (HangUp(3004, "server error: come back"),)
+
+    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+        return ()
+
+    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        if may_follow:  # the log has a hole: begin again with what there is
+            return (self._follow(),)
+        return (HangUp(3503, "revoked: this room is no longer yours"),)
+
+    def follows_unasked(self, conversation: Conversation) -> bool:
+        return False
+
+    def ping(self) -> bytes:
+        raise TypeError("P3 leaves pings to WebSocket")
+
+    def _follow(self) -> Follow:
+        return Follow(Address(id=self.room), ref=_FOLLOW, recent=Recent())
+
+    def _history(self, session: Session, messages: Sequence[Message]) -> Say:
+        me = None if session.person is None else session.person.id
+        shown = [
+            objects.marked_own(message, _shown(message)) if message.by == me else _shown(message)
+            for message in messages
+            if not message.deleted
+        ]
+        return objects.say("history", messages=shown)
+
+    def _state(self, session: Session, room: Room, now: float) -> Say:
+        me = None if session.person is None else session.person.id
+        return objects.say("room_state", **wire.room(room, now=now, me=me))
+
+
+def _shown(message: Message) -> dict[str, Any]:
+    return {
+        "type": "message",
+        "id": message.id,
+        "seq": message.seq,
+        "room_id": message.conversation,
+        "user": wire.person(message.author),
+        "content": message.content,
+        "attachments": list(message.attachments),
+        "timestamp": wire.stamp(message.created_at),
+    }

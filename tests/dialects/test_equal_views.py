@@ -1,0 +1,94 @@
+"""Many who come, write, drop and come back, in P1, P4 and P5: each one's view equals the log."""
+
+import random
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import attrs
+import pytest
+
+from tests.dialects.sockets import Hall, Socket, hall
+from tests.web.callers import Caller
+
+STEPS: Final = 250
+
+
+@pytest.fixture
+async def here() -> AsyncIterator[Hall]:
+    async with hall() as opened:
+        yield opened
+
+
+@attrs.define
+class Reader:
+    """A P1 client that keeps what it was shown, by seq."""
+
+    caller: Caller
+    socket: Socket | None = None
+    shown: dict[int, str] = attrs.field(factory=dict)
+    newest: int = 0
+    gaps: int = 0
+
+    async def comes(self, here: Hall) -> None:
+        since = {"since": f"general:{self.newest}"} if self.newest else {}
+        self.socket = await here.p1(self.caller, **since)
+
+    def reads(self, frames: list[Any]) -> None:
+        for frame in frames:
+            if frame["type"] == "history":
+                self.gaps += frame.get("gap", False)
+                for message in frame["messages"]:
+                    self.keeps(message)
+            elif frame["type"] == "message":
+                self.keeps(frame)
+
+    def keeps(self, message: dict[str, Any]) -> None:
+        seq = message["seq"]
+        assert seq not in self.shown, f"seq {seq} came twice"
+        assert seq > self.newest, f"seq {seq} came after {self.newest}"
+        self.shown[seq] = message["content"]
+        self.newest = seq
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_views_equal_the_log(here: Hall, seed: int) -> None:
+    chance = random.Random(seed)
+    readers = [Reader(await here.user(f"user{n}", "general")) for n in range(6)]
+    channel = (await readers[0].caller.get("/api/channels/general"))[1]["id"]
+    open_rooms = [await here.joins(reader.caller, f"/api/ws/{channel}") for reader in readers[:2]]
+    for reader in readers:
+        await reader.comes(here)
+    written = 0
+    for _ in range(STEPS):
+        reader = chance.choice(readers)
+        match chance.randrange(8):
+            case 0 if reader.socket is not None:
+                reader.reads(await reader.socket.seen())
+                await reader.socket.drop()
+                reader.socket = None
+            case 1 | 2 if reader.socket is None:
+                await reader.comes(here)
+            case 3:
+                await chance.choice(open_rooms).say({"type": "message", "content": f"no. {written}"})
+                written += 1
+            case 4:
+                await reader.caller.says(channel, f"no. {written}")
+                written += 1
+            case _ if reader.socket is not None:
+                await reader.socket.say({"content": f"no. {written}", "client_id": f"{seed}-{written}"})
+                written += 1
+    for reader in readers:
+        if reader.socket is None:
+            await reader.comes(here)
+    await here.settle()
+    log = await here.house.world.chat.messages(readers[0].caller.person, channel, limit=300)
+    texts = {message.seq: message.content for message in log}
+    assert sorted(texts.values()) == sorted(f"no. {n}" for n in range(written))
+    for reader in readers:
+        assert reader.socket is not None
+        reader.reads(await reader.socket.seen())
+        if not reader.gaps:
+            assert reader.shown == texts
+    for socket in open_rooms:
+        frames = [frame for frame in await socket.seen() if frame["type"] == "message"]
+        assert {frame["seq"]: frame["content"] for frame in frames} == texts
