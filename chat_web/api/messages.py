@@ -177,7 +177,7 @@ async def mine(call: Call[Paged, NoBody]) -> web.Response:
 
 @operation(answers={200: shapes.Found}, errors=("unknown_channel",))
 async def search(call: Call[Searched, NoBody]) -> web.Response:
-    """Messages that have this text, of what the caller may read, newest first."""
+    """Messages that have these words or longer ones, of what the caller may read, newest first."""
     query = call.query
     excerpt: Excerpt = await call.chat.reading.search(
         call.person,
