@@ -245,7 +245,8 @@ class Store(Log, Traces, Ages, Protocol):
         A message is found where each word of ``text`` begins one of its own, in
         any order (``rules.terms``); a text without a word finds nothing. Only of
         conversations in which the person is a member now, and of public channels.
-        ``author`` is a user name.
+        ``author`` is a user name. Refuses ``search_off`` where texts are kept
+        encrypted.
         """
 
     async def channel_named(self, name: str) -> Channel | None:

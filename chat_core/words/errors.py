@@ -26,6 +26,7 @@ Code: TypeAlias = Literal[
     "not_yours",
     "nothing_to_answer",
     "owner_must_stay",
+    "search_off",
     "too_large",
     "too_many",
     "unauthenticated",

@@ -17,6 +17,8 @@ TABLE: Final = """
 create table if not exists schema_migrations (version bigint primary key, name text not null)"""
 DONE: Final = "select version from schema_migrations"  # schema_migrations' key
 TERMS: Final = 6  # the step from which on messages are found by their words
+MESSAGE_KEYS: Final = 7  # the step from which on a database knows the keys that it was written with
+KEYS: Final = "select id, sealed from message_keys order by id"  # message_keys' key
 RECORD: Final = "insert into schema_migrations (version, name) values ($1, $2)"
 
 _FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")

@@ -167,6 +167,21 @@ async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> M
         raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
 
 
+async def keys(url: str) -> Sequence[Row]:
+    """The keys that the database was written with, as ``keys.check`` takes them. Changes nothing."""
+    try:
+        db = await _open(url)
+        try:
+            there = await db.fetchval("select to_regclass('message_keys')")
+            return await db.fetch(migrate.KEYS) if there else []
+        finally:
+            await db.close(timeout=PATIENCE.connect_s)
+    except asyncpg.InvalidCatalogNameError:
+        return []
+    except (*FAILURES, ValueError) as error:
+        raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
+
+
 async def _open(url: str, **instead: Any) -> asyncpg.Connection:
     given = {**options(url, durable=True), "command_timeout": MIGRATE_S, **instead}
     return await asyncpg.connect(**given, target_session_attrs="read-write")

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from chat_core.adapters.cipher import SEALED
 from chat_core.adapters.sql.bodies import Row, to_json
 from chat_core.rules.terms import terms_of
 from chat_core.words.conversation import (
@@ -179,7 +180,9 @@ def message_row(message: Message) -> Row:
 
 
 def terms_text(content: str) -> str | None:
-    """What the text is found by, one after the other; None where that is nothing."""
+    """What the text is found by, one after the other; None where that is nothing, or it is sealed."""
+    if content.startswith(SEALED):
+        return None
     return " ".join(terms_of(content)) or None
 
 
