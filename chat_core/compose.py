@@ -165,7 +165,7 @@ async def check_database(database: Path | str, message_keys: Sequence[bytes] = (
 
     Makes and changes nothing.
     """
-    from chat_core.adapters.cipher import Cipher
+    from chat_core.adapters.sql.cipher import Cipher
     from chat_core.adapters.sql.keys import check
 
     if _is_postgres(database):

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Final, Literal, TypeVar
 
-from chat_core.adapters.cipher import Cipher
 from chat_core.adapters.sql import account_statements as sql
 from chat_core.adapters.sql.bodies import Row, to_json
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken

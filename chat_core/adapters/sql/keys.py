@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from chat_core.adapters.cipher import Cipher, WrongKeys
 from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.migrate import KEYS
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.words.errors import WrongKeys
 
 ADD_KEY: Final = "insert into message_keys (id, sealed) values ($1, $2) on conflict do nothing"
 DROP_OTHER_KEYS: Final = "delete from message_keys where id <> $1"

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, TypeVar
 
 import asyncpg
 
-from chat_core.adapters.cipher import Cipher
 from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.keys import begun
 from chat_core.adapters.sql.postgres_connection import (

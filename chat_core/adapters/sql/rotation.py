@@ -11,13 +11,14 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from chat_core.adapters.cipher import Cipher, WrongKeys
 from chat_core.adapters.sql.bodies import Row, to_json
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Connection, Question
 from chat_core.adapters.sql.keys import DROP_OTHER_KEYS
 from chat_core.adapters.sql.sealing import data_about
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.rules.accounts import email_key
+from chat_core.words.errors import WrongKeys
 
 ROWS_AT_ONCE: Final = 200
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from chat_core.adapters.cipher import Cipher
 from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.connection import prepare
 from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.keys import begun

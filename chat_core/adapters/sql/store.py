@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from chat_core.adapters.cipher import Cipher
 from chat_core.adapters.sql import ages, notices, traces
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.across import rows_across
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Connection, Database, Question
 from chat_core.adapters.sql.reading import events_after, marked, one_message, page, with_reactions
 from chat_core.adapters.sql.rows import conversations

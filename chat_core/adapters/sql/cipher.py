@@ -23,16 +23,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from chat_core.words.errors import Unavailable
+from chat_core.words.errors import WrongKeys
 
 KEY_BYTES_MIN: Final = 32
 SEALED: Final = "\x01"
 _NONCE_BYTES: Final = 12
 _PARTS: Final = re.compile(r"\x01([0-9a-f]{16}):([A-Za-z0-9_-]+={0,2})")
-
-
-class WrongKeys(Unavailable):
-    """What is in the database was sealed with a key that is not among those given."""
 
 
 @attrs.frozen(repr=False)
