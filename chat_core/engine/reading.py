@@ -165,7 +165,9 @@ class Reading:
         before: Mark | None = None,
         limit: int = 50,
     ) -> Excerpt:
-        """Messages with this text that the person may read, the newest first.
+        """Messages with these words that the person may read, the newest first.
+
+        Each word of ``text`` begins one of the message's, in any order and either case.
 
         ``within`` is a channel's name or a conversation's id, ``author`` a user name.
         """

@@ -240,10 +240,13 @@ class Store(Log, Traces, Ages, Protocol):
         before: Mark | None,
         limit: int,
     ) -> Sequence[Message]:
-        """The last ``limit`` messages below ``before`` that have this text, the newest first.
+        """The last ``limit`` messages below ``before`` that have these words, the newest first.
 
-        Only of conversations in which the person is a member now, and of public
-        channels. ASCII letters are alike in either case; ``author`` is a user name.
+        A message is found where each word of ``text`` begins one of its own, in
+        any order (``rules.terms``); a text without a word finds nothing. Only of
+        conversations in which the person is a member now, and of public channels.
+        ``author`` is a user name. Refuses ``search_off`` where texts are kept
+        encrypted.
         """
 
     async def channel_named(self, name: str) -> Channel | None:
