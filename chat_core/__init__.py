@@ -30,6 +30,7 @@ from chat_core.compose import (
     open_chat,
     open_tokens,
     restore,
+    rotate_keys,
 )
 from chat_core.engine.accounts import AccountDesk
 from chat_core.engine.chat import Chat
@@ -129,6 +130,7 @@ from chat_core.words.errors import (
     InvariantBroken,
     Refused,
     Unavailable,
+    WrongKeys,
 )
 from chat_core.words.events import (
     ChannelChange,
@@ -322,6 +324,7 @@ __all__ = [
     "Unreact",
     "UsernameTaken",
     "Waiting",
+    "WrongKeys",
     "backup",
     "check_database",
     "create_account",
@@ -329,4 +332,5 @@ __all__ = [
     "open_chat",
     "open_tokens",
     "restore",
+    "rotate_keys",
 ]

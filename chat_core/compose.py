@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from secrets import token_bytes
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
@@ -28,6 +28,9 @@ from chat_core.words.account import Account
 from chat_core.words.conversation import Retention, RoomRules
 from chat_core.words.errors import Unavailable
 
+if TYPE_CHECKING:
+    from chat_core.adapters.sql.store import SQLStore
+
 ANONYMOUS: Final = "anonymous"
 TIMED: Final = "timed"
 
@@ -42,10 +45,13 @@ class Config:
     lifts the limits of rate, not those of size and memory. ``open_channels``:
     anyone may publish any JSON in public channels (development). ``texts_kept_s``:
     after that time what was written becomes tombstones; None keeps it for good.
+    ``message_keys``: secrets of 32 bytes or more; texts and e-mail addresses are
+    kept encrypted, the first encrypts, all decrypt, and search is off.
     """
 
     database: Path | str | None = None
     is_durable: bool = True
+    message_keys: tuple[bytes, ...] = attrs.field(default=(), repr=False)
     default_channels: tuple[str, ...] = ()
     countdown_s: float = 300.0
     notification_s: float = 30.0
@@ -154,14 +160,42 @@ async def create_account(
     return account
 
 
-async def check_database(database: Path | str) -> None:
-    """Raise ``Unavailable`` where ``open_chat`` would for this database. Makes and changes nothing."""
+async def check_database(database: Path | str, message_keys: Sequence[bytes] = ()) -> None:
+    """Raise ``Unavailable`` where ``open_chat`` would for this database, ``WrongKeys`` for these keys.
+
+    Makes and changes nothing.
+    """
+    from chat_core.adapters.sql.cipher import Cipher
+    from chat_core.adapters.sql.keys import check
+
     if _is_postgres(database):
-        await migrate(database, dry_run=True)
+        from chat_core.adapters.sql import postgres_connection as postgres
+
+        await postgres.prepare(str(database), dry_run=True)
+        check(await postgres.keys(str(database)), Cipher(message_keys))
         return
     from chat_core.adapters.sql.connection import examine
 
-    await asyncio.to_thread(examine, Path(database))
+    check(await asyncio.to_thread(examine, Path(database)), Cipher(message_keys))
+
+
+async def rotate_keys(config: Config, progress: Callable[[int, int], None]) -> int:
+    """Encrypt what is kept in ``config.database`` with the first of ``message_keys``; how many rows it wrote.
+
+    ``progress`` is told how many rows of how many have been gone through. Others
+    may use the database meanwhile, with the same keys. Cancelled or killed it
+    leaves what was done, and goes on from there when it is called again. Raises
+    ``WrongKeys``, ``Unavailable``, ``ValueError`` where nothing is kept.
+    """
+    if config.database is None:
+        raise ValueError("nothing is kept in memory")
+    from chat_core.adapters.sql.rotation import rotate
+
+    store, _ = await _opened(config.database, config)
+    try:
+        return await rotate(store, progress)
+    finally:
+        await store.close()
 
 
 def open_tokens(
@@ -232,21 +266,20 @@ def _own_tokens() -> Tokens:
     return open_tokens(secrets=[token_bytes(48)])
 
 
-async def _opened(database: Path | str, config: Config) -> tuple[Store, Accounts]:
+async def _opened(database: Path | str, config: Config) -> "tuple[SQLStore, Accounts]":
     """The store of a database and the accounts beside it, the schema brought up to date."""
     from chat_core.adapters.sql.accounts import SQLAccounts  # a driver comes in only where it is used
-    from chat_core.adapters.sql.store import SQLStore
 
     durability: Literal["full", "relaxed"] = "full" if config.is_durable else "relaxed"
     store: SQLStore
     if _is_postgres(database):
         from chat_core.adapters.sql.postgres import open_postgres
 
-        store = await open_postgres(str(database), durability=durability)
+        store = await open_postgres(str(database), durability=durability, keys=config.message_keys)
     else:
         from chat_core.adapters.sql.sqlite import open_sqlite
 
-        store = await open_sqlite(database, durability=durability)
+        store = await open_sqlite(database, durability=durability, keys=config.message_keys)
     return store, SQLAccounts(store)
 
 

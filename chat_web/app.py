@@ -18,7 +18,7 @@ from aiohttp import web
 from chat_core import VERSION, Chat, Clock, Config, SystemClock, Tokens, open_chat, open_tokens
 from chat_web import errors, metrics, pages, routes, security
 from chat_web.deadlines import DeadlineRunner
-from chat_web.keys import previous_keys, private_key, signing_secret
+from chat_web.keys import message_keys, previous_keys, private_key, signing_secret
 from chat_web.people import Introductions
 from chat_web.settings import Settings, SettingsError
 from chat_web.slashes import without_trailing_slash
@@ -79,6 +79,7 @@ def config_of(settings: Settings) -> Config:
     return Config(
         database=settings.database,
         is_durable=settings.durability == "full",
+        message_keys=message_keys(settings),
         default_channels=settings.default_channels,
         countdown_s=settings.countdown_s,
         notification_s=settings.notification_s,

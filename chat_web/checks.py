@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from chat_core import ChatError, check_database
+from chat_core import ChatError, WrongKeys, check_database
 from chat_web import keys
 from chat_web.app import tokens_of
 from chat_web.settings import Settings, SettingsError, problems
@@ -30,7 +30,7 @@ def found() -> Sequence[str]:
 
 def _about(settings: Settings, known: set[str]) -> Iterator[str]:
     """What the values come to, but for variables that are wrong already."""
-    if not known & {"DATABASE_URL"}:
+    if not known & {"DATABASE_URL", "MESSAGE_KEYS"}:
         yield from _database(settings)
     if not known & {"JWT_SECRET_KEY", "JWT_ALGORITHM", "JWT_PRIVATE_KEY_FILE", "JWT_PREVIOUS_KEYS"}:
         yield from _keys(settings)
@@ -44,7 +44,9 @@ def _database(settings: Settings) -> Iterator[str]:
     if settings.database is None:
         return
     try:
-        asyncio.run(check_database(settings.database))
+        asyncio.run(check_database(settings.database, keys.message_keys(settings)))
+    except WrongKeys as error:
+        yield f"MESSAGE_KEYS: {error}"
     except ChatError as error:
         yield f"DATABASE_URL: {error}; for example DATABASE_URL=sqlite:///./data/parley.db"
 

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from chat_core import VERSION, ChatError, Refused, backup, create_account, migrate, restore
 from chat_web import logs
-from chat_web.settings import Settings, SettingsError, load, shown
+from chat_web.settings import NEW_KEY, Settings, SettingsError, load, shown
 
 __all__ = ["main"]
 
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) 
                 return _copied(backup(_database(settings), options.file), "made", options.file)
             case "restore":
                 return _copied(restore(options.file, _database(settings)), "taken back", options.file)
+            case "rotate-keys":
+                return _rotate_keys(settings)
             case _:
                 return _serve(settings, serve)
     except SettingsError as error:
@@ -87,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="show each setting, its value and where that came from")
     config.add_argument("--json", action="store_true", help="as JSON, for programs")
     commands.add_parser("check", help="say what is wrong with the configuration, and how to mend it")
+    commands.add_parser(
+        "rotate-keys", help="encrypt everything with the first of MESSAGE_KEYS, while the server goes on"
+    )
     create = commands.add_parser(
         "create-user", help="make an account; the password is asked for, or read from standard input"
     )
@@ -146,6 +151,20 @@ def _copied(copying: Coroutine[Any, Any, None], what: str, file: Path) -> int:
     except ChatError as error:
         return _fail(str(error), FAILED)
     sys.stdout.write(f"{what}: {file}\n")
+    return OK
+
+
+def _rotate_keys(settings: Settings) -> int:
+    from chat_web.app import config_of
+    from chat_web.rotation import rotated
+
+    _database(settings)
+    if not settings.message_keys:
+        raise SettingsError("MESSAGE_KEYS", "is empty: there is no key to encrypt with", example=NEW_KEY)
+    try:
+        sys.stdout.write(f"{rotated(config_of(settings))}\n")
+    except ChatError as error:
+        return _fail(str(error), FAILED)
     return OK
 
 

@@ -65,6 +65,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "nothing_to_answer": 409,
         "owner_must_stay": 409,
         "channel_exists": 409,
+        "search_off": 409,
         "client_id_reused": 409,
         "username_taken": 409,
         "email_taken": 409,

@@ -45,6 +45,11 @@ def private_key(settings: Settings) -> bytes:
         raise SettingsError("JWT_PRIVATE_KEY_FILE", wrong) from None
 
 
+def message_keys(settings: Settings) -> tuple[bytes, ...]:
+    """The keys that texts are kept encrypted with, the one that encrypts first."""
+    return tuple(key.encode("utf-8", "surrogateescape") for key in settings.message_keys)
+
+
 def previous_keys(settings: Settings) -> list[bytes]:
     """The keys that signed until now: secrets as they are, files as their content."""
     found = []

@@ -10,15 +10,16 @@ Kept out: how a text is read (``values``), and the key made when none is given (
 
 import difflib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import attrs
 import environ
 from dotenv.parser import Binding, parse_stream
 
 from chat_web import values
+from chat_web.variables import Reader, SettingsError, var
 
 __all__ = ["Settings", "SettingsError", "load", "problems", "shown"]
 
@@ -27,57 +28,8 @@ _DAY_S: Final = 86400.0
 DATA_FOLDER: Final = Path("./data")  # of a server whose database is elsewhere
 
 
-class SettingsError(Exception):
-    """The configuration cannot be used. ``str()`` of it is one line that says how to mend it."""
-
-    def __init__(self, variable: str, wrong: str, *, example: str = "", source: str = "") -> None:
-        where = f"{variable} ({source})" if source else variable
-        hint = f"; for example {variable}={example}" if example else ""
-        super().__init__(f"{where} {wrong}{hint}")
-        self.variable = variable
-        self.wrong = wrong
-        self.example = example
-        self.source = source
-
-    def at(self, source: str) -> "SettingsError":
-        """The same complaint, with the place where the value stands."""
-        return SettingsError(self.variable, self.wrong, example=self.example, source=source)
-
-
-@attrs.frozen
-class _Reader:
-    """What attrs calls for each value of one variable. What is no text is already read."""
-
-    variable: str
-    read: Callable[[str], Any]
-    example: str
-    is_secret: bool
-
-    def __call__(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self.read(value if self.is_secret else value.strip())
-        except ValueError as error:
-            raise SettingsError(self.variable, str(error), example=self.example) from None
-
-
-def _var(
-    name: str,
-    default: str,
-    read: Callable[[str], Any],
-    text: str,
-    *,
-    example: str = "",
-    is_secret: bool = False,
-) -> Any:
-    """One setting: the text of its default is read like any other."""
-    reader = _Reader(name, read, example or default, is_secret)
-    return environ.var(default=default, name=name, converter=reader, help=text)
-
-
 _seconds = values.number
-_NEW_KEY: Final = '"$(openssl rand -base64 32)"'
+NEW_KEY: Final = '"$(openssl rand -base64 32)"'
 
 
 @attrs.frozen(kw_only=True)
@@ -86,164 +38,169 @@ class Settings:
 
     _prefix: ClassVar[str] = ""  # environ-config: the variables have no common first word
 
-    host: str = _var("HOST", "127.0.0.1", values.host, "the address to listen on")
-    port: int = _var("PORT", "8000", values.whole(0, 65535), "the port; 0 takes a free one")
-    database_url: str = _var(
+    host: str = var("HOST", "127.0.0.1", values.host, "the address to listen on")
+    port: int = var("PORT", "8000", values.whole(0, 65535), "the port; 0 takes a free one")
+    database_url: str = var(
         "DATABASE_URL",
         "sqlite:///./data/parley.db",
         values.database,
         "sqlite:///path, postgresql://user:password@host/name or memory://",
     )
-    backplane_url: str = _var("BACKPLANE_URL", "", values.backplane, "empty: one node")
+    backplane_url: str = var("BACKPLANE_URL", "", values.backplane, "empty: one node")
 
-    jwt_secret_key: str = _var(
+    jwt_secret_key: str = var(
         "JWT_SECRET_KEY",
         "",
         values.secret,
         "signs tokens, at least 32 bytes; empty: made once and kept beside the database",
-        example=_NEW_KEY,
+        example=NEW_KEY,
         is_secret=True,
     )
-    jwt_algorithm: str = _var(
+    jwt_algorithm: str = var(
         "JWT_ALGORITHM", "HS256", values.choice("HS256", "EdDSA"), "how tokens are signed"
     )
-    jwt_private_key_file: Path | None = _var(
+    jwt_private_key_file: Path | None = var(
         "JWT_PRIVATE_KEY_FILE",
         "",
         values.optional_folder,
         "for EdDSA: the PEM file of an Ed25519 key",
         example="./data/ed25519.pem",
     )
-    jwt_previous_keys: tuple[str, ...] = _var(
+    jwt_previous_keys: tuple[str, ...] = var(
         "JWT_PREVIOUS_KEYS",
         "",
         values.secrets_or_files,
         "keys that signed until now: secrets, or file:PATH of Ed25519 keys, with commas between",
-        example=_NEW_KEY,
+        example=NEW_KEY,
         is_secret=True,
     )
-    access_token_s: float = _var(
+    access_token_s: float = var(
         "JWT_ACCESS_TOKEN_EXPIRE_MINUTES",
         "30",
         values.number(0, 1440, above=True, scale=60.0),
         "how long an access token holds",
     )
-    refresh_token_s: float = _var(
+    refresh_token_s: float = var(
         "REFRESH_TOKEN_EXPIRE_DAYS",
         "14",
         values.number(0, 30, above=True, scale=_DAY_S),
         "how long an unused refresh token holds; 30 days is the end of each session",
     )
-    token_grace_s: float = _var(
+    token_grace_s: float = var(
         "TOKEN_GRACE_SECONDS", "25", _seconds(0, 3600), "how long a live socket may outlive its token"
     )
 
-    debug: bool = _var("DEBUG", "false", values.flag, "more in the log, and `/demo` for everybody")
-    allowed_origins: tuple[str, ...] = _var(
+    message_keys: tuple[str, ...] = var(
+        "MESSAGE_KEYS",
+        "",
+        values.secrets,
+        "encrypt texts and e-mail addresses: keys, with commas between; the first encrypts, all decrypt",
+        example=NEW_KEY,
+        is_secret=True,
+    )
+
+    debug: bool = var("DEBUG", "false", values.flag, "more in the log, and `/demo` for everybody")
+    allowed_origins: tuple[str, ...] = var(
         "ALLOWED_ORIGINS",
         "",
         values.origins,
         "other sites that may use this server, with commas between",
         example="https://chat.example.org",
     )
-    trusted_proxies: tuple[values.Network, ...] = _var(
+    trusted_proxies: tuple[values.Network, ...] = var(
         "TRUSTED_PROXIES",
         "",
         values.networks,
         "whose X-Forwarded-For counts, with commas between",
         example="127.0.0.1,10.0.0.0/8",
     )
-    login_creates_account: bool = _var(
+    login_creates_account: bool = var(
         "LOGIN_CREATES_ACCOUNT", "false", values.flag, "an unknown name that logs in becomes an account"
     )
-    admin_users: tuple[str, ...] = _var(
+    admin_users: tuple[str, ...] = var(
         "ADMIN_USERS", "", values.users, "who may open /admin, with commas between", example="ann,bob"
     )
-    metrics_token: str = _var(
+    metrics_token: str = var(
         "METRICS_TOKEN",
         "",
         values.secret,
         "opens /metrics to others than this machine",
-        example=_NEW_KEY,
+        example=NEW_KEY,
         is_secret=True,
     )
 
-    default_channels: tuple[str, ...] = _var(
+    default_channels: tuple[str, ...] = var(
         "DEFAULT_CHANNELS", "general,random", values.channels, "made at the start if missing"
     )
-    open_channels: bool = _var(
+    open_channels: bool = var(
         "OPEN_CHANNELS", "false", values.flag, "anyone makes any channel (development only)"
     )
-    guests_may_post: bool = _var(
+    guests_may_post: bool = var(
         "GUESTS_MAY_POST", "false", values.flag, "guests may join and post in public channels"
     )
-    matcher: str = _var(
+    matcher: str = var(
         "MATCHER", "first_come", values.choice("first_come", "random"), "the timed lobby's matcher"
     )
-    countdown_s: float = _var(
+    countdown_s: float = var(
         "COUNTDOWN_SECONDS", "300", _seconds(0, _YEAR_S, above=True), "how long a timed room counts down"
     )
-    notification_s: float = _var(
+    notification_s: float = var(
         "NOTIFICATION_SECONDS", "30", _seconds(0, _YEAR_S, above=True), "how long its members may decide"
     )
-    resume_s: float = _var(
+    resume_s: float = var(
         "RESUME_SECONDS", "10", _seconds(0, 3600), "how long a place is kept for who lost the connection"
     )
-    rematch_after_s: float = _var(
+    rematch_after_s: float = var(
         "REMATCH_AFTER_SECONDS", "5", _seconds(0, _DAY_S), "how long two who just parted are kept apart"
     )
 
-    durability: str = _var(
+    durability: str = var(
         "DURABILITY",
         "full",
         values.choice("full", "relaxed"),
         "relaxed: acknowledged before it is on the disk",
     )
-    retention_s: float = _var(
+    retention_s: float = var(
         "RETENTION_DAYS",
         "0",
         values.number(0, 36500, scale=_DAY_S),
         "how long channels and kept rooms keep messages; 0: for good",
     )
-    messages_per_s: float = _var(
+    messages_per_s: float = var(
         "MESSAGES_PER_SECOND", "2", values.number(0, 1e6, above=True), "messages of one person, lasting"
     )
-    messages_burst: int = _var(
+    messages_burst: int = var(
         "MESSAGES_BURST", "20", values.whole(1, 1_000_000), "messages of one person, at once"
     )
-    searches_per_minute: float = _var(
+    searches_per_minute: float = var(
         "SEARCHES_PER_MINUTE", "30", values.number(0, 1e6, above=True), "searches and skips of one person"
     )
-    max_connections: int = _var(
-        "MAX_CONNECTIONS", "10000", values.whole(1, 1_000_000), "sockets of this node"
-    )
-    source_limits: str = _var(
+    max_connections: int = var("MAX_CONNECTIONS", "10000", values.whole(1, 1_000_000), "sockets of this node")
+    source_limits: str = var(
         "SOURCE_LIMITS",
         "auto",
         values.choice("auto", "on", "off"),
         "limits per address; auto: off only while nobody but this machine can connect",
     )
-    rate_limits: bool = _var(
+    rate_limits: bool = var(
         "RATE_LIMITS", "on", values.flag, "off: no limit of rate or per address (development, load tests)"
     )
-    flush_s: float = _var(
+    flush_s: float = var(
         "FLUSH_MS",
         "3",
         values.number(0, 1000, scale=0.001),
         "the longest that a fan-out waits for company",
     )
-    upload_dir: Path = _var("UPLOAD_DIR", "./data/uploads", values.folder, "where uploads are kept")
-    upload_bytes_max: int = _var(
-        "UPLOAD_MAX_BYTES", "8388608", values.whole(1, 1 << 30), "the largest upload"
-    )
+    upload_dir: Path = var("UPLOAD_DIR", "./data/uploads", values.folder, "where uploads are kept")
+    upload_bytes_max: int = var("UPLOAD_MAX_BYTES", "8388608", values.whole(1, 1 << 30), "the largest upload")
 
-    log_level: str = _var(
+    log_level: str = var(
         "LOG_LEVEL",
         "INFO",
         values.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         "the least important line that is logged",
     )
-    log_dir: Path | None = _var(
+    log_dir: Path | None = var(
         "LOG_DIR", "", values.optional_folder, "a folder for parley.log, too", example="./data/logs"
     )
 
@@ -351,7 +308,7 @@ def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield reader.variable, _masked(settings, name, reader), source
 
 
-def _masked(settings: Settings, name: str, reader: _Reader) -> str:
+def _masked(settings: Settings, name: str, reader: Reader) -> str:
     value = getattr(settings, name)
     if reader.is_secret:
         keys = (value,) if isinstance(value, str) and value else tuple(value)
@@ -373,16 +330,16 @@ def _masked(settings: Settings, name: str, reader: _Reader) -> str:
             return str(value)
 
 
-def _scale(reader: _Reader) -> float:
+def _scale(reader: Reader) -> float:
     """How many seconds one unit of the variable is."""
     one: float = reader.read("1")
     return one
 
 
-def _readers() -> Iterator[tuple[str, _Reader]]:
+def _readers() -> Iterator[tuple[str, Reader]]:
     for field in attrs.fields(Settings):
         converter: object = field.converter
-        if isinstance(converter, _Reader):
+        if isinstance(converter, Reader):
             yield field.name, converter
 
 

@@ -184,6 +184,10 @@ def _items(text: str) -> list[str]:
     return list(dict.fromkeys(item for part in text.split(",") if (item := part.strip())))
 
 
+def secrets(text: str) -> tuple[str, ...]:
+    return tuple(secret(item) for item in _items(text))
+
+
 def secrets_or_files(text: str) -> tuple[str, ...]:
     """Keys of before: secrets, or ``file:`` and the path of a PEM file."""
     for item in _items(text):

@@ -198,8 +198,8 @@ class Store(Log, Traces, Ages, Protocol):
     async def rooms_of(self, person: PersonId) -> Sequence[Room]:
         """The rooms in which the person is listed, newest first, at most 200."""
 
-    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
-        """The channels that the person is a member of, by name."""
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
+        """The channels that the person is a member of, by id."""
 
     async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
         """The rooms in which both are members now, newest first, at most 200."""
@@ -240,10 +240,13 @@ class Store(Log, Traces, Ages, Protocol):
         before: Mark | None,
         limit: int,
     ) -> Sequence[Message]:
-        """The last ``limit`` messages below ``before`` that have this text, the newest first.
+        """The last ``limit`` messages below ``before`` that have these words, the newest first.
 
-        Only of conversations in which the person is a member now, and of public
-        channels. ASCII letters are alike in either case; ``author`` is a user name.
+        A message is found where each word of ``text`` begins one of its own, in
+        any order (``rules.terms``); a text without a word finds nothing. Only of
+        conversations in which the person is a member now, and of public channels.
+        ``author`` is a user name. Refuses ``search_off`` where texts are kept
+        encrypted.
         """
 
     async def channel_named(self, name: str) -> Channel | None:

@@ -1,9 +1,10 @@
 """What a store finds for readers: lists of channels, rooms of two, and messages of many conversations."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import Random
+from typing import Final
 
 import attrs
 
@@ -13,6 +14,7 @@ from chat_core.testing.stories import STARTS_AT, Author, Story
 from chat_core.words.commands import (
     Delete,
     DeleteChannel,
+    Edit,
     End,
     JoinChannel,
     Leave,
@@ -163,27 +165,119 @@ class ReadingContract(abc.ABC):
             equal(await said(ann, author=card.username.upper(), within=public.id), [found[public.id]])
             equal(await said(ann, author="nobody"), [])
 
-    async def test_a_search_takes_the_text_to_the_letter_and_finds_nothing_that_was_deleted(self) -> None:
+    async def test_a_search_finds_words_in_any_order_by_their_beginnings(self) -> None:
+        async with self.store() as store:
+            texts = await _searched(store, *(text for _, text in SEARCHES if text), *OTHER_TEXTS)
+            for asked, text in SEARCHES:
+                equal(await texts(asked), [text] if text else [], f"who looks for {asked!r}")
+
+    async def test_no_sign_in_a_search_is_an_operator_or_a_failure(self) -> None:
+        async with self.store() as store:
+            texts = await _searched(store, "alpha beta", "near or not and", "gamma")
+            equal(await texts("alpha OR gamma"), [])
+            equal(await texts("alpha NOT beta"), [])
+            equal(await texts("or near not"), ["near or not and"])
+            equal(await texts("NEAR(alpha beta)"), [])
+            for sign in SIGNS:
+                equal(await texts(f"{sign}alpha{sign} {sign} beta"), ["alpha beta"], f"with {sign!r}")
+                equal(await texts(sign), [], f"{sign!r} by itself")
+            for long in ("a" * 1000, "al " * 333, "日本" * 500, '"' * 1000, "👍" * 1000):
+                equal(await texts(long), ["alpha beta"] if long == "al " * 333 else [], long[:3])
+
+    async def test_what_is_edited_deleted_or_too_old_is_found_no_more(self) -> None:
         async with self.store() as store:
             author = _author()
             ann = author.person("ann")
             story = author.channel("a", ann)
             await store.append(story.opening())
-            for text in ("100%", "100 of it", "a_b", "a-b", "back\\slash", "שלום 👩‍👩‍👧"):
+            for text in ("one apple", "two apples", "three apples"):
                 await store.append(story.post(ann, text))
+                story.now += 1
+            one, two, _ = story.posts
 
             async def texts(text: str) -> list[str]:
                 found = await store.search(ann.id, text, within=None, author=None, before=None, limit=9)
                 return [message.content for message in found]
 
-            equal(await texts("0%"), ["100%"])
-            equal(await texts("_"), ["a_b"])
-            equal(await texts("\\"), ["back\\slash"])
-            equal(await texts("👩‍👧"), ["שלום 👩‍👩‍👧"])
-            equal(sorted(await texts("100")), ["100 of it", "100%"])
-            first = next(iter(story.posts))
-            await store.append(story.turn((ann, Delete(message=first))))
-            equal(await texts("100"), ["100 of it"])
+            equal(await texts("apple"), ["three apples", "two apples", "one apple"])
+            await store.append(story.turn((ann, Edit(message=one, content="one pear"))))
+            equal(await texts("apple"), ["three apples", "two apples"])
+            equal(await texts("pear"), ["one pear"])
+            await store.append(story.turn((ann, Delete(message=two))))
+            equal(await texts("apple"), ["three apples"])
+            await store.blank_before(story.id, story.now)
+            equal(await texts("apple"), [])
+            equal(await texts("pear"), [])
+
+
+# What is looked for, and the one text that it is found in; None where it is found in none.
+SEARCHES: Final[Sequence[tuple[str, str | None]]] = (
+    ("HELLO world", "World, hello!"),
+    ("wor hel", "World, hello!"),
+    ("orld", None),
+    ("100%", "100 of it"),
+    ("snake", "a snake_case name"),
+    ("case", "a snake_case name"),
+    ("don't", "I don't know"),
+    ("cafe", "Café au lait"),
+    ("CAFÉ", "Café au lait"),
+    ("strasse", "Große Straße"),
+    ("ΟΔΟΣ", "μεγάλη οδός"),
+    ("wide", "ｗｉｄｅ letters"),
+    ("שלום", "שָׁלוֹם לך"),
+    ("हिन्दी", "मैं हिन्दी बोलता हूँ"),
+    ("日本", "私は日本語を話す"),
+    ("語", "私は日本語を話す"),
+    ("本日", None),
+    ("日本語 話す", "私は日本語を話す"),
+    ("ภาษา", "ผมพูดภาษาไทย"),
+    ("👩‍👧", "a family 👩‍👩‍👧"),
+    ("👍", "well done 👍🏽"),
+    ("👍🏻", "well done 👍🏽"),
+    ("€", "it costs €5"),
+    ("x" * 1000, "x" * 999),
+)
+OTHER_TEXTS: Final = ("...", "nothing of this kind", "back\\slash")
+SIGNS: Final = (
+    *('"', "'", "*", "-", "--", "^", ":", "(", ")", "{", "}", "+", "&", "|", "!", "<->", "\\"),
+    *(
+        "/",
+        "%",
+        "_",
+        "''",
+        '""',
+        "\0",
+        "\n",
+        "\t",
+        "\u200b",
+        "\ud800",
+        ";",
+        ",",
+        ".",
+        "?",
+        "#",
+        "@",
+        "=",
+        "~",
+        "`",
+    ),
+)
+
+
+async def _searched(store: Store, *texts: str) -> Callable[[str], Awaitable[list[str]]]:
+    """A channel in which somebody wrote this, and a way to look for it."""
+    author = _author()
+    ann = author.person("ann")
+    story = author.channel("a", ann)
+    await store.append(story.opening())
+    for text in dict.fromkeys(texts):
+        await store.append(story.post(ann, text))
+
+    async def found(asked: str) -> list[str]:
+        messages = await store.search(ann.id, asked, within=None, author=None, before=None, limit=99)
+        return [message.content for message in messages]
+
+    return found
 
 
 async def _interleaved(store: Store, author: Author, stories: Sequence[Story], by: Person) -> list[Message]:

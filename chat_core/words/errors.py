@@ -3,6 +3,7 @@
     ChatError
     +-- Refused       the caller's fault, safe to show: a stable ``code`` and a sentence
     +-- Unavailable   ours, may pass: nothing happened, try again
+    |   +-- WrongKeys  what is stored was encrypted with a key that is not there
     +-- Disconnected  the connection is over; its ``code`` says whether to come back
     +-- InvariantBroken  a bug in Parley: never shown, always reported
 
@@ -26,6 +27,7 @@ Code: TypeAlias = Literal[
     "not_yours",
     "nothing_to_answer",
     "owner_must_stay",
+    "search_off",
     "too_large",
     "too_many",
     "unauthenticated",
@@ -66,6 +68,10 @@ class Refused(ChatError):
 
 class Unavailable(ChatError):
     """A part that Parley needs does not answer. Nothing happened; the same may be asked again."""
+
+
+class WrongKeys(Unavailable):
+    """What is in the database was encrypted with a key that is not among those given."""
 
 
 class Disconnected(ChatError):

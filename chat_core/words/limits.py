@@ -29,6 +29,8 @@ HISTORY_PAGE_MAX: Final = 300  # events a page
 RECENT_MESSAGES_MAX: Final = 50  # shown to who begins to follow
 BACKLOG_MESSAGES_MAX: Final = 500  # shown to who comes back to where it was; above it, the recent ones
 SEARCH_LENGTH_MAX: Final = 200  # code points of what is searched for
+TERMS_SOUGHT_MAX: Final = 32  # different words of it; more are not looked for
+TERM_LENGTH_MAX: Final = 64  # code points by which a long word is found
 
 NOTICES_KEPT_MAX: Final = 100  # a person's newest that no device was told yet
 

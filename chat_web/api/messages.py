@@ -175,9 +175,9 @@ async def mine(call: Call[Paged, NoBody]) -> web.Response:
     return reply(found.shown(_shown(excerpt.conversations), lambda message: mark_cursor(message.mark)))
 
 
-@operation(answers={200: shapes.Found}, errors=("unknown_channel",))
+@operation(answers={200: shapes.Found}, errors=("unknown_channel", "search_off"))
 async def search(call: Call[Searched, NoBody]) -> web.Response:
-    """Messages that have this text, of what the caller may read, newest first."""
+    """Messages that have these words or longer ones, of what the caller may read, newest first."""
     query = call.query
     excerpt: Excerpt = await call.chat.reading.search(
         call.person,

@@ -29,9 +29,9 @@ insert into members (conversation, person, kind, card_id, username, display_name
         'k', 'u', 'U', 'member', 1, false, k
     from generate_series(1, 500) n, generate_series(1, 4) k;
 insert into messages (conversation, seq, id, person, card_id, username, display_name, content,
-    created_at, deleted, client_id)
+    created_at, deleted, client_id, terms)
     select 'c' || n, k, 'm' || n || '-' || k, 'p' || n % 100, 'k', 'u', 'U', 'text ' || k, n + k, false,
-        'i' || k
+        'i' || k, 'text ' || k
     from generate_series(1, 500) n, generate_series(1, 15) k;
 insert into events (conversation, seq, at, kind, message, body)
     select 'c' || n, 15 + k, 1, 'member_joined', null, '{}'
@@ -56,7 +56,7 @@ HOT: Final[Sequence[tuple[str, str, tuple[Any, ...]]]] = (
             *(3, ["c1"], [20], [22]),
             *(["c1"], [21], [1.0], [None], ["member_joined"], [None], ["{}"]),
             *(["c1"], [22], ["new"], ["p1"], ["k"], ["u"], ["U"], ["text"], [None], [None]),
-            *([1.0], [None], [False], ["i"], [None]),
+            *([1.0], [None], [False], ["i"], [None], ["text"]),
         ),
     ),
     ("load", sql.LOAD, ("c7",)),
@@ -70,9 +70,12 @@ HOT: Final[Sequence[tuple[str, str, tuple[Any, ...]]]] = (
     ("page after", sql.MESSAGES_AFTER, ("c7", 3, 50)),
     ("events after", sql.EVENTS_AFTER, ("c7", 3, 300)),
     ("reactions of a page", sql.REACTIONS_BETWEEN, ("c7", 1, 15)),
+    ("reactions of many", sql.among(sql.REACTIONS_OF_MANY, 4), ("m7-3", "m8-3", "m9-3", "m10-4")),
     ("one message", sql.MESSAGE, ("m7-3",)),
     ("client_id", sql.POSTED, ("c7", "p7", "i3")),
     ("by a person", sql.MESSAGES_BY_BEFORE, ("p7", *MARK, 50)),
+    ("search", sql.SEARCH, ("p7", *MARK, "text 7", None, None, 50)),
+    ("search of one", sql.SEARCH, ("p7", *MARK, "text", "c7", None, 50)),
     ("mark read", sql.MARK_READ, ("c7", "p7", 4)),
     ("read marks", sql.READ_MARKS, ("c7",)),
     ("blocked", sql.BLOCKED_WITH, ("p7",)),

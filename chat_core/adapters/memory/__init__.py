@@ -12,6 +12,7 @@ import attrs
 from chat_core.adapters.memory.book import Book
 from chat_core.adapters.memory.notices import Notices
 from chat_core.ports import Change, ClientIdTaken, Clock, Hint, NameTaken, Session, Stale
+from chat_core.rules import terms
 from chat_core.words.conversation import Channel, Conversation, Room, RoomState
 from chat_core.words.events import (
     Logged,
@@ -176,9 +177,9 @@ class MemoryStore(MemoryLog):
         rooms.sort(key=lambda room: (room.created_at, room.id), reverse=True)
         return rooms[:ROOMS_LISTED_MAX]
 
-    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
         channels = [state for state in self.states() if isinstance(state, Channel) and state.member(person)]
-        return sorted(channels, key=lambda channel: channel.name)
+        return sorted(channel.id for channel in channels)
 
     async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
         rooms = [state for state in self.states() if isinstance(state, Room)]
@@ -227,13 +228,14 @@ class MemoryStore(MemoryLog):
         before: Mark | None,
         limit: int,
     ) -> Sequence[Message]:
+        looked_for = terms.sought(text)
         found = (
             message
             for book in self._books.values()
             if within in (None, book.state.id) and self._may_read(person, book.state)
             for message in book.messages.values()
             if not message.deleted
-            and _lowered(text) in _lowered(message.content)
+            and terms.found(looked_for, terms.terms_of(message.content))
             and (author is None or _lowered(author) == _lowered(message.author.username))
         )
         return _marked(found, before=before, after=None, limit=limit)[::-1]

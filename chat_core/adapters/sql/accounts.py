@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeVar
 
 from chat_core.adapters.sql import account_statements as sql
 from chat_core.adapters.sql.bodies import Row, to_json
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
@@ -25,11 +26,12 @@ class SQLAccounts:
 
     def __init__(self, store: SQLStore) -> None:
         self._db = store.database
+        self._cipher = store.cipher
 
     # Accounts
 
     async def add(self, account: Account, password: str) -> None:
-        clash = await self._db.write(lambda db: _add(db, account, password))
+        clash = await self._db.write(lambda db: _add(db, account, password, self._cipher))
         if clash is not None:
             raise _ERRORS[clash](account.username)
 
@@ -39,7 +41,7 @@ class SQLAccounts:
     async def by_ids(self, people: Sequence[PersonId]) -> Sequence[Account]:
         async def found(db: Connection) -> Sequence[Account]:
             rows = [await db.row(sql.BY_ID, person) for person in dict.fromkeys(people)]
-            return [_account(row) for row in rows if row is not None]
+            return [_account(row, self._cipher) for row in rows if row is not None]
 
         return await self._db.read(found)
 
@@ -47,7 +49,10 @@ class SQLAccounts:
         return await self._account(sql.BY_USERNAME, username_key(username))
 
     async def by_email(self, email: str) -> Account | None:
-        return await self._account(sql.BY_EMAIL, email_key(email) or None)
+        for key in _email_keys(email, self._cipher):
+            if (found := await self._account(sql.BY_EMAIL, key)) is not None:
+                return found
+        return None
 
     async def password_of(self, person: PersonId) -> str | None:
         row = await self._row(sql.PASSWORD_OF, person)
@@ -55,7 +60,9 @@ class SQLAccounts:
 
     async def update(self, account: Account) -> bool:
         async def work(db: Connection) -> bool | None:
-            if await db.run(sql.UPDATE, account.id, *_told(account)) == 1:
+            if await _has_email(db, account, self._cipher):
+                return None if await db.row(sql.ID_THERE, account.id) else False
+            if await db.run(sql.UPDATE, account.id, *_told(account, self._cipher)) == 1:
                 return True
             return None if await db.row(sql.ID_THERE, account.id) else False
 
@@ -79,7 +86,7 @@ class SQLAccounts:
         part = q.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
         values = (username_key(after), f"%{part}%", limit)
         rows = await self._db.rows(sql.PAGE, *values)
-        return [_account(row) for row in rows]
+        return [_account(row, self._cipher) for row in rows]
 
     # Erasure
 
@@ -150,7 +157,7 @@ class SQLAccounts:
 
     async def _account(self, statement: str, value: str | None) -> Account | None:
         row = await self._row(statement, value)
-        return None if row is None else _account(row)
+        return None if row is None else _account(row, self._cipher)
 
     async def _row(self, statement: str, value: str | None) -> Row | None:
         rows = await self._db.rows(statement, value)
@@ -160,17 +167,29 @@ class SQLAccounts:
 # Inside a transaction
 
 
-async def _add(db: Connection, account: Account, password: str) -> _Clash | None:
-    email, email_unique, display_name, display, bio, interests, language, year, avatar, shows = _told(account)
+async def _add(db: Connection, account: Account, password: str, cipher: Cipher) -> _Clash | None:
+    email, email_unique, display_name, display, bio, interests, language, year, avatar, shows = _told(
+        account, cipher
+    )
     names = (account.id, account.username, username_key(account.username), email, email_unique, password)
     told = (account.created_at, display_name, display, bio, interests, language, year, avatar)
     row = (*names, *told, account.status.value, account.last_seen, shows)
-    if await db.run(sql.ADD, *row) == 1:
+    is_taken = await _has_email(db, account, cipher)
+    if not is_taken and await db.run(sql.ADD, *row) == 1:
         return None
     if await db.row(sql.ID_THERE, account.id):
         return "id"
     there = await db.row(sql.USERNAME_THERE, username_key(account.username))
     return "username" if there else "email"
+
+
+async def _has_email(db: Connection, account: Account, cipher: Cipher) -> bool:
+    """Whether somebody else has the address, as it is stored under any of the keys."""
+    for key in _email_keys(account.email, cipher):
+        row = await db.row(sql.BY_EMAIL, key)
+        if row is not None and row[0] != account.id:
+            return True
+    return False
 
 
 async def _put_token(db: Connection, login: Login) -> None:
@@ -181,11 +200,20 @@ async def _put_token(db: Connection, login: Login) -> None:
 # Values <-> rows
 
 
-def _told(account: Account) -> Row:
+def _email_keys(email: str, cipher: Cipher) -> Sequence[str]:
+    """What an address may be stored under, the way of now first; nothing where there is no address."""
+    key = email_key(email)
+    if not key:
+        return ()
+    # What has no @ could be somebody's hash, and is no address from before there were hashes.
+    return [one for one in cipher.hashes(key) if one != key or "@" in key or cipher.key_id is None]
+
+
+def _told(account: Account, cipher: Cipher) -> Row:
     """What a user tells about itself, in the order of ``UPDATE``."""
     return (
-        account.email,
-        email_key(account.email) or None,
+        cipher.seal(account.email, account.id),
+        next(iter(_email_keys(account.email, cipher)), None),
         account.display_name,
         account.display_name.lower(),
         account.bio,
@@ -197,13 +225,13 @@ def _told(account: Account) -> Row:
     )
 
 
-def _account(row: Row) -> Account:
+def _account(row: Row, cipher: Cipher) -> Account:
     id_, username, email, created_at, display_name, bio, interests, language, year = row[:9]
     avatar_url, status, last_seen, shows_read_marks = row[9:]
     return Account(
         id=id_,
         username=username,
-        email=email,
+        email=cipher.open(email, id_),
         created_at=created_at,
         display_name=display_name,
         bio=bio,

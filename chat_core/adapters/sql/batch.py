@@ -11,7 +11,7 @@ import attrs
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.bodies import Row, event_row
 from chat_core.adapters.sql.notices import steps as notice_steps
-from chat_core.adapters.sql.rows import member_row, message_row, opening_row, state_row
+from chat_core.adapters.sql.rows import member_row, message_row, opening_row, state_row, terms_text
 from chat_core.ports import Change
 from chat_core.words.conversation import Conversation, Member, Room
 from chat_core.words.errors import InvariantBroken
@@ -112,7 +112,7 @@ def _about_message(event: Logged) -> Sequence[Step]:
     """The same as ``rules.messages.apply``."""
     match event:
         case MessageEdited(message_id=message, content=content, at=at):
-            return ((sql.EDIT, (message, content, at)),)
+            return ((sql.EDIT, (message, content, at, terms_text(content))),)
         case MessageDeleted(message_id=message):
             return ((sql.BLANK, (message,)), (sql.DROP_REACTIONS, (message,)))
         case ReactionAdded(message_id=message, emoji=emoji, person=card, seq=seq):

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from chat_core.adapters.sql import migrate
 from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Question
+from chat_core.adapters.sql.rows import terms_text
 from chat_core.words.errors import InvariantBroken, Unavailable
 
 FILE_MODE: Final = 0o600
@@ -65,20 +66,26 @@ def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mappin
         raise Unavailable(f"The database {path} cannot be opened: {error}") from error
 
 
-def examine(path: Path) -> None:
-    """Raise ``Unavailable`` where ``prepare`` would, as far as that shows without a change. Blocks."""
+def examine(path: Path) -> Sequence[Row]:
+    """Raise ``Unavailable`` where ``prepare`` would, as far as that shows without a change. Blocks.
+
+    Returns the keys that it was written with, as ``keys.check`` takes them.
+    """
     try:
         if not path.exists():
             folder = next(parent for parent in path.absolute().parents if parent.exists())
             if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
                 raise OSError(f"nothing can be made in {folder}")
-            return
+            return []
         with open(path, "r+b"):
             pass
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
         try:
             done = [row[0] for row in db.execute(migrate.DONE)] if _is_ours(db) else []
-            migrate.missing(done, database=str(path))
+            missing = migrate.missing(done, database=str(path))
+            if any(step.version == migrate.MESSAGE_KEYS for step in missing):
+                return []
+            return db.execute(migrate.KEYS).fetchall()
         finally:
             db.close()
     except (OSError, sqlite3.Error) as error:
@@ -180,6 +187,7 @@ def _missing(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
+    db.create_function("terms_of", 1, terms_text, deterministic=True)
     db.execute("begin immediate")
     try:
         db.execute(migrate.TABLE)

@@ -16,10 +16,14 @@ from chat_core.words.errors import Unavailable
 TABLE: Final = """
 create table if not exists schema_migrations (version bigint primary key, name text not null)"""
 DONE: Final = "select version from schema_migrations"  # schema_migrations' key
+TERMS: Final = 6  # the step from which on messages are found by their words
+MESSAGE_KEYS: Final = 7  # the step from which on a database knows the keys that it was written with
+KEYS: Final = "select id, sealed from message_keys order by id"  # message_keys' key
 RECORD: Final = "insert into schema_migrations (version, name) values ($1, $2)"
 
 _FILE: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 _SQLITE: Final = re.compile(r"/\*sqlite: (.*?)\*/")
+_ONLY: Final = re.compile(r"/\*(sqlite|postgresql) only:(.*?)\*/", re.DOTALL)
 _COMMENT: Final = re.compile(r"--[^\n]*")
 _TEXT: Final = re.compile(r"\btext\b")
 
@@ -34,10 +38,20 @@ class Migration:
 
     def statements(self, *, sqlite: bool) -> Iterator[str]:
         """The step's statements, without comments. No text of a step has a semicolon in a literal."""
-        text = _COMMENT.sub("", self.text)
-        for part in _SQLITE.sub(r"\1" if sqlite else "", text).split(";"):
-            if statement := part.strip():
-                yield statement if sqlite else _in_order_of_code_points(statement)
+        for at, text in enumerate(_ONLY.split(_COMMENT.sub("", self.text))):
+            match at % 3:
+                case 0:
+                    yield from _portable(text, sqlite=sqlite)
+                case 1:
+                    is_wanted = (text == "sqlite") is sqlite
+                case _ if is_wanted:
+                    yield text.strip()
+
+
+def _portable(text: str, *, sqlite: bool) -> Iterator[str]:
+    for part in _SQLITE.sub(r"\1" if sqlite else "", text).split(";"):
+        if statement := part.strip():
+            yield statement if sqlite else _in_order_of_code_points(statement)
 
 
 def _in_order_of_code_points(statement: str) -> str:

@@ -11,7 +11,9 @@ from typing import Any, Final, Literal, TypeVar
 import asyncpg
 
 from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Question
+from chat_core.adapters.sql.keys import begun
 from chat_core.adapters.sql.postgres_connection import (
     FAILURES,
     PATIENCE,
@@ -32,24 +34,35 @@ T = TypeVar("T")
 
 
 async def open_postgres(
-    url: str, *, durability: Literal["full", "relaxed"] = "full", patience: Patience = PATIENCE
+    url: str,
+    *,
+    durability: Literal["full", "relaxed"] = "full",
+    patience: Patience = PATIENCE,
+    keys: Sequence[bytes] = (),
 ) -> "PostgresStore":
     """Open the store in the database of a ``postgresql://`` URL, which is there; migrated where need be.
 
     ``relaxed`` is ``synchronous_commit=off``: a crash of the server may take what
     was acknowledged last. Raises ``Unavailable`` with a sentence for people where
     the database cannot be opened or was written by a newer version.
+
+    With ``keys`` texts are kept encrypted: the first seals, all of them open.
+    ``WrongKeys`` where one is missing that the database was written with.
     """
+    cipher = Cipher(keys)
     await prepare(url)
-    return PostgresStore(url, durable=durability == "full", patience=patience)
+    store = PostgresStore(url, durable=durability == "full", patience=patience, cipher=cipher)
+    return await begun(store)
 
 
 class PostgresStore(SQLStore):
     """``ports.Store`` in a database that is there and up to date (see ``open_postgres``)."""
 
-    def __init__(self, url: str, *, durable: bool, patience: Patience = PATIENCE) -> None:
+    def __init__(
+        self, url: str, *, durable: bool, patience: Patience = PATIENCE, cipher: Cipher | None = None
+    ) -> None:
         self._server = PostgresServer(url, durable=durable, patience=patience)
-        super().__init__(self._server)
+        super().__init__(self._server, cipher)
 
     @property
     def commits(self) -> int:

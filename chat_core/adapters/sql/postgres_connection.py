@@ -12,10 +12,13 @@ import attrs
 
 from chat_core.adapters.sql import migrate
 from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.rows import terms_text
+from chat_core.adapters.sql.terms import FILL, HAS_TERMS, HAS_TERMS_IN_POSTGRESQL, UNFILLED
 from chat_core.words.errors import Unavailable
 
 MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
 STATEMENTS_KEPT: Final = 256  # prepared ones, for each connection
+ROWS_FILLED: Final = 1000  # in one statement
 MIGRATING: Final = 0x7061726C6579  # the advisory lock of who changes the schema
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -66,7 +69,7 @@ class PostgresConnection:
 @cache
 def dialect(statement: str) -> str:
     """A portable statement: what SQLite calls ``like`` takes ASCII letters for alike in either case."""
-    return statement.replace(" like ", " ilike ")
+    return statement.replace(HAS_TERMS, HAS_TERMS_IN_POSTGRESQL).replace(" like ", " ilike ")
 
 
 def _bound(value: Any) -> Any:
@@ -164,6 +167,21 @@ async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> M
         raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
 
 
+async def keys(url: str) -> Sequence[Row]:
+    """The keys that the database was written with, as ``keys.check`` takes them. Changes nothing."""
+    try:
+        db = await _open(url)
+        try:
+            there = await db.fetchval("select to_regclass('message_keys')")
+            return await db.fetch(migrate.KEYS) if there else []
+        finally:
+            await db.close(timeout=PATIENCE.connect_s)
+    except asyncpg.InvalidCatalogNameError:
+        return []
+    except (*FAILURES, ValueError) as error:
+        raise Unavailable(f"The database cannot be opened: {_words(error)}") from error
+
+
 async def _open(url: str, **instead: Any) -> asyncpg.Connection:
     given = {**options(url, durable=True), "command_timeout": MIGRATE_S, **instead}
     return await asyncpg.connect(**given, target_session_attrs="read-write")
@@ -194,8 +212,18 @@ async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migrat
     for step in steps:
         for statement in step.statements(sqlite=False):
             await db.execute(statement)
+        if step.version == migrate.TERMS:
+            await _fill_terms(db)
         await db.execute(migrate.RECORD, step.version, step.name)
     return steps
+
+
+async def _fill_terms(db: asyncpg.Connection) -> None:
+    """What stands in messages already is found too: SQLite has a function for it."""
+    last = ""
+    while rows := await db.fetch(UNFILLED, last, ROWS_FILLED):
+        last = rows[-1][0]
+        await db.execute(FILL, [id_ for id_, _ in rows], [terms_text(content) for _, content in rows])
 
 
 def _words(error: BaseException) -> str:

@@ -12,6 +12,8 @@ from typing import Any, Final
 import attrs
 
 from chat_core.adapters.sql.bodies import Row, to_json
+from chat_core.adapters.sql.cipher import SEALED
+from chat_core.rules.terms import terms_of
 from chat_core.words.conversation import (
     Answer,
     Channel,
@@ -173,7 +175,15 @@ def message_row(message: Message) -> Row:
         message.deleted,
         message.client_id,
         message.digest,
+        terms_text(message.content),
     )
+
+
+def terms_text(content: str) -> str | None:
+    """What the text is found by, one after the other; None where that is nothing, or it is sealed."""
+    if content.startswith(SEALED):
+        return None
+    return " ".join(terms_of(content)) or None
 
 
 def message(row: Row, reactions: Mapping[str, tuple[PersonId, ...]]) -> Message:

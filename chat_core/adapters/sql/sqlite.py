@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.connection import prepare
 from chat_core.adapters.sql.database import Question
+from chat_core.adapters.sql.keys import begun
 from chat_core.adapters.sql.readers import Readers
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.adapters.sql.writer import Writer
@@ -20,24 +22,34 @@ from chat_core.words.errors import Unavailable
 T = TypeVar("T")
 
 
-async def open_sqlite(path: str | Path, *, durability: Literal["full", "relaxed"] = "full") -> "SQLiteStore":
+async def open_sqlite(
+    path: str | Path,
+    *,
+    durability: Literal["full", "relaxed"] = "full",
+    keys: Sequence[bytes] = (),
+) -> "SQLiteStore":
     """Open the store in the file at ``path``, made and migrated where need be.
 
     Folders that are made get mode 0700, the file and its log 0600. ``relaxed``
     does not wait for the disk: a power cut may take what was acknowledged last
     (a crash of the process may not). Raises ``Unavailable`` with a sentence for
     people where the file cannot be opened or was written by a newer version.
+
+    With ``keys`` texts are kept encrypted: the first seals, all of them open.
+    ``WrongKeys`` where one is missing that the file was written with.
     """
+    cipher = Cipher(keys)
     await asyncio.to_thread(prepare, Path(path))
-    return SQLiteStore(Path(path), durable=durability == "full")
+    store = SQLiteStore(Path(path), durable=durability == "full", cipher=cipher)
+    return await begun(store)
 
 
 class SQLiteStore(SQLStore):
     """``ports.Store`` in a file that is there and up to date (see ``open_sqlite``)."""
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
+    def __init__(self, path: Path, *, durable: bool, cipher: Cipher | None = None) -> None:
         self._file = SQLiteFile(path, durable=durable)
-        super().__init__(self._file)
+        super().__init__(self._file, cipher)
 
     @property
     def commits(self) -> int:

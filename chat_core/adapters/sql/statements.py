@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
+from chat_core.adapters.sql import terms
+
 # Appending. The compare-and-set of a head is what makes a write the first.
 
 OPEN: Final = """
@@ -37,18 +39,19 @@ INSERT_EVENTS_ROW: Final = ("text", "bigint", "float8", "text", "text", "text", 
 INSERT_MESSAGES: Final = """
 insert into messages (
     conversation, seq, id, person, card_id, username, display_name, content,
-    reply_to, attachments, created_at, edited_at, deleted, client_id, digest
+    reply_to, attachments, created_at, edited_at, deleted, client_id, digest, terms
 ) {rows} on conflict do nothing"""
 INSERT_MESSAGES_ROW: Final = (
     *("text", "bigint", "text", "text", "text", "text", "text", "text"),
-    *("text", "text", "float8", "float8", "boolean", "text", "text"),
+    *("text", "text", "float8", "float8", "boolean", "text", "text", "text"),
 )
 
 # What events do to messages: the same as rules.messages.apply. By messages_id and reactions' key.
 
-EDIT: Final = "update messages set content = $2, edited_at = $3 where id = $1"
+EDIT: Final = "update messages set content = $2, edited_at = $3, terms = $4 where id = $1"
 BLANK: Final = """
-update messages set content = '', attachments = null, deleted = true, digest = null where id = $1"""
+update messages set content = '', attachments = null, deleted = true, digest = null, terms = null
+where id = $1"""
 DROP_REACTIONS: Final = "delete from reactions where message = $1"
 REACT: Final = """
 insert into reactions (message, emoji, person, place, seq) values (
@@ -104,16 +107,9 @@ ROOMS_OF: Final = (  # members_person
     )
     + " order by c.created_at desc, c.id desc, m.place"
 )
-CHANNELS_OF: Final = (  # members_person
-    _WITH_MEMBERS.format(
-        source="""(
-    select n.* from members l join conversations n on n.id = l.conversation
-    where l.person = $1 and l.kind = 'channel' and not l.has_left
-)"""
-    )
-    + " order by c.name, m.place"
-)
-
+CHANNELS_OF: Final = """
+select conversation from members
+where person = $1 and kind = 'channel' and not has_left order by conversation"""  # members_person
 ROOMS_OF_TWO: Final = (  # members_person, members' key
     _WITH_MEMBERS.format(
         source="""(
@@ -174,14 +170,15 @@ MESSAGES_BY_AFTER: Final = (
 )
 SEARCH: Final = f"""
 select {_MESSAGE} from messages m join conversations c on c.id = m.conversation
-where {_STANDS} < ($2, $3, $4) and m.content like $5 escape '\\' and not m.deleted
+where {terms.HAS_TERMS} and {_STANDS} < ($2, $3, $4)
 and (cast($6 as text) is null or m.conversation = $6)
 and (cast($7 as text) is null or lower(m.username) = lower($7))
 and {_READABLE}
-order by m.created_at desc, m.conversation desc, m.seq desc limit $8"""  # every message is looked at
+order by m.created_at desc, m.conversation desc, m.seq desc limit $8"""  # by terms, then conversations' key
 
-REACTIONS_OF: Final = """
-select message, emoji, person from reactions where message = $1 order by place, seq"""  # reactions' key
+REACTIONS_OF_MANY: Final = """
+select message, emoji, person from reactions where message in ({values})
+order by message, place, seq"""  # reactions' key
 REACTIONS_BETWEEN: Final = """
 select r.message, r.emoji, r.person from messages m join reactions r on r.message = m.id
 where m.conversation = $1 and m.seq between $2 and $3
@@ -260,7 +257,8 @@ delete from reactions where message in (
     select id from messages where conversation = $1 and person = $2
 )"""  # messages' key, reactions' key
 ANONYMISE_MESSAGES: Final = """
-update messages set content = '', attachments = null, deleted = true, digest = null, client_id = null
+update messages set content = '', attachments = null, deleted = true, digest = null, terms = null,
+    client_id = null
 where conversation = $1 and person = $2"""  # messages' key
 # A pseudonym tells nothing: names are changed where a card shows the person's own id.
 RENAME_AUTHOR: Final = """
@@ -289,7 +287,7 @@ delete from reactions where message in (
     select id from messages where conversation = $1 and seq <= $2 and not deleted
 )"""
 BLANK_UP_TO: Final = """
-update messages set content = '', attachments = null, deleted = true, digest = null
+update messages set content = '', attachments = null, deleted = true, digest = null, terms = null
 where conversation = $1 and seq <= $2 and not deleted"""
 DROP_ALL_REACTIONS: Final = """
 delete from reactions where message in (select id from messages where conversation = $1)"""
@@ -301,6 +299,12 @@ DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # members 
 FORGET_SESSIONS: Final = "delete from chat_sessions where ended_at < $1"
 
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
+
+
+@cache
+def among(text: str, count: int) -> str:
+    """``text`` for so many ``{values}``, $1 and on."""
+    return text.format(values=", ".join(f"${place}" for place in range(1, count + 1)))
 
 
 @cache

@@ -11,12 +11,15 @@ from typing import Any, Final, TypeVar
 from chat_core.adapters.sql import ages, notices, traces
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.across import rows_across
-from chat_core.adapters.sql.database import Connection, Database
+from chat_core.adapters.sql.cipher import Cipher
+from chat_core.adapters.sql.database import Connection, Database, Question
 from chat_core.adapters.sql.reading import events_after, marked, one_message, page, with_reactions
 from chat_core.adapters.sql.rows import conversations
+from chat_core.adapters.sql.sealing import all_opened, events_opened, opened, sealed
 from chat_core.ports import Change, Session
+from chat_core.rules.terms import sought
 from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import Unavailable
+from chat_core.words.errors import Refused, Unavailable
 from chat_core.words.events import Logged, Notable, NoticeKey
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
@@ -33,43 +36,42 @@ T = TypeVar("T")
 class SQLStore:
     """``ports.Store`` in a database that is there and up to date."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
         self.durable = database.durable
         self.database = database
+        self.cipher = cipher or Cipher()
 
     # The log
 
     async def append(self, change: Change) -> None:
-        await self.database.append(change)
+        await self.database.append(sealed(change, self.cipher))
 
     async def load(self, conversation: ConversationId) -> Conversation | None:
         return _first(await self._conversations(sql.LOAD, conversation))
 
     async def after(self, conversation: ConversationId, seq: int, limit: int) -> Sequence[Logged]:
-        return await self.database.read(lambda db: events_after(db, conversation, seq, limit))
+        events = await self.database.read(lambda db: events_after(db, conversation, seq, limit))
+        return events_opened(events, self.cipher)
 
     async def messages(
         self, conversation: ConversationId, *, before: int | None, after: int | None, limit: int
     ) -> Sequence[Message]:
         if after is not None and before is None:
-            return await self.database.read(
-                lambda db: page(db, sql.MESSAGES_AFTER, conversation, after, limit)
-            )
+            return await self._messages(lambda db: page(db, sql.MESSAGES_AFTER, conversation, after, limit))
         below = SEQ_MAX if before is None else before
-        newest = await self.database.read(
-            lambda db: page(db, sql.MESSAGES_BEFORE, conversation, below, limit)
-        )
+        newest = await self._messages(lambda db: page(db, sql.MESSAGES_BEFORE, conversation, below, limit))
         return newest[::-1]
 
     async def message(self, message: MessageId) -> Message | None:
-        return await self.database.read(lambda db: one_message(db, sql.MESSAGE, message))
+        found = await self.database.read(lambda db: one_message(db, sql.MESSAGE, message))
+        return None if found is None else opened(found, self.cipher)
 
     async def posted(
         self, conversation: ConversationId, pairs: Sequence[tuple[PersonId, str]]
     ) -> Mapping[tuple[PersonId, str], Message]:
         async def found(db: Connection) -> Mapping[tuple[PersonId, str], Message]:
             there = [(pair, await one_message(db, sql.POSTED, conversation, *pair)) for pair in pairs]
-            return {pair: one for pair, one in there if one is not None}
+            return {pair: opened(one, self.cipher) for pair, one in there if one is not None}
 
         return await self.database.read(found)
 
@@ -87,9 +89,9 @@ class SQLStore:
         found = await self._conversations(sql.ROOMS_OF_TWO, one, other, ROOMS_LISTED_MAX)
         return [room for room in found if isinstance(room, Room)]
 
-    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
-        found = await self._conversations(sql.CHANNELS_OF, person)
-        return [channel for channel in found if isinstance(channel, Channel)]
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
+        rows = await self.database.rows(sql.CHANNELS_OF, person)
+        return [channel for (channel,) in rows]
 
     async def channels_listed(
         self, person: PersonId, *, after: str, part: str, limit: int
@@ -115,16 +117,16 @@ class SQLStore:
             rows = await rows_across(db, conversations, before=before, after=after, limit=limit)
             return await with_reactions(db, rows)
 
-        return await self.database.read(found)
+        return await self._messages(found)
 
     async def messages_by(
         self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
     ) -> Sequence[Message]:
         if after is not None and before is None:
             values = (person, after.at, after.conversation, after.seq, limit)
-            return await self.database.read(lambda db: marked(db, sql.MESSAGES_BY_AFTER, *values))
+            return await self._messages(lambda db: marked(db, sql.MESSAGES_BY_AFTER, *values))
         values = (person, *_below(before), limit)
-        newest = await self.database.read(lambda db: marked(db, sql.MESSAGES_BY_BEFORE, *values))
+        newest = await self._messages(lambda db: marked(db, sql.MESSAGES_BY_BEFORE, *values))
         return newest[::-1]
 
     async def search(
@@ -137,8 +139,13 @@ class SQLStore:
         before: Mark | None,
         limit: int,
     ) -> Sequence[Message]:
-        values = (person, *_below(before), _containing(text), within, author, limit)
-        return await self.database.read(lambda db: marked(db, sql.SEARCH, *values))
+        if self.cipher.key_id is not None:
+            raise Refused("search_off", "Search is off here: what is written is kept encrypted.")
+        terms = sought(text)
+        if not terms:
+            return []
+        values = (person, *_below(before), " ".join(terms), within, author, limit)
+        return await self._messages(lambda db: marked(db, sql.SEARCH, *values))
 
     # Sessions
 
@@ -191,9 +198,7 @@ class SQLStore:
     async def written_by(
         self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
     ) -> Sequence[Message]:
-        return await self.database.read(
-            lambda db: page(db, sql.WRITTEN_BY, conversation, person, after, limit)
-        )
+        return await self._messages(lambda db: page(db, sql.WRITTEN_BY, conversation, person, after, limit))
 
     async def reactions_of(
         self, conversation: ConversationId, card_id: PersonId
@@ -250,6 +255,9 @@ class SQLStore:
     async def _write(self, statement: str, *values: Any) -> int:
         """Execute one statement that writes; returns how many rows it touched."""
         return await self.database.write(lambda db: db.run(statement, *values))
+
+    async def _messages(self, question: Question[Sequence[Message]]) -> Sequence[Message]:
+        return all_opened(await self.database.read(question), self.cipher)
 
     async def _conversations(self, statement: str, *values: Any) -> Sequence[Conversation]:
         return list(conversations(await self.database.rows(statement, *values)))

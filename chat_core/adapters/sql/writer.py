@@ -26,6 +26,7 @@ from chat_core.adapters.sql.connection import at_once, connect, positional
 from chat_core.adapters.sql.database import Connection, Question
 from chat_core.adapters.sql.handover import Answer, answer
 from chat_core.adapters.sql.reasons import reason
+from chat_core.adapters.sql.word_index import WordIndex
 from chat_core.ports import Change
 from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 
@@ -64,6 +65,7 @@ class Writer:
         self._asks: SimpleQueue[_Ask | None] = SimpleQueue()
         self._db: sqlite3.Connection | None = None
         self._truncates = False
+        self._index = WordIndex()
         self._thread = threading.Thread(target=self._live, name="parley-sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -112,13 +114,15 @@ class Writer:
                 answers = self._commit(group)
                 self._truncate()
                 answer(answers)
+                if self._db is not None:
+                    self._index.wrote(self._db, len(group))
         self._close(checkpoint=True)
         answer((future, None, Unavailable("The store is closed.")) for future, _ in self._left())
 
     def _take(self) -> tuple[list[_Ask], bool]:
         """Wait for a first ask, and take what else has come. True: there will be no more."""
         group: list[_Ask] = []
-        ask = self._asks.get()
+        ask = self._first()
         while ask is not None:
             group.append(ask)
             if len(group) == GROUP_MAX:
@@ -128,6 +132,18 @@ class Writer:
             except Empty:
                 return group, False
         return group, True
+
+    def _first(self) -> _Ask | None:
+        """Wait for an ask; meanwhile the index of words is kept."""
+        while self._db is not None and self._asks.empty():
+            wait_s = self._index.wait_s(self._db)
+            if wait_s is None:
+                break
+            try:
+                return self._asks.get(timeout=wait_s)
+            except Empty:
+                self._index.step(self._db)
+        return self._asks.get()
 
     def _left(self) -> list[_Ask]:
         asks = []
@@ -156,6 +172,7 @@ class Writer:
     def _truncate(self) -> None:
         if self._truncates and self._db is not None:
             self._truncates = False
+            self._index.forget(self._db)
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("pragma wal_checkpoint(truncate)")
 
@@ -165,6 +182,7 @@ class Writer:
             return
         try:
             if checkpoint:
+                self._index.forget(db)
                 db.execute("pragma wal_checkpoint(truncate)")
         except sqlite3.Error:
             pass  # the log is read back at the next start

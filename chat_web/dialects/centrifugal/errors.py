@@ -46,6 +46,7 @@ NUMBERS: Final[Mapping[Code, int]] = {
     "email_taken": 1022,
     "bad_credentials": 1023,
     "wrong_password": 1024,
+    "search_off": 1025,
 }
 
 _UNKNOWN: Final = frozenset({"unknown_channel", "unknown_room", "unknown_user"})

@@ -1,0 +1,48 @@
+"""The keys of a database: which ones there must be, found out before anything is read or written."""
+
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.cipher import Cipher
+from chat_core.adapters.sql.migrate import KEYS
+from chat_core.adapters.sql.store import SQLStore
+from chat_core.words.errors import WrongKeys
+
+ADD_KEY: Final = "insert into message_keys (id, sealed) values ($1, $2) on conflict do nothing"
+DROP_OTHER_KEYS: Final = "delete from message_keys where id <> $1"
+
+S = TypeVar("S", bound=SQLStore)
+
+_PROOF: Final = "parley"
+
+
+def check(rows: Iterable[Row], cipher: Cipher) -> None:
+    """Raise ``WrongKeys`` unless each key of ``KEYS`` is there, with what to do about it."""
+    for id_, sealed in rows:
+        if cipher.key_id is None:
+            raise WrongKeys(
+                "The database is encrypted, and MESSAGE_KEYS is empty. Give the keys it was written with."
+            )
+        if not cipher.knows(id_):
+            raise WrongKeys(
+                f"The database was written with the key {id_}, which is not among MESSAGE_KEYS. "
+                "Add it behind the first one."
+            )
+        if cipher.open(sealed, id_) != _PROOF:
+            raise WrongKeys(f"The key {id_} of MESSAGE_KEYS is not the one of this database.")
+
+
+async def begun(store: S) -> S:
+    """The store, once its keys are found to be right and the first is written down; else it is closed."""
+    try:
+        rows = await store.database.rows(KEYS)
+        check(rows, store.cipher)
+        first = store.cipher.key_id
+        if first is not None and first not in {id_ for id_, _ in rows}:
+            proof = store.cipher.seal(_PROOF, first)
+            await store.database.write(lambda db: db.run(ADD_KEY, first, proof))
+    except BaseException:
+        await store.close()
+        raise
+    return store

@@ -1,0 +1,143 @@
+"""Rotation: what is stored is sealed anew with the first key, while others go on using the database.
+
+It goes through each table by its key, a few rows in a transaction, and passes
+over what is sealed with that key already: so it may be stopped, or killed, and
+begun again. Kept out: what a rotation looks like (the command).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from chat_core.adapters.sql.bodies import Row, to_json
+from chat_core.adapters.sql.cipher import Cipher
+from chat_core.adapters.sql.database import Connection, Question
+from chat_core.adapters.sql.keys import DROP_OTHER_KEYS
+from chat_core.adapters.sql.sealing import data_about
+from chat_core.adapters.sql.store import SQLStore
+from chat_core.rules.accounts import email_key
+from chat_core.words.errors import WrongKeys
+
+ROWS_AT_ONCE: Final = 200
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""How many rows of how many have been gone through."""
+
+_Anew: TypeAlias = Callable[[Row, Cipher], Sequence[Any] | None]
+"""What is to be written instead of a row, behind its key; None where it is right as it is."""
+
+
+def _message(row: Row, cipher: Cipher) -> Sequence[Any] | None:
+    id_, content, digest = row
+    if cipher.is_current(content) and (digest is None or cipher.is_current(digest)):
+        return None
+    sealed = cipher.seal(cipher.open(content, id_), id_)
+    return sealed, None if digest is None else cipher.seal(cipher.open(digest, id_), id_)
+
+
+def _email(row: Row, cipher: Cipher) -> Sequence[Any] | None:
+    id_, email = row
+    if cipher.is_current(email):
+        return None
+    opened = cipher.open(email, id_)
+    return cipher.seal(opened, id_), cipher.hashes(email_key(opened))[0]
+
+
+def _data(row: Row, cipher: Cipher) -> Sequence[Any] | None:
+    conversation, seq, body = row
+    data = json.loads(body)["data"]
+    if cipher.is_current(data):
+        return None
+    about = data_about(conversation, seq)
+    return (to_json({"data": cipher.seal(cipher.open(data, about), about)}),)
+
+
+@attrs.frozen(kw_only=True)
+class _Table:
+    """``page`` finds the first rows above a key, which they begin with; what is sealed comes next.
+
+    ``write`` takes a key, what was sealed there until now, and what is to be. It touches
+    nothing where somebody has written meanwhile.
+    """
+
+    count: str
+    page: str
+    write: str
+    lowest: tuple[Any, ...]
+    anew: _Anew
+
+
+_TABLES: Final = (
+    _Table(  # messages_id
+        count="select count(*) from messages where not deleted",
+        page="""
+select id, content, digest from messages where id > $1 and not deleted order by id limit $2""",
+        write="update messages set content = $3, digest = $4, terms = null where id = $1 and content = $2",
+        lowest=("",),
+        anew=_message,
+    ),
+    _Table(  # accounts' key
+        count="select count(*) from accounts where email <> ''",
+        page="select id, email from accounts where id > $1 and email <> '' order by id limit $2",
+        write="update accounts set email = $3, email_key = $4 where id = $1 and email = $2",
+        lowest=("",),
+        anew=_email,
+    ),
+    _Table(  # events' key
+        count="select count(*) from events where kind = 'data_published'",
+        page="""
+select conversation, seq, body from events
+where (conversation, seq) > ($1, $2) and kind = 'data_published' order by conversation, seq limit $3""",
+        write="update events set body = $4 where conversation = $1 and seq = $2 and body = $3",
+        lowest=("", 0),
+        anew=_data,
+    ),
+)
+
+
+async def rotate(store: SQLStore, progress: Progress) -> int:
+    """Seal everything with the first key, and forget that there were others; how many rows were written.
+
+    Cancelling it leaves what was done. Raises ``WrongKeys`` where there is no key,
+    or where a server goes on writing with another one; ``Unavailable``.
+    """
+    if store.cipher.key_id is None:
+        raise WrongKeys("MESSAGE_KEYS is empty: there is no key to encrypt with.")
+    counts = [await store.database.rows(table.count) for table in _TABLES]
+    total = sum(rows[0][0] for rows in counts)
+    written = await _all(store, lambda done: progress(min(done, total), total))
+    if written and await _all(store, lambda _: None) and await _all(store, lambda _: None):
+        raise WrongKeys("A server goes on writing with another key: restart it with MESSAGE_KEYS of now.")
+    progress(total, total)
+    first = store.cipher.key_id
+    await store.database.write(lambda db: db.run(DROP_OTHER_KEYS, first))
+    await store.database.scrub()
+    return written
+
+
+async def _all(store: SQLStore, progress: Callable[[int], None]) -> int:
+    """Go through every table once; how many rows had to be written."""
+    done = written = 0
+    for table in _TABLES:
+        key: Row = table.lowest
+        width = len(key)
+        while rows := await store.database.rows(table.page, *key, ROWS_AT_ONCE):
+            anew = [(row, values) for row in rows if (values := table.anew(row, store.cipher)) is not None]
+            if anew:
+                written += await store.database.write(_writing(table, width, anew))
+            key = tuple(rows[-1])[:width]
+            done += len(rows)
+            progress(done)
+    return written
+
+
+def _writing(table: _Table, width: int, anew: Sequence[tuple[Row, Sequence[Any]]]) -> Question[int]:
+    async def write(db: Connection) -> int:
+        touched = 0
+        for row, values in anew:
+            touched += await db.run(table.write, *tuple(row)[: width + 1], *values)
+        return touched
+
+    return write

@@ -1,0 +1,48 @@
+"""``parley rotate-keys``: what it shows while it works. Kept out: the work (``chat_core.rotate_keys``)."""
+
+import asyncio
+import sys
+from typing import Final, TextIO
+
+from chat_core import Config, rotate_keys
+
+__all__ = ["Bar", "rotated"]
+
+_WIDTH: Final = 30  # characters of the bar
+
+
+class Bar:
+    """How far it is: one line that is written over at a terminal, a line for each tenth elsewhere."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._is_terminal = out.isatty()
+        self._shown = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        percent = 100 * done // total if total else 100
+        step = percent if self._is_terminal else percent // 10 * 10
+        if step == self._shown:
+            return
+        self._shown = step
+        full = _WIDTH * percent // 100
+        line = f"[{'#' * full}{'.' * (_WIDTH - full)}] {percent:3} %  {done:,} of {total:,}"
+        self._out.write(f"\r{line}" if self._is_terminal else f"{line}\n")
+        self._out.flush()
+
+    def end(self) -> None:
+        """Leave the line as it is: what comes next has its own."""
+        if self._is_terminal and self._shown >= 0:
+            self._out.write("\n")
+
+
+def rotated(config: Config) -> str:
+    """Do it, with a bar on stderr; what to say at the end. Raises as ``rotate_keys``."""
+    bar = Bar(sys.stderr)
+    try:
+        written = asyncio.run(rotate_keys(config, bar))
+    except KeyboardInterrupt:
+        bar.end()
+        return "Stopped. What is done stays done; parley rotate-keys goes on from there."
+    bar.end()
+    return f"{written:,} encrypted anew. The keys behind the first of MESSAGE_KEYS are no longer needed."

@@ -1,0 +1,59 @@
+"""A setting by itself: the variable that it comes from, how its text is read, what is said when it is wrong.
+
+Kept out: which settings there are (``settings``), and how each kind of text is read (``values``).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import environ
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. ``str()`` of it is one line that says how to mend it."""
+
+    def __init__(self, variable: str, wrong: str, *, example: str = "", source: str = "") -> None:
+        where = f"{variable} ({source})" if source else variable
+        hint = f"; for example {variable}={example}" if example else ""
+        super().__init__(f"{where} {wrong}{hint}")
+        self.variable = variable
+        self.wrong = wrong
+        self.example = example
+        self.source = source
+
+    def at(self, source: str) -> "SettingsError":
+        """The same complaint, with the place where the value stands."""
+        return SettingsError(self.variable, self.wrong, example=self.example, source=source)
+
+
+@attrs.frozen
+class Reader:
+    """What attrs calls for each value of one variable. What is no text is already read."""
+
+    variable: str
+    read: Callable[[str], Any]
+    example: str
+    is_secret: bool
+
+    def __call__(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.read(value if self.is_secret else value.strip())
+        except ValueError as error:
+            raise SettingsError(self.variable, str(error), example=self.example) from None
+
+
+def var(
+    name: str,
+    default: str,
+    read: Callable[[str], Any],
+    text: str,
+    *,
+    example: str = "",
+    is_secret: bool = False,
+) -> Any:
+    """One setting: the text of its default is read like any other."""
+    reader = Reader(name, read, example or default, is_secret)
+    return environ.var(default=default, name=name, converter=reader, help=text)
