@@ -13,16 +13,18 @@ import ipaddress
 import math
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import attrs
 from aiohttp import hdrs, web
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from chat_core import Refused, Unavailable
 from chat_web.settings import Settings
 from chat_web.values import Network
+from chat_web.windows import Windows
 
 __all__ = [
     "REQUESTS",
@@ -39,45 +41,35 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 CONNECTIONS_PER_SOURCE_MAX: Final = 50
 SOURCES_MAX: Final = 50_000  # remembered at once, in each map
-ACCEPTS_PER_S: Final = 100.0
-ACCEPTS_BURST: Final = 200.0
-REQUESTS_PER_S: Final = 20.0
-REQUESTS_BURST: Final = 40.0
-REQUESTS_OF_SOURCE_BURST: Final = 100.0  # of those without a token
-GUESTS_PER_S: Final = 5 / 60
-GUESTS_BURST: Final = 50.0
-REGISTRATIONS_PER_S: Final = 20 / 3600
-REGISTRATIONS_BURST: Final = 20.0
-EXPORTS_PER_S: Final = 5 / 3600
-EXPORTS_BURST: Final = 5.0
+ACCEPTS: Final = RateLimitItemPerSecond(200, 2)  # 100 a second, 200 at once
+REQUESTS_OF_PERSON: Final = RateLimitItemPerSecond(40, 2)  # 20 a second, 40 at once
+REQUESTS_OF_SOURCE: Final = RateLimitItemPerSecond(100, 5)  # of those without a token; 20 a second
+GUESTS: Final = RateLimitItemPerMinute(50, 10)  # 5 a minute, 50 at once
+REGISTRATIONS: Final = RateLimitItemPerHour(20)
+EXPORTS: Final = RateLimitItemPerHour(5)
 _DAY_S: Final = 86400.0
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 _HOPS_MAX: Final = 32
 
 
 class _Rates:
-    """A token bucket for each key, kept as the one number from which it is full again."""
+    """A limit for each key: its amount at once, then its amount over its time (``windows.py``)."""
 
-    def __init__(self, per_s: float, burst: float, keys_max: int) -> None:
-        self._step_s = 1 / per_s
-        self._room_s = burst / per_s
-        self._keys_max = keys_max
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+    def __init__(self, limit: RateLimitItem, keys_max: int) -> None:
+        self._limit = limit
+        self._windows = Windows(keys_max)
+        self._limiter = SlidingWindowCounterRateLimiter(self._windows)
 
     def __len__(self) -> int:
-        return len(self._full_at)
+        """The keys remembered."""
+        return len(self._windows)
 
     def take(self, key: str, now: float) -> float:
         """Take one: 0.0, or the seconds until there will be one."""
-        full_at = max(self._full_at.get(key, now), now) + self._step_s
-        wait_s = full_at - now - self._room_s
-        if wait_s > 1e-9:
-            return wait_s
-        self._full_at[key] = full_at
-        self._full_at.move_to_end(key)
-        if len(self._full_at) > self._keys_max:
-            self._full_at.popitem(last=False)
-        return 0.0
+        self._windows.now = now
+        if self._limiter.hit(self._limit, key):
+            return 0.0
+        return self._windows.wait_s(self._limit.key_for(key), self._limit.amount, self._limit.get_expiry())
 
 
 class Sources:
@@ -90,10 +82,10 @@ class Sources:
         self._sources_max = sources_max
         self._connected: dict[str, int] = {}
         self._total = 0
-        self._accepts = _Rates(ACCEPTS_PER_S, ACCEPTS_BURST, 1)
-        self._requests = _Rates(REQUESTS_PER_S, REQUESTS_OF_SOURCE_BURST, sources_max)
-        self._guests = _Rates(GUESTS_PER_S, GUESTS_BURST, sources_max)
-        self._registrations = _Rates(REGISTRATIONS_PER_S, REGISTRATIONS_BURST, sources_max)
+        self._accepts = _Rates(ACCEPTS, 1)
+        self._requests = _Rates(REQUESTS_OF_SOURCE, sources_max)
+        self._guests = _Rates(GUESTS, sources_max)
+        self._registrations = _Rates(REGISTRATIONS, sources_max)
         self._key = secrets.token_bytes(32)
         self._key_until = 0.0
 
@@ -154,8 +146,8 @@ class Requests:
 
     def __init__(self, settings: Settings) -> None:
         self._hold = settings.rate_limits
-        self._rates = _Rates(REQUESTS_PER_S, REQUESTS_BURST, SOURCES_MAX)
-        self._exports = _Rates(EXPORTS_PER_S, EXPORTS_BURST, SOURCES_MAX)
+        self._rates = _Rates(REQUESTS_OF_PERSON, SOURCES_MAX)
+        self._exports = _Rates(EXPORTS, SOURCES_MAX)
 
     def take(self, caller: str, now: float) -> None:
         """Count one more request. Raises ``Refused("too_many")``."""
@@ -216,6 +208,8 @@ def is_secure(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
     """Whether the caller speaks TLS, to us or to a trusted proxy in front of us."""
     if request.secure:
         return True
+    if not trusted:
+        return False
     peer = _address(request.remote)
     if peer is None or not _is_trusted(peer, trusted):
         return False

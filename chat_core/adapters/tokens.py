@@ -3,7 +3,8 @@
 A ring holds the keys; the first signs, all verify, each with the one algorithm it was
 made for. What a token says about its own verification (``alg``, ``jku``, ``x5u``,
 ``jwk``) is never followed: the key comes from the ring by ``kid`` alone (T-21). Time is
-an argument, never the library's clock.
+an argument, never the library's clock. A signature is checked once: what was found good
+is remembered by the token's hash, while the times of token and key are looked at anew.
 
 Kept out: refresh tokens (opaque, in the store), whether a session still lives (its
 ``sid`` is asked elsewhere), and where key files are (the caller reads them).
@@ -13,6 +14,7 @@ import hashlib
 import hmac
 import math
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
@@ -33,6 +35,7 @@ ISSUER: Final = "parley"
 AUDIENCE: Final = "parley"
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the type of a token, not one
 TOKEN_BYTES_MAX: Final = 8 * 1024
+VERIFIED_MAX: Final = 10_000  # remembered; the first to come is the first to go
 LEEWAY_S: Final = 5.0
 SECRET_BYTES_MIN: Final = 32
 USER_TOKEN_S: Final = 30 * 60.0
@@ -94,8 +97,17 @@ def _ed25519(pem: bytes) -> tuple[Ed25519PrivateKey | None, Ed25519PublicKey]:
             raise ValueError("a key of another kind than Ed25519")
 
 
+@attrs.frozen
+class _Signed:
+    """What a good signature stands under. ``starts_at``: from when on it holds."""
+
+    claims: Claims
+    starts_at: float
+    key: Key
+
+
 class SignedTokens:
-    """``ports.Tokens`` by JWT. Holds no state but its keys."""
+    """``ports.Tokens`` by JWT. Holds no state but its keys, and what it verified lately."""
 
     def __init__(
         self,
@@ -111,6 +123,7 @@ class SignedTokens:
         self._signer = keys[0]
         self._ring: Mapping[str, Key] = {key.kid: key for key in reversed(keys)}
         self._lifetimes_s = {PersonKind.USER: user_token_s, PersonKind.GUEST: guest_token_s}
+        self._verified: OrderedDict[bytes, _Signed] = OrderedDict()  # by the token's hash
 
     def lifetime_s(self, kind: PersonKind) -> float:
         """How long a token of this kind of person holds: the ``expires_in`` of an answer."""
@@ -143,8 +156,19 @@ class SignedTokens:
         """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""
         if len(token) > TOKEN_BYTES_MAX or not token.isascii() or token.count(".") != 2:
             raise _invalid()
+        digest = hashlib.sha256(token.encode()).digest()
+        signed = self._verified.get(digest)
+        if signed is None:
+            signed = self._signed(token)
+            self._verified[digest] = signed
+            if len(self._verified) > VERIFIED_MAX:
+                self._verified.popitem(last=False)
+        return _held(signed, now)
+
+    def _signed(self, token: str) -> _Signed:
+        """What a token of ours says, whenever it holds."""
         try:
-            key = self._key(jwt.get_unverified_header(token), now)
+            key = self._key(jwt.get_unverified_header(token))
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key.verifying,
@@ -161,22 +185,30 @@ class SignedTokens:
             )
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise _invalid() from None
-        return _checked(claims, now)
+        return _checked(claims, key)
 
-    def _key(self, header: Mapping[str, Any], now: float) -> Key:
+    def _key(self, header: Mapping[str, Any]) -> Key:
         kid = header.get("kid")
         if header.get("typ") != TOKEN_TYPE or not isinstance(kid, str):
             raise _invalid()
         key = self._ring.get(kid)
         if key is None or header.get("alg") != key.algorithm:
             raise _invalid()
-        if key.accepted_until is not None and now >= key.accepted_until:
-            raise _invalid()
         return key
 
 
-def _checked(claims: Mapping[str, Any], now: float) -> Claims:
-    """Types and times of what was signed. The last look is at the clock, so that expired means once good."""
+def _held(signed: _Signed, now: float) -> Claims:
+    """The claims, if they hold now. The last look is whether they still do: expired means once good."""
+    until = signed.key.accepted_until
+    if (until is not None and now >= until) or signed.starts_at > now + LEEWAY_S:
+        raise _invalid()
+    if now >= signed.claims.expires_at + LEEWAY_S:
+        raise TokenExpired("The access token has expired.")
+    return signed.claims
+
+
+def _checked(claims: Mapping[str, Any], key: Key) -> _Signed:
+    """Types of what was signed, and its times among themselves."""
     texts = [claims[name] for name in _TEXTS]
     if not all(isinstance(text, str) and text for text in texts):
         raise _invalid()
@@ -184,11 +216,9 @@ def _checked(claims: Mapping[str, Any], now: float) -> Claims:
         raise _invalid()
     issued_at, expires_at = _time(claims["iat"]), _time(claims["exp"])
     starts_at = max(issued_at, _time(claims.get("nbf", issued_at)))
-    if starts_at > now + LEEWAY_S or expires_at <= issued_at:
+    if expires_at <= issued_at:
         raise _invalid()
-    if now >= expires_at + LEEWAY_S:
-        raise TokenExpired("The access token has expired.")
-    return Claims(
+    told = Claims(
         person_id=claims["sub"],
         name=claims["name"],
         kind=PersonKind(claims["kind"]),
@@ -197,6 +227,7 @@ def _checked(claims: Mapping[str, Any], now: float) -> Claims:
         issued_at=issued_at,
         expires_at=expires_at,
     )
+    return _Signed(told, starts_at, key)
 
 
 def _time(value: object) -> float:

@@ -268,7 +268,7 @@ class Chat:
             room = await self.conversations.state(room_id)
             if isinstance(room, Room) and room.state is not RoomState.ENDED:
                 rooms.append(room)
-        channels = await self.store.channels_of(person.id)
+        channels = await self.reading.channels_of(person)
         return Standing(rooms=tuple(rooms), channels=tuple(channels), waiting=self.lobbies.placed(person.id))
 
     def _passing_rooms(self, person: PersonId) -> tuple[ConversationId, ...]:

@@ -113,7 +113,9 @@ class Reading:
 
     async def channels_of(self, person: Person) -> Sequence[Channel]:
         """The channels that the person is a member of, by name."""
-        return await self._store.channels_of(person.id)
+        channels = await self._known(await self._store.channels_of(person.id))
+        mine = [channel for channel in channels if channel.member(person.id) is not None]
+        return sorted(mine, key=lambda channel: channel.name)
 
     async def channels(
         self, person: Person, *, after: str = "", part: str = "", limit: int = 50
@@ -122,8 +124,12 @@ class Reading:
         found = await self._store.channels_listed(
             person.id, after=after, part=part, limit=min(limit, HISTORY_PAGE_MAX)
         )
-        states = [await self._conversations.state(one) for one in found]
-        return [state for state in states if isinstance(state, Channel) and self.may_read(person.id, state)]
+        return [channel for channel in await self._known(found) if self.may_read(person.id, channel)]
+
+    async def _known(self, channels: Sequence[ConversationId]) -> Sequence[Channel]:
+        """The channels of these ids as they are now, for the most part without asking the store."""
+        states = [await self._conversations.state(one) for one in channels]
+        return [state for state in states if isinstance(state, Channel)]
 
     # Messages of many conversations
 
@@ -131,7 +137,7 @@ class Reading:
         self, person: Person, *, before: Mark | None = None, after: Mark | None = None, limit: int = 50
     ) -> Excerpt:
         """Messages of all the person's channels, oldest first; pages as ``messages``."""
-        channels = await self._store.channels_of(person.id)
+        channels = await self.channels_of(person)
         found = await self._store.messages_across(
             [channel.id for channel in channels],
             before=before,

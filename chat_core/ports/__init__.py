@@ -198,8 +198,8 @@ class Store(Log, Traces, Ages, Protocol):
     async def rooms_of(self, person: PersonId) -> Sequence[Room]:
         """The rooms in which the person is listed, newest first, at most 200."""
 
-    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
-        """The channels that the person is a member of, by name."""
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
+        """The channels that the person is a member of, by id."""
 
     async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
         """The rooms in which both are members now, newest first, at most 200."""

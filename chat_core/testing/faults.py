@@ -208,7 +208,7 @@ class FaultyStore(FaultyLog):
             person, text, within=within, author=author, before=before, limit=limit
         )
 
-    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
         await self._reach()
         return await self._store.channels_of(person)
 

@@ -70,6 +70,7 @@ HOT: Final[Sequence[tuple[str, str, tuple[Any, ...]]]] = (
     ("page after", sql.MESSAGES_AFTER, ("c7", 3, 50)),
     ("events after", sql.EVENTS_AFTER, ("c7", 3, 300)),
     ("reactions of a page", sql.REACTIONS_BETWEEN, ("c7", 1, 15)),
+    ("reactions of many", sql.among(sql.REACTIONS_OF_MANY, 4), ("m7-3", "m8-3", "m9-3", "m10-4")),
     ("one message", sql.MESSAGE, ("m7-3",)),
     ("client_id", sql.POSTED, ("c7", "p7", "i3")),
     ("by a person", sql.MESSAGES_BY_BEFORE, ("p7", *MARK, 50)),

@@ -125,6 +125,43 @@ def test_a_key_of_before_verifies_until_its_time_is_over_and_signs_nothing() -> 
         before.verify(issue(after), NOW)
 
 
+@pytest.mark.parametrize("key", [HS, ED], ids=["HS256", "EdDSA"])
+def test_a_token_that_was_good_before_is_looked_at_anew(key: Key) -> None:
+    tokens = SignedTokens([key])
+    token = issue(tokens)
+    tokens.verify(token, NOW)
+
+    assert tokens.verify(token, NOW + 1).person_id == "person-1"
+    with pytest.raises(TokenInvalid):  # the clock went back
+        tokens.verify(token, NOW - 6)
+    with pytest.raises(TokenExpired):
+        tokens.verify(token, NOW + 1805)
+    other = "A" if token[-10] == "B" else "B"
+    for spoiled in (f"{token[:-10]}{other}{token[-9:]}", f"{token}A", token.swapcase()):
+        with pytest.raises(TokenInvalid):
+            tokens.verify(spoiled, NOW)
+
+
+def test_a_key_of_before_ends_for_tokens_that_were_good_too() -> None:
+    token = issue(SignedTokens([HS]))
+    tokens = SignedTokens([ED, Key.from_secret(SECRET, accepted_until=NOW + 60)])
+    tokens.verify(token, NOW)
+
+    with pytest.raises(TokenInvalid):
+        tokens.verify(token, NOW + 60)
+
+
+def test_tokens_that_were_good_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat_core.adapters.tokens.VERIFIED_MAX", 3)
+    tokens = SignedTokens([HS])
+    issued = [issue(tokens) for _ in range(10)]
+
+    for token in (*issued, *issued):
+        tokens.verify(token, NOW)
+
+    assert len(tokens._verified) == 3
+
+
 def test_a_public_key_verifies_what_its_private_one_signed() -> None:
     public = Key.from_pem(public_pem(PRIVATE))
 

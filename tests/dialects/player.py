@@ -39,8 +39,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import attrs
 
 from chat_web.sockets.doors import CHAT
-from tests.dialects.sockets import Hall, hall
-from tests.dialects.stories import ANY, Differs, filled, pattern, same
+from tests.dialects.sockets import Hall, Packet, PacketSocket, hall
+from tests.dialects.stories import ANY, Differs, filled, headed, pattern, same
 from tests.dialects.wires import Closed
 from tests.web.callers import Caller
 
@@ -87,7 +87,12 @@ async def _p5(here: Hall, caller: Caller, rest: str) -> Client:
     return await here.joins(attrs.evolve(caller, token=None), "/connection/websocket")
 
 
-OPENERS: Final[dict[str, Opener]] = {"p0": _p0, "p1": _p1, "p3": _p3, "p4": _p4, "p5": _p5}
+async def _p2(here: Hall, caller: Caller, rest: str) -> Client:
+    nobody = attrs.evolve(caller, token=None)
+    return await here.joins(nobody, "/socket.io/", kind=PacketSocket, EIO="4", transport="websocket")
+
+
+OPENERS: Final[dict[str, Opener]] = {"p0": _p0, "p1": _p1, "p2": _p2, "p3": _p3, "p4": _p4, "p5": _p5}
 
 
 @attrs.frozen
@@ -275,6 +280,9 @@ class Player:
             case "=", (status, answer):
                 number, _, words = step.rest.partition(" ")
                 fits = int(number) == status and same(pattern(words) if words else None, answer, self.known)
+            case _, Packet(head=head, data=data):
+                before, words = headed(step.rest)
+                fits = head == before and same(pattern(words) if words else None, data, self.known)
             case _:
                 fits = same(pattern(step.rest), seen, self.known)
         if not fits:
@@ -310,6 +318,8 @@ class Player:
         match seen:
             case tuple():
                 return seen[0], self.named(seen[1])
+            case Packet(head=head, data=data):
+                return Packet(head, self.named(data))
             case dict():
                 kind = _kind(seen)
                 return {
@@ -329,7 +339,7 @@ class Player:
         for name, value in self.known.items():
             if value and str(value) in text:
                 text = text.replace(str(value), name)
-        if hint == "version":
+        if hint in ("version", "sid"):
             return ANY
         if UUID.fullmatch(text) is None:
             return text
@@ -356,6 +366,8 @@ def _line(mark: str, seen: Any) -> str:
             return f"<# {code} {reason}"
         case "=", (status, answer):
             return f"= {status} {'' if answer is None else _json(answer)}".rstrip()
+        case _, Packet(head=head, data=data):
+            return f"< {head}{'' if data is None else _json(data)}"
         case _:
             return f"< {_json(seen)}"
 

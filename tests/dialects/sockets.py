@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import aiohttp
 import attrs
 
 from chat_core.testing import FakeClock
+from tests.dialects.stories import headed
 from tests.dialects.wires import Closed
 from tests.web.callers import Caller, House, house
 
@@ -68,7 +69,7 @@ class Socket:
             message = await asyncio.wait_for(self.ws.receive(), 10)
             match message.type:
                 case aiohttp.WSMsgType.TEXT:
-                    self.came.extend(json.loads(line) for line in message.data.split("\n"))
+                    self.came.extend(self.parsed(message.data))
                 case aiohttp.WSMsgType.PONG if message.data == payload:
                     return
                 case aiohttp.WSMsgType.PING:
@@ -82,6 +83,32 @@ class Socket:
                 case _:
                     self.came.append(Closed(1006, ""))
                     return
+
+
+    def parsed(self, text: str) -> Iterable[Any]:
+        """The values of a frame, one a line."""
+        return map(json.loads, text.split("\n"))
+
+
+@attrs.frozen
+class Packet:
+    """A packet of P2: what stands before the JSON, and the JSON (None where there is none)."""
+
+    head: str
+    data: Any = None
+
+    @classmethod
+    def of(cls, text: str) -> "Packet":
+        head, data = headed(text)
+        return cls(head, json.loads(data) if data else None)
+
+
+@attrs.define(eq=False)
+class PacketSocket(Socket):
+    """The same of P2."""
+
+    def parsed(self, text: str) -> Iterable[Any]:
+        return [Packet.of(text)]
 
 
 @attrs.define
@@ -100,11 +127,13 @@ class Hall:
             assert status == 200
         return caller
 
-    async def joins(self, caller: Caller, path: str, **query: str) -> Socket:
+    async def joins(
+        self, caller: Caller, path: str, *, kind: type[Socket] = Socket, **query: str
+    ) -> Socket:
         """A connection of the caller."""
         token = {} if caller.token is None else {"token": caller.token}
         ws = await caller.http.ws_connect(path, params={**token, **query}, autoping=False, autoclose=False)
-        socket = Socket(self, ws)
+        socket = kind(self, ws)
         self.sockets.append(socket)
         return socket
 

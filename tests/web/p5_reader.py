@@ -9,7 +9,7 @@ from typing import Any, Final
 import aiohttp
 import attrs
 
-SILENCE_S: Final = 1.0  # longer than the server's pings are apart
+SILENCE_S: Final = 1.0  # longer than the pings of an impatient server are apart
 AGAIN_S: Final = 0.02
 
 Line = dict[str, Any]
@@ -24,6 +24,7 @@ class Reader:
     token: str
     channel: str
     session: aiohttp.ClientSession
+    silence_s: float = SILENCE_S
     offset: int = 0
     epoch: str = ""
     seen: dict[int, Line] = attrs.field(factory=dict)
@@ -48,7 +49,7 @@ class Reader:
         lines = self._over_websocket(connect) if self.transport == "websocket" else self._over_http(connect)
         async with contextlib.aclosing(lines) as coming:
             while True:
-                async with asyncio.timeout(SILENCE_S):
+                async with asyncio.timeout(self.silence_s):
                     line = await anext(coming, None)
                 if line is None or not self._take(line):
                     return
@@ -100,7 +101,7 @@ class Reader:
                 return
             ticket = {name: self._ticket[name] for name in ("session", "node")}
             said = {**ticket, "data": json.dumps(line)}
-            async with asyncio.timeout(SILENCE_S), self.session.post(f"{self.url}/emulation", json=said):
+            async with asyncio.timeout(self.silence_s), self.session.post(f"{self.url}/emulation", json=said):
                 pass
 
     async def _over_websocket(self, connect: Line) -> AsyncGenerator[Line, None]:

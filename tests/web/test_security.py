@@ -2,8 +2,8 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import pytest
 from aiohttp import web
@@ -14,7 +14,7 @@ from chat_core.words.errors import Refused, Unavailable
 from chat_web import errors, security, sources
 from chat_web.paths import is_api, is_chat_page
 from chat_web.settings import Settings
-from chat_web.sources import Sources, address_of, is_from_this_machine, is_secure, source_of
+from chat_web.sources import Requests, Sources, address_of, is_from_this_machine, is_secure, source_of
 
 Headers = Mapping[str, str]
 LISTED = "https://chat.example.org"
@@ -350,23 +350,73 @@ def test_guests_and_accounts_have_a_rate_for_each_source() -> None:
         limits.guest("a", 12.0)
 
 
-def test_alone_on_the_machine_nothing_is_limited_and_nothing_kept() -> None:
-    limits = Sources(Settings())
+Take: TypeAlias = Callable[[str, float], None]
+
+
+@pytest.mark.parametrize(
+    ("take", "at_once", "wait_s"),
+    [
+        (Requests(HELD).take, 40, 0.05),
+        (Requests(HELD).export, 5, 720.0),
+        (Sources(HELD).request, 100, 0.05),
+        (Sources(HELD).guest, 50, 12.0),
+        (Sources(HELD).registration, 20, 180.0),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_limit_is_so_many_at_once_and_then_one_at_a_time(take: Take, at_once: int, wait_s: float) -> None:
+    now = 1_700_000_000.0
+    for _ in range(at_once):
+        take("a", now)
+
+    for _ in range(3):
+        with pytest.raises(Refused) as refused:
+            take("a", now)
+        assert refused.value.code == "too_many"
+        assert refused.value.retry_after_s == pytest.approx(wait_s)
+        take("b", now + wait_s / 2)
+        with pytest.raises(Refused):
+            take("a", now + wait_s * 0.99)
+        now += refused.value.retry_after_s or 0.0
+        take("a", now)
+
+
+def rates_of(limits: Sources | Requests) -> Mapping[str, int]:
+    """How many keys each of the limits remembers."""
+    return {name: len(rates) for name, rates in vars(limits).items() if isinstance(rates, sources._Rates)}
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(source_limits="on", rate_limits=False)])
+def test_where_nothing_is_limited_nothing_is_kept(settings: Settings) -> None:
+    limits = Sources(settings)
 
     for _ in range(1000):
+        limits.request("a", 0.0)
         limits.guest("a", 0.0)
         limits.registration("a", 0.0)
         limits.connect("a", 0.0)()
     assert limits.connections == 0
+    assert set(rates_of(limits).values()) == {0}
+
+
+def test_without_limits_a_person_asks_as_often_as_it_likes_and_nothing_is_kept() -> None:
+    limits = Requests(Settings(rate_limits=False))
+
+    for _ in range(1000):
+        limits.take("ann", 0.0)
+        limits.export("ann", 0.0)
+    assert set(rates_of(limits).values()) == {0}
 
 
 def test_the_memory_for_sources_is_bounded() -> None:
-    rates = sources._Rates(1.0, 1.0, 100)
+    limits = Sources(HELD, sources_max=100)
     for n in range(1000):
-        assert rates.take(str(n), 0.0) == 0.0
+        limits.request(str(n), 0.0)
+        limits.guest(str(n), 0.0)
+        limits.registration(str(n), 0.0)
+        limits.connect(str(n), float(n))()
 
-    assert len(rates) == 100
-    assert rates.take("999", 0.0) == pytest.approx(1.0)
+    assert rates_of(limits) == {"_requests": 100, "_guests": 100, "_registrations": 100, "_accepts": 1}
 
 
 @pytest.mark.parametrize(

@@ -177,9 +177,9 @@ class MemoryStore(MemoryLog):
         rooms.sort(key=lambda room: (room.created_at, room.id), reverse=True)
         return rooms[:ROOMS_LISTED_MAX]
 
-    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
         channels = [state for state in self.states() if isinstance(state, Channel) and state.member(person)]
-        return sorted(channels, key=lambda channel: channel.name)
+        return sorted(channel.id for channel in channels)
 
     async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
         rooms = [state for state in self.states() if isinstance(state, Room)]

@@ -6,12 +6,15 @@ have to write.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Connection
 from chat_core.words.ids import ConversationId
 from chat_core.words.message import Mark
+
+SEQ_MAX: Final = 2**63 - 2
 
 
 async def rows_across(
@@ -24,29 +27,28 @@ async def rows_across(
 ) -> Sequence[Row]:
     """The rows of the last ``limit`` messages below ``before``, or of the first above ``after``, in order."""
     forward = after is not None and before is None
+    mark = after if forward else before
     found: list[Row] = []
     for conversation in conversations:
-        newest = await db.row(sql.LAST_MESSAGE, conversation)
-        if newest is None or (head := newest[0]) is None:
-            continue
-        mark = after if forward else before
-        last = head if mark is None else await last_up_to(db, conversation, head, mark, inclusive=forward)
+        last = SEQ_MAX if mark is None else await last_up_to(db, conversation, mark, inclusive=forward)
         if forward:
             found.extend(await db.rows(sql.MESSAGES_AFTER, conversation, last, limit))
         else:
             found.extend(await db.rows(sql.MESSAGES_BEFORE, conversation, last + 1, limit))
-    found.sort(key=_mark)
+    found.sort(key=_place)
     return found[:limit] if forward else found[-limit:]
 
 
-def _mark(row: Row) -> Mark:
-    return Mark(row[8], row[1], row[2])
+def _place(row: Row) -> tuple[float, ConversationId, int]:
+    """The row's mark, as what is compared soonest."""
+    return row[8], row[1], row[2]
 
 
-async def last_up_to(
-    db: Connection, conversation: ConversationId, head: int, mark: Mark, *, inclusive: bool
-) -> int:
+async def last_up_to(db: Connection, conversation: ConversationId, mark: Mark, *, inclusive: bool) -> int:
     """The highest seq of a message that stands below the mark, or at it; 0 where none does."""
+    newest = await db.row(sql.LAST_MESSAGE, conversation)
+    if newest is None or (head := newest[0]) is None:
+        return 0
     low, high = 0, head
     while low < high:
         middle = (low + high + 1) // 2

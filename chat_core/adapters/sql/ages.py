@@ -21,10 +21,7 @@ _DROP: Final = (
 
 async def blank_before(db: Connection, conversation: ConversationId, before: float) -> int:
     """Leave tombstones of what was written before; how many."""
-    newest = await db.row(sql.LAST_MESSAGE, conversation)
-    if newest is None or newest[0] is None:
-        return 0
-    last = await last_up_to(db, conversation, newest[0], Mark(before, "", 0), inclusive=False)
+    last = await last_up_to(db, conversation, Mark(before, "", 0), inclusive=False)
     if last == 0:
         return 0
     await db.run(sql.DROP_REACTIONS_UP_TO, conversation, last)

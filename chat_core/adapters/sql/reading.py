@@ -1,7 +1,7 @@
 """Questions of more than one statement: pages of events and of messages, with the reactions to them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from chat_core.adapters.sql import statements as sql
 from chat_core.adapters.sql.bodies import Row, event
@@ -10,6 +10,8 @@ from chat_core.adapters.sql.rows import message, reactions_by_message
 from chat_core.words.events import Logged, MessagePosted
 from chat_core.words.ids import ConversationId
 from chat_core.words.message import Message
+
+MESSAGES_AT_ONCE: Final = 128  # whose reactions one statement asks for
 
 
 async def events_after(
@@ -43,18 +45,20 @@ async def marked(db: Connection, statement: str, *values: Any) -> Sequence[Messa
 
 async def with_reactions(db: Connection, rows: Sequence[Row]) -> Sequence[Message]:
     """The messages of rows of any conversations, in their order."""
-    return [await _with_reactions(db, row) for row in rows]
+    found: list[Row] = []
+    for start in range(0, len(rows), MESSAGES_AT_ONCE):
+        some = [row[0] for row in rows[start : start + MESSAGES_AT_ONCE]]
+        count = 1 << (len(some) - 1).bit_length()  # a power of two, so that the compiled statements are few
+        same_again = [some[-1]] * (count - len(some))
+        found += await db.rows(sql.among(sql.REACTIONS_OF_MANY, count), *some, *same_again)
+    reactions = reactions_by_message(found)
+    return [message(row, reactions.get(row[0], {})) for row in rows]
 
 
 async def one_message(db: Connection, statement: str, *values: Any) -> Message | None:
     """The message that a statement finds."""
     row = await db.row(statement, *values)
-    return None if row is None else await _with_reactions(db, row)
-
-
-async def _with_reactions(db: Connection, row: Row) -> Message:
-    found = await db.rows(sql.REACTIONS_OF, row[0])
-    return message(row, reactions_by_message(found).get(row[0], {}))
+    return None if row is None else (await with_reactions(db, [row]))[0]
 
 
 def _posted(message: Message) -> MessagePosted:

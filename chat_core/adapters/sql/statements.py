@@ -107,16 +107,9 @@ ROOMS_OF: Final = (  # members_person
     )
     + " order by c.created_at desc, c.id desc, m.place"
 )
-CHANNELS_OF: Final = (  # members_person
-    _WITH_MEMBERS.format(
-        source="""(
-    select n.* from members l join conversations n on n.id = l.conversation
-    where l.person = $1 and l.kind = 'channel' and not l.has_left
-)"""
-    )
-    + " order by c.name, m.place"
-)
-
+CHANNELS_OF: Final = """
+select conversation from members
+where person = $1 and kind = 'channel' and not has_left order by conversation"""  # members_person
 ROOMS_OF_TWO: Final = (  # members_person, members' key
     _WITH_MEMBERS.format(
         source="""(
@@ -183,8 +176,9 @@ and (cast($7 as text) is null or lower(m.username) = lower($7))
 and {_READABLE}
 order by m.created_at desc, m.conversation desc, m.seq desc limit $8"""  # by terms, then conversations' key
 
-REACTIONS_OF: Final = """
-select message, emoji, person from reactions where message = $1 order by place, seq"""  # reactions' key
+REACTIONS_OF_MANY: Final = """
+select message, emoji, person from reactions where message in ({values})
+order by message, place, seq"""  # reactions' key
 REACTIONS_BETWEEN: Final = """
 select r.message, r.emoji, r.person from messages m join reactions r on r.message = m.id
 where m.conversation = $1 and m.seq between $2 and $3
@@ -305,6 +299,12 @@ DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # members 
 FORGET_SESSIONS: Final = "delete from chat_sessions where ended_at < $1"
 
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
+
+
+@cache
+def among(text: str, count: int) -> str:
+    """``text`` for so many ``{values}``, $1 and on."""
+    return text.format(values=", ".join(f"${place}" for place in range(1, count + 1)))
 
 
 @cache

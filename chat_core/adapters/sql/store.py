@@ -89,9 +89,9 @@ class SQLStore:
         found = await self._conversations(sql.ROOMS_OF_TWO, one, other, ROOMS_LISTED_MAX)
         return [room for room in found if isinstance(room, Room)]
 
-    async def channels_of(self, person: PersonId) -> Sequence[Channel]:
-        found = await self._conversations(sql.CHANNELS_OF, person)
-        return [channel for channel in found if isinstance(channel, Channel)]
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
+        rows = await self.database.rows(sql.CHANNELS_OF, person)
+        return [channel for (channel,) in rows]
 
     async def channels_listed(
         self, person: PersonId, *, after: str, part: str, limit: int
