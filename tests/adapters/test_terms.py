@@ -145,7 +145,7 @@ def _undone(path: Path) -> None:
         db.execute("drop table terms_to_forget")
         db.execute("drop table terms_waiting")
         db.execute("alter table messages drop column terms")
-        db.execute("delete from schema_migrations where version >= ?", (migrate.TERMS,))
+        db.execute("delete from schema_migrations where version = ?", (migrate.TERMS,))
         db.commit()
 
 
@@ -180,7 +180,7 @@ async def test_what_stood_in_postgresql_is_found_after_the_migration(
     await store.close()
     db = await asyncpg.connect(url)
     await db.execute("alter table messages drop column terms")
-    await db.execute("delete from schema_migrations where version >= $1", migrate.TERMS)
+    await db.execute("delete from schema_migrations where version = $1", migrate.TERMS)
     await db.close()
     monkeypatch.setattr("chat_core.adapters.sql.postgres_connection.ROWS_FILLED", 7)
     store = await open_postgres(url)
