@@ -115,11 +115,16 @@ export class Session {
     storage()?.removeItem(KEY);
   }
 
-  /** A guest's token lasts a day and is not renewed: the next day has another guest. */
-  #renew() {
+  /** A session goes on as long as its person comes back in time; then there is another guest. */
+  async #renew() {
     const { refresh_token } = this.#kept ?? {};
-    if (refresh_token) return this.#once('/api/auth/refresh', { refresh_token });
-    throw new SessionRefused({ gone: true, text: 'A guest session lasts one day.' });
+    const over = new SessionRefused({ gone: true, text: 'You were away for too long, or it was ended elsewhere.' });
+    if (!refresh_token) throw over;
+    try {
+      await this.#once('/api/auth/refresh', { refresh_token });
+    } catch (refused) {
+      throw refused instanceof SessionRefused && refused.gone ? over : refused;
+    }
   }
 
   #once(path, body) {

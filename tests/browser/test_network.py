@@ -139,19 +139,19 @@ async def test_a_timed_room_outlives_the_server(
 
 
 async def test_a_session_that_ran_out_offers_a_new_one(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house)
+    ann = await arrive(house, forgiving=r"status of 401")
     await ann.starts()
     await ann.sees("searching")
     await ann.at("cancel").click()
     await ann.page.evaluate(
         """() => {
             const kept = JSON.parse(sessionStorage.getItem('parley.session'));
-            sessionStorage.setItem('parley.session', JSON.stringify({ ...kept, due: 0 }));
+            sessionStorage.setItem('parley.session', JSON.stringify({ ...kept, due: 0, refresh_token: 'void' }));
         }"""
     )
     await ann.page.reload()
     await expect(ann.at("banner")).to_contain_text(
-        "Your session is no longer valid. A guest session lasts one day."
+        "Your session is no longer valid. You were away for too long, or it was ended elsewhere."
     )
     await ann.at("retry-now").click()
     await ann.sees("start")
