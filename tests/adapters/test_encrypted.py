@@ -4,7 +4,9 @@
 
 import asyncio
 import contextlib
+import io
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from chat_core.words.account import Account
 from chat_core.words.commands import Edit
 from chat_core.words.errors import WrongKeys
 from chat_core.words.events import DataPublished, MessageEdited
+from chat_web.rotation import Bar
 
 OLD, NEW, OTHER = (f"{name} key, of thirty-two bytes or so".encode() for name in ("old", "new", "other"))
 EMAIL: Final = "Canary8a4e@example.org"
@@ -126,6 +129,9 @@ async def test_no_byte_of_a_text_or_an_address_reaches_a_file(place: Place) -> N
         _checkpoint(place)
         assert place.holding(canary) == []
     assert place.holding(canary) == []
+    digest = next(iter(room.posts.values())).digest
+    assert digest is not None
+    assert place.holding(digest) == []
 
 
 async def test_without_keys_the_same_scan_finds_it(place: Place) -> None:
@@ -133,6 +139,7 @@ async def test_without_keys_the_same_scan_finds_it(place: Place) -> None:
     async with place.open() as store:
         await written(store, room, text=f"{canary} is a text")
         assert place.holding(canary) != []
+        assert place.holding(str(next(iter(room.posts.values())).digest)) != []
 
 
 def _checkpoint(place: Place) -> None:
@@ -260,40 +267,94 @@ def _stop_after(rows: int) -> Callable[[int, int], None]:
 # The command
 
 
-def _command(folder: Path, keys: Sequence[bytes], *arguments: str) -> subprocess.CompletedProcess[str]:
+ONE, TWO = (f"a random key 7Qx9 {n} zK3mW8vT1pL5 of the tests".encode() for n in range(2))
+
+
+# Each message takes some tenths of a second, as if there were many.
+SLOW: Final = """
+create view long as with recursive steps (n) as (
+    select 1 union all select n + 1 from steps where n < 3000000
+) select n from steps;
+create trigger slow before update of content on messages begin select count(*) from long; end;
+"""
+
+
+def _started(folder: Path, keys: Sequence[bytes], *arguments: str) -> "subprocess.Popen[str]":
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "DATABASE_URL": "sqlite:///./parley.db",
-        "MESSAGE_KEYS": ",".join(key.decode().replace(",", " ") for key in keys),
+        "MESSAGE_KEYS": ",".join(key.decode() for key in keys),
     }
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "chat_web", *arguments],
         cwd=folder,
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
+
+
+def _command(folder: Path, keys: Sequence[bytes], *arguments: str) -> tuple[int, str, str]:
+    process = _started(folder, keys, *arguments)
+    out, error = process.communicate(timeout=60)
+    return process.returncode, out, error
 
 
 async def test_the_command_shows_how_far_it_is_and_the_check_says_what_is_missing(tmp_path: Path) -> None:
-    one, two = (f"a random key 7Qx9 {n} zK3mW8vT1pL5 of the tests".encode() for n in range(2))
     place, room = Place(tmp_path / "parley.db", tmp_path), story()
-    async with place.open(one) as store:
+    async with place.open(ONE) as store:
         await written(store, room)
-    wrong = _command(tmp_path, [two], "check")
-    assert wrong.returncode == 1
-    assert "MESSAGE_KEYS: The database was written with the key" in wrong.stderr
-    assert _command(tmp_path, [], "check").stderr.startswith(
-        "parley: MESSAGE_KEYS: The database is encrypted"
+    status, _, error = _command(tmp_path, [TWO], "check")
+    assert (status, error.startswith("parley: MESSAGE_KEYS: The database was written with the key")) == (
+        1,
+        True,
     )
-    assert "is empty: there is no key" in _command(tmp_path, [], "rotate-keys").stderr
-    refused = _command(tmp_path, [two], "serve")
-    assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1].startswith("parley: cannot start: The database was written with")
-    done = _command(tmp_path, [two, one], "rotate-keys")
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, f"[{'#' * 30}] 100 %  4 of 4")
-    assert done.stdout.startswith("4 encrypted anew.")
-    assert _command(tmp_path, [two], "check").returncode == 0
+    assert _command(tmp_path, [], "check")[2].startswith("parley: MESSAGE_KEYS: The database is encrypted")
+    assert "is empty: there is no key" in _command(tmp_path, [], "rotate-keys")[2]
+    status, _, error = _command(tmp_path, [TWO], "serve")
+    assert status == 1
+    assert error.splitlines()[-1].startswith("parley: cannot start: The database was written with")
+    status, out, error = _command(tmp_path, [TWO, ONE], "rotate-keys")
+    assert (status, error.splitlines()[-1]) == (0, f"[{'#' * 30}] 100 %  4 of 4")
+    assert out.startswith("4 encrypted anew.")
+    assert _command(tmp_path, [TWO], "check")[0] == 0
+
+
+async def test_the_command_can_be_stopped_and_begun_again(tmp_path: Path) -> None:
+    place, room = Place(tmp_path / "parley.db", tmp_path), story()
+    async with place.open(ONE) as store:
+        await written(store, room)
+    with contextlib.closing(sqlite3.connect(place.url)) as db:
+        db.executescript(SLOW)  # so that it cannot be done before it is stopped
+    process = _started(tmp_path, [TWO, ONE], "rotate-keys")
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"[{'.' * 30}]   0 %  0 of 4\n"
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out.startswith("Stopped.")) == (0, True)
+    with contextlib.closing(sqlite3.connect(place.url)) as db:
+        db.execute("drop trigger slow")
+        db.commit()
+    async with place.open(TWO, ONE) as store:
+        await readable(store, room)
+    assert _command(tmp_path, [TWO, ONE], "rotate-keys")[0] == 0
+    async with place.open(TWO) as store:
+        await readable(store, room)
+
+
+def test_at_a_terminal_one_line_is_written_over() -> None:
+    out = _Terminal()
+    bar = Bar(out)
+    for done in range(0, 2001, 5):
+        bar(done, 2000)
+    bar.end()
+    assert out.getvalue().startswith(f"\r[{'.' * 30}]   0 %  0 of 2,000\r[")
+    assert out.getvalue().endswith(f"\r[{'#' * 30}] 100 %  2,000 of 2,000\n")
+    assert out.getvalue().count("\r") == 101
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True

@@ -1,5 +1,6 @@
 """The index of words: what was there before it, what is left in it, what it costs to look."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from chat_core.testing.postgres import Cluster
 from chat_core.testing.stories import Author, Story
 from chat_core.words.commands import Delete, Edit
 
+PATIENCE_S = 20.0
 CANARY = "canary5d1f"
 
 
@@ -100,14 +102,16 @@ async def test_what_is_to_be_forgotten_is_forgotten_while_nobody_writes(path: Pa
 
 async def _taken_in(store: SQLiteStore) -> None:
     """Wait until the writer, which has nothing else to do, has taken all messages into the index."""
-    while await store.database.rows("select 1 from terms_waiting"):
-        pass
+    async with asyncio.timeout(PATIENCE_S):
+        while await store.database.rows("select 1 from terms_waiting"):
+            pass
 
 
 async def _forgotten(store: SQLiteStore) -> None:
     """Wait until the writer, which has nothing else to do, has merged the index."""
-    while await store.database.rows("select texts from terms_to_forget"):
-        pass
+    async with asyncio.timeout(PATIENCE_S):
+        while await store.database.rows("select texts from terms_to_forget"):
+            pass
 
 
 async def test_a_kill_leaves_word_that_something_is_to_be_forgotten(path: Path) -> None:
@@ -141,7 +145,7 @@ def _undone(path: Path) -> None:
         db.execute("drop table terms_to_forget")
         db.execute("drop table terms_waiting")
         db.execute("alter table messages drop column terms")
-        db.execute("delete from schema_migrations where version >= ?", (migrate.TERMS,))
+        db.execute("delete from schema_migrations where version = ?", (migrate.TERMS,))
         db.commit()
 
 
@@ -176,7 +180,7 @@ async def test_what_stood_in_postgresql_is_found_after_the_migration(
     await store.close()
     db = await asyncpg.connect(url)
     await db.execute("alter table messages drop column terms")
-    await db.execute("delete from schema_migrations where version >= $1", migrate.TERMS)
+    await db.execute("delete from schema_migrations where version = $1", migrate.TERMS)
     await db.close()
     monkeypatch.setattr("chat_core.adapters.sql.postgres_connection.ROWS_FILLED", 7)
     store = await open_postgres(url)

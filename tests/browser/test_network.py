@@ -146,7 +146,8 @@ async def test_a_session_that_ran_out_offers_a_new_one(house: str, arrive: Arriv
     await ann.page.evaluate(
         """() => {
             const kept = JSON.parse(sessionStorage.getItem('parley.session'));
-            sessionStorage.setItem('parley.session', JSON.stringify({ ...kept, due: 0, refresh_token: 'void' }));
+            const over = { ...kept, due: 0, refresh_token: 'void' };
+            sessionStorage.setItem('parley.session', JSON.stringify(over));
         }"""
     )
     await ann.page.reload()

@@ -261,7 +261,8 @@ def told(mix: Mix, pairs: Sequence[Pair], posted: dict[int, str]) -> None:
         }
     )
     said = sum(1 for pair in pairs for one in pair.log if one.text is not None)
-    print(f"{dict(dialects)}: {len(posted)} in the channel, {len(pairs)} pairs with {said}: {dict(heard)}")
+    print(f"{dict(dialects)}: {len(posted)} messages in the channel")
+    print(f"{len(pairs)} pairs with {said}: {dict(heard)}")
     assert set(dialects) == {"p0", "p1", "p2", "p3", "p4", "p5"}
     assert all(heard[dialect] for dialect in ("p0", "p2", "p3", "p5"))
 

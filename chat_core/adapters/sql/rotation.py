@@ -107,6 +107,7 @@ async def rotate(store: SQLStore, progress: Progress) -> int:
         raise WrongKeys("MESSAGE_KEYS is empty: there is no key to encrypt with.")
     counts = [await store.database.rows(table.count) for table in _TABLES]
     total = sum(rows[0][0] for rows in counts)
+    progress(0, total)
     written = await _all(store, lambda done: progress(min(done, total), total))
     if written and await _all(store, lambda _: None) and await _all(store, lambda _: None):
         raise WrongKeys("A server goes on writing with another key: restart it with MESSAGE_KEYS of now.")
