@@ -60,8 +60,10 @@ async def examine(visitor: Visitor, axe: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/privacy", "/chat", "/demo", "/nowhere"])
-async def test_a_page_has_no_barrier(house: str, arrive: Arrive, axe: str, path: str) -> None:
-    visitor = await arrive(house, forgiving="status of 404" if path == "/nowhere" else "")
+async def test_a_page_has_no_barrier(house: str, hasty: str, arrive: Arrive, axe: str, path: str) -> None:
+    # The demo leaves somebody waiting for a stranger, for as long as a place is kept.
+    home = hasty if path == "/demo" else house
+    visitor = await arrive(home, forgiving="status of 404" if path == "/nowhere" else "")
     answer = await visitor.page.goto(path)
     assert answer is not None
     assert answer.status == (404 if path == "/nowhere" else 200)
