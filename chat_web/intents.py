@@ -4,6 +4,7 @@ A dialect is pure: it sees frames, events and its own session, and says what it
 wants. ``ref`` is the dialect's own note; it comes back with the answer.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
 import attrs
@@ -236,6 +237,13 @@ class Missed:
 
 
 Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | Missed | ChatError
+
+
+class FinishedFrames:
+    """The half of an encoder whose frames are finished: several of them stand one behind the other."""
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
 
 
 class Dialect(Protocol):

@@ -23,9 +23,6 @@ class Rounds:
             asyncio.get_running_loop().call_soon(self._end)
         self._calls.append(call)
 
-    def __len__(self) -> int:
-        return len(self._calls)
-
     def _end(self) -> None:
         calls, self._calls = self._calls, []
         for call in calls:

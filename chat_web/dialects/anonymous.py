@@ -6,7 +6,6 @@ bare text is a message, and nothing has an id.
 """
 
 import enum
-from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -42,6 +41,7 @@ from chat_web.intents import (
     Ask,
     AskStanding,
     Complain,
+    FinishedFrames,
     Follow,
     HangUp,
     Intents,
@@ -89,16 +89,13 @@ class _Ref(enum.Enum):
     SKIP = enum.auto()
 
 
-class _Encoder:
+class _Encoder(FinishedFrames):
     """A message goes to the partner alone; nothing else of a conversation has a frame here."""
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
         if isinstance(event, MessagePosted):
             return None, _message(event)
         return None, None
-
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        return b"".join(frames)
 
 
 class AnonymousPair:

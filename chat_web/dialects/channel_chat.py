@@ -6,7 +6,7 @@ reactions, and what was deleted is left out of the history.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -43,6 +43,7 @@ from chat_web.intents import (
     Ask,
     AskChannel,
     AskStanding,
+    FinishedFrames,
     Follow,
     HangUp,
     Intents,
@@ -96,7 +97,7 @@ class Session:
     early: list[ChannelsChanged] = attrs.field(factory=list)  # heard before it was ready
 
 
-class _Encoder:
+class _Encoder(FinishedFrames):
     """A message for everybody, its author's with ``client_id``; typing for the others."""
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
@@ -107,9 +108,6 @@ class _Encoder:
                 return None, objects.frame("typing", channel=name, username=person.username)
             case _:
                 return None, None
-
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        return b"".join(frames)
 
 
 _ENCODER: Final = _Encoder()

@@ -4,7 +4,6 @@ First comes what no device was told yet; after that, what happens. The client ha
 nothing to say.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -22,7 +21,7 @@ from chat_core import (
     Refused,
 )
 from chat_web import objects, wire
-from chat_web.intents import Answer, HangUp, Intents, Introduced, Missed, Say, TakeNotices
+from chat_web.intents import Answer, FinishedFrames, HangUp, Intents, Introduced, Missed, Say, TakeNotices
 
 
 @attrs.define
@@ -33,14 +32,11 @@ class Session:
     missed: frozenset[NoticeKey] = frozenset()
 
 
-class _Encoder:
+class _Encoder(FinishedFrames):
     """It follows no conversation."""
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
         return None, None
-
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        return b"".join(frames)
 
 
 _ENCODER: Final = _Encoder()

@@ -4,7 +4,6 @@ Quirks of the old client: nothing of the past is sent (``GET /api/rooms/{id}/mes
 has it), and nothing tells of edits, deletions and reactions.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -39,6 +38,7 @@ from chat_web.intents import (
     Address,
     Answer,
     Ask,
+    FinishedFrames,
     Follow,
     HangUp,
     Intents,
@@ -75,7 +75,7 @@ class Session:
     """Nothing is remembered: the address says it all."""
 
 
-class _Encoder:
+class _Encoder(FinishedFrames):
     """A message for everybody; who types and who comes and goes for the others."""
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
@@ -91,9 +91,6 @@ class _Encoder:
                 return None, objects.frame(what, **_user(person))
             case _:  # of who only reads, or has left already, nothing is told
                 return None, None
-
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        return b"".join(frames)
 
 
 _ENCODER: Final = _Encoder()

@@ -9,7 +9,6 @@ Kept out: how packets travel (``sockets.engine``).
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -40,6 +39,7 @@ from chat_web.intents import (
     Answer,
     Ask,
     Complain,
+    FinishedFrames,
     Follow,
     HangUp,
     Intents,
@@ -117,14 +117,11 @@ _CONNECT: Final = _Asked(None, "connect")
 _HOLE: Final = _Asked(None, "hole")
 
 
-class _Encoder:
+class _Encoder(FinishedFrames):
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
         if isinstance(event, MessagePosted):
             return None, _event("message", event.message.content)  # the partner alone gets it
         return None, None
-
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        return b"".join(frames)
 
 
 class SocketIO:

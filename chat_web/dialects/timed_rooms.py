@@ -43,6 +43,7 @@ from chat_web.intents import (
     Address,
     Answer,
     Ask,
+    FinishedFrames,
     Follow,
     HangUp,
     Intents,
@@ -78,7 +79,7 @@ class Session:
     person: Person | None = None
 
 
-class _Encoder:
+class _Encoder(FinishedFrames):
     """Messages and states for everybody; who types and who comes and goes for the others."""
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
@@ -101,9 +102,6 @@ class _Encoder:
                 )
             case _:  # who has left already went with that
                 return None, None
-
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        return b"".join(frames)
 
 
 _ENCODER: Final = _Encoder()
