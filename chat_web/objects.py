@@ -10,7 +10,7 @@ import msgspec
 from chat_core import ChatError, Message, Refused
 from chat_web.intents import Complain, Say
 from chat_web.json import glimpsed
-from chat_web.sockets.frames import text_frame
+from chat_web.transports.frames import text_frame
 
 encode = msgspec.json.Encoder().encode
 

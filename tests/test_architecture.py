@@ -67,12 +67,7 @@ CLOCKS: Final = frozenset(
     {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "uuid.uuid4", "uuid4"}
 )
 PICKLES: Final = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"})
-BARE_SOCKETS: Final = frozenset(
-    {
-        "chat_web.sockets",
-        *(f"chat_web.sockets.{name}" for name in ("frames", "carrier", "websocket", "stream", "handover")),
-    }
-)
+BARE_SOCKETS: Final = "chat_web.transports"
 NAMES_THAT_SAY_NOTHING: Final = frozenset(
     {
         "util",
@@ -230,7 +225,7 @@ def dialects_stand_alone(tree: Tree) -> Iterator[str]:
 
 def sockets_know_no_chat(tree: Tree) -> Iterator[str]:
     for module in tree.modules:
-        for found in module.imports if module.name in BARE_SOCKETS else ():
+        for found in module.imports if module.is_in(BARE_SOCKETS) else ():
             if found.top == "chat_core":
                 words = f"{module.name} imports {found.module}"
                 yield module.at(found.line, f"{words}: bytes and frames only; what knows chats is the pump")
@@ -427,9 +422,9 @@ CLEAN: Final[Mapping[str, str]] = {
     "chat_core/testing/__init__.py": "import chat_core\nfrom chat_core.engine.chat import ports\n",
     "chat_web/__init__.py": "",
     "chat_web/app.py": "import aiohttp, chat_core\nfrom chat_core import open_chat\nchat_core.open_chat\n",
-    "chat_web/sockets/__init__.py": "",
-    "chat_web/sockets/frames.py": "import struct\n",
-    "chat_web/sockets/pump.py": "from chat_core import open_chat\nfrom chat_web.sockets.frames import x\n",
+    "chat_web/transports/__init__.py": "",
+    "chat_web/transports/frames.py": "import struct\n",
+    "chat_web/sockets/pump.py": "from chat_core import open_chat\nfrom chat_web.transports.frames import x\n",
     "chat_web/dialects/__init__.py": "from chat_web.dialects import anonymous, centrifuge\n",
     "chat_web/dialects/anonymous.py": "from chat_web import app\n",
     "chat_web/dialects/centrifuge.py": "from chat_web.dialects.centrifugal import rpc\n",
@@ -464,9 +459,14 @@ BROKEN: Final[tuple[tuple[Rule, str, str, str], ...]] = (
     (dialects_stand_alone, "chat_web/dialects/x.py", "from chat_web.dialects import anonymous", "anonymous"),
     (dialects_stand_alone, "chat_web/dialects/centrifugal/x.py", "from .. import anonymous", "anonymous"),
     (dialects_stand_alone, "chat_web/dialects/x.py", "from .centrifugal import rpc", "centrifugal"),
-    (sockets_know_no_chat, "chat_web/sockets/frames.py", "import chat_core", "chat_core"),
-    (sockets_know_no_chat, "chat_web/sockets/websocket.py", "from chat_core import open_chat", "chat_core"),
-    (sockets_know_no_chat, "chat_web/sockets/__init__.py", "from chat_core import open_chat", "chat_core"),
+    (sockets_know_no_chat, "chat_web/transports/frames.py", "import chat_core", "chat_core"),
+    (
+        sockets_know_no_chat,
+        "chat_web/transports/websocket.py",
+        "from chat_core import open_chat",
+        "chat_core",
+    ),
+    (sockets_know_no_chat, "chat_web/transports/__init__.py", "from chat_core import open_chat", "chat_core"),
     (the_web_uses_public_names_alone, "chat_web/x.py", "from chat_core.ports import Clock", "ports"),
     (the_web_uses_public_names_alone, "chat_web/x.py", "import chat_core.words.ids", "words.ids"),
     (the_web_uses_public_names_alone, "chat_web/x.py", "from chat_core import ports", "ports"),

@@ -52,7 +52,7 @@ from chat_web.intents import (
     Unfollow,
 )
 from chat_web.json import NotUnderstood, decoded
-from chat_web.sockets.frames import text_frame
+from chat_web.transports.frames import text_frame
 
 _SENTENCES: Final = {
     "connected": "You are connected.",

@@ -55,7 +55,7 @@ from chat_web.intents import (
     WatchNeighbours,
 )
 from chat_web.json import NotUnderstood, decoded
-from chat_web.sockets.frames import text_frame
+from chat_web.transports.frames import text_frame
 
 _READY: Final = object()  # the ref of what comes when every history was sent
 

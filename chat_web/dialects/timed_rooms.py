@@ -51,7 +51,7 @@ from chat_web.intents import (
     Say,
 )
 from chat_web.json import NotUnderstood, decoded
-from chat_web.sockets.frames import text_frame
+from chat_web.transports.frames import text_frame
 
 _FOLLOW: Final = object()
 

@@ -30,14 +30,14 @@ from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
 from chat_web.security import SETTINGS, cookies_count, headers_for, origin_allowed
 from chat_web.settings import Settings
-from chat_web.sockets import engine_requests
-from chat_web.sockets.engine import Engine
-from chat_web.sockets.engine_wire import EngineWire
-from chat_web.sockets.frames import binary_frame
-from chat_web.sockets.handover import upgrade
 from chat_web.sockets.pump import PING_S, Pump, PumpLimits
-from chat_web.sockets.receiver import Socket
 from chat_web.sources import SOURCES
+from chat_web.transports.engine_io import requests
+from chat_web.transports.engine_io.session import Engine
+from chat_web.transports.engine_io.websocket import EngineWire
+from chat_web.transports.frames import binary_frame
+from chat_web.transports.interfaces import Socket
+from chat_web.transports.upgrade import upgrade
 
 CHAT: Final = web.AppKey("chat", Chat)
 INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)
@@ -125,16 +125,16 @@ async def centrifuge(request: web.Request) -> web.StreamResponse:
 
 async def socket_io(request: web.Request) -> web.StreamResponse:
     """P2 ``/socket.io/``: a new session, or one of those that are open, by polls or by WebSocket."""
-    asked = engine_requests.judged(request)
+    asked = requests.judged(request)
     if not origin_allowed(request, request.app[SETTINGS]):
         raise Rejected("forbidden", "Pages of this origin may not connect.")
     engine = request.app[ENGINE]
     headers = headers_for(request, request.app[SETTINGS])
     if asked.sid:
-        return await engine_requests.go_on(request, asked, engine, headers)
+        return await requests.go_on(request, asked, engine, headers)
     admit(request)
     with place(request, SOCKET_IO) as pump:
-        return await engine_requests.begin(request, asked, engine, headers, pump)
+        return await requests.begin(request, asked, engine, headers, pump)
 
 
 def engine() -> Engine:

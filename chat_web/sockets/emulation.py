@@ -24,8 +24,8 @@ from chat_web.json import NotUnderstood, compact, decoded
 from chat_web.registry import invalid, json_body, nothing, wrong_field
 from chat_web.security import SETTINGS, headers_for
 from chat_web.sockets.doors import admit, place
-from chat_web.sockets.handover import hold_open
-from chat_web.sockets.stream import HttpStream
+from chat_web.transports.http_stream import HttpStream
+from chat_web.transports.upgrade import hold_open
 
 LINES: Final = "application/x-ndjson"
 EVENTS: Final = "text/event-stream"

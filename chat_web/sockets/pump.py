@@ -54,7 +54,7 @@ from chat_web.intents import (
 )
 from chat_web.people import Identity
 from chat_web.sockets.questions import Questions
-from chat_web.sockets.receiver import Socket
+from chat_web.transports.interfaces import Socket
 
 BAD_FRAMES_MAX: Final = 10
 BAD_FRAMES_WITHIN_S: Final = 60.0

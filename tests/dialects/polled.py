@@ -5,9 +5,9 @@ from engineio.async_socket import AsyncSocket
 from chat_core import Chat
 from chat_web.dialects.socketio import SocketIO
 from chat_web.people import Introductions
-from chat_web.sockets.engine import Engine, EngineSession
-from chat_web.sockets.engine_wire import EngineWire
 from chat_web.sockets.pump import Pump, PumpLimits
+from chat_web.transports.engine_io.session import Engine, EngineSession
+from chat_web.transports.engine_io.websocket import EngineWire
 from tests.dialects.wires import Closed
 
 CLOSE_BY_POLL = "1"

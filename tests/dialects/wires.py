@@ -8,8 +8,8 @@ from chat_core import Chat
 from chat_web.intents import Dialect
 from chat_web.people import Identity, Introductions
 from chat_web.sockets.pump import Pump, PumpLimits
-from chat_web.sockets.receiver import LIMITS, SocketLimits
-from chat_web.sockets.websocket import WebSocket
+from chat_web.transports.interfaces import LIMITS, SocketLimits
+from chat_web.transports.websocket import WebSocket
 
 MASK = b"\x37\xfa\x21\x3d"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_web.sockets.frames import (
+from chat_web.transports.frames import (
     FRAGMENTS_MAX,
     Binary,
     Close,

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from multidict import CIMultiDict
 
-from chat_web.sockets import handover
-from chat_web.sockets.frames import text_frame
-from chat_web.sockets.handover import upgrade
-from chat_web.sockets.receiver import LIMITS
-from chat_web.sockets.websocket import WebSocket
+from chat_web.transports import upgrade as upgrades
+from chat_web.transports.frames import text_frame
+from chat_web.transports.interfaces import LIMITS
+from chat_web.transports.upgrade import upgrade
+from chat_web.transports.websocket import WebSocket
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 try:
@@ -451,8 +451,8 @@ def test_a_middleware_sees_an_answer_that_is_already_on_the_wire() -> None:
 
 
 def test_another_aiohttp_is_noticed_by_name() -> None:
-    assert handover._missing_names(web.RequestHandler) == []
-    assert handover._missing_names(asyncio.Protocol) == ["transport", "_upgraded", "_message_tail"]
+    assert upgrades._missing_names(web.RequestHandler) == []
+    assert upgrades._missing_names(asyncio.Protocol) == ["transport", "_upgraded", "_message_tail"]
 
 
 def test_limits_of_the_socket_can_be_given() -> None:

@@ -14,12 +14,12 @@ from structlog.testing import capture_logs
 
 from chat_core import Rate
 from chat_web.app import close_sockets
-from chat_web.sockets import engine_wire
 from chat_web.sockets.doors import ENGINE, SOCKET_IO
-from chat_web.sockets.engine import PACKET_BYTES_MAX
 from chat_web.sockets.pump import INBOX_MAX, PumpLimits
-from chat_web.sockets.receiver import SocketLimits
 from chat_web.sources import CONNECTIONS_PER_SOURCE_MAX
+from chat_web.transports.engine_io import websocket as engine_websocket
+from chat_web.transports.engine_io.session import PACKET_BYTES_MAX
+from chat_web.transports.interfaces import SocketLimits
 from tests.dialects.wires import masked
 from tests.web.callers import code
 from tests.web.polls import PATH, Poller, asked, close_of, connected, gone, said, until, websocket
@@ -347,7 +347,7 @@ async def test_a_probe_that_is_none_changes_nothing(http: aiohttp.ClientSession,
 async def test_a_probe_that_says_nothing_ends(
     http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_wire, "PROBE_S", 0.05)
+    monkeypatch.setattr(engine_websocket, "PROBE_S", 0.05)
     ann = await Poller.connected(http)
     silent = await websocket(http, sid=ann.sid)
     assert await close_of(silent) == 1002

@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chat_web.sockets.frames import close_frame, text_frame
-from chat_web.sockets.receiver import LIMITS, SocketLimits
-from chat_web.sockets.websocket import WebSocket
+from chat_web.transports.frames import close_frame, text_frame
+from chat_web.transports.interfaces import LIMITS, SocketLimits
+from chat_web.transports.websocket import WebSocket
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 try:

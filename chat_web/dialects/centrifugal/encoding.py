@@ -11,7 +11,7 @@ import msgspec
 
 from chat_core import Channel, Conversation, Event, Passing, PersonTyped
 from chat_web.dialects.centrifugal import publications
-from chat_web.sockets.frames import text_frame
+from chat_web.transports.frames import text_frame
 
 Framing: TypeAlias = Callable[[bytes], bytes]
 """Lines, with newlines between, as bytes that may be sent."""

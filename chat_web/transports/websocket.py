@@ -22,8 +22,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from chat_web.sockets.carrier import LOST_CODE, Carrier, State
-from chat_web.sockets.frames import (
+from chat_web.transports.client_transport import LOST_CODE, Carrier, State
+from chat_web.transports.frames import (
     Binary,
     Close,
     FrameReader,
@@ -35,7 +35,7 @@ from chat_web.sockets.frames import (
     ping_frame,
     pong_frame,
 )
-from chat_web.sockets.receiver import LIMITS, Receiver, SocketLimits
+from chat_web.transports.interfaces import LIMITS, Receiver, SocketLimits
 
 __all__ = ["LOST_CODE", "PING_S", "WebSocket"]
 

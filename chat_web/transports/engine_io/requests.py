@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 
 from chat_web.deadlines import when_lost
 from chat_web.errors import Rejected
-from chat_web.sockets.engine import (
+from chat_web.transports.engine_io.session import (
     HEADERS,
     PACKET_BYTES_MAX,
     RECEIVER,
@@ -22,7 +22,7 @@ from chat_web.sockets.engine import (
     EngineSession,
     environ_of,
 )
-from chat_web.sockets.receiver import Receiver, Socket
+from chat_web.transports.interfaces import Receiver, Socket
 
 _POLLING: Final = "polling"
 _WEBSOCKET: Final = "websocket"

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from chat_web.sockets.carrier import Carrier, State
-from chat_web.sockets.receiver import LIMITS, Receiver, SocketLimits
+from chat_web.transports.client_transport import Carrier, State
+from chat_web.transports.interfaces import LIMITS, Receiver, SocketLimits
 
 __all__ = ["TURNS_MAX", "TURN_S", "HttpStream"]
 

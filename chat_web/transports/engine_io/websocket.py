@@ -15,10 +15,17 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from chat_web.sockets.engine import HEADERS, PACKET_BYTES_MAX, REQUEST, SESSION, Engine, EngineSession
-from chat_web.sockets.frames import text_frame
-from chat_web.sockets.handover import upgrade
-from chat_web.sockets.websocket import WebSocket
+from chat_web.transports.engine_io.session import (
+    HEADERS,
+    PACKET_BYTES_MAX,
+    REQUEST,
+    SESSION,
+    Engine,
+    EngineSession,
+)
+from chat_web.transports.frames import text_frame
+from chat_web.transports.upgrade import upgrade
+from chat_web.transports.websocket import WebSocket
 
 PROBE_S: Final = 5.0
 

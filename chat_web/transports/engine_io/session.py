@@ -26,8 +26,8 @@ import structlog
 from aiohttp import web
 from engineio.packet import CLOSE, MESSAGE, NOOP, Packet
 
-from chat_web.sockets.carrier import LOST_CODE
-from chat_web.sockets.receiver import LIMITS, Receiver, Socket, SocketLimits
+from chat_web.transports.client_transport import LOST_CODE
+from chat_web.transports.interfaces import LIMITS, Receiver, Socket, SocketLimits
 
 PACKET_BYTES_MAX: Final = 16 * 1024  # of one packet, and of one body of packets
 PING_S: Final = 25.0

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, cast
 
-from chat_web.sockets.flow import Flow
-from chat_web.sockets.receiver import Receiver, SocketLimits
+from chat_web.transports.flow_control import Flow
+from chat_web.transports.interfaces import Receiver, SocketLimits
 
 __all__ = ["LOST_CODE", "Carrier", "State"]
 

@@ -32,9 +32,9 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from chat_web.sockets.receiver import LIMITS, Receiver, SocketLimits
-from chat_web.sockets.stream import HttpStream
-from chat_web.sockets.websocket import PING_S, WebSocket
+from chat_web.transports.http_stream import HttpStream
+from chat_web.transports.interfaces import LIMITS, Receiver, SocketLimits
+from chat_web.transports.websocket import PING_S, WebSocket
 
 __all__ = ["hold_open", "upgrade"]
 

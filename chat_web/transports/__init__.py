@@ -1,0 +1,1 @@
+"""How bytes travel: WebSockets, HTTP answers that do not end, and Engine.IO sessions. Knows no chat."""

@@ -1,0 +1,1 @@
+"""The sessions of Socket.IO's transport, by long polls or WebSocket."""
