@@ -29,8 +29,8 @@ from sqlalchemy import Index, event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.testing.postgres import Cluster
 from chat_core.testing.stories import Author

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from chat_core.adapters.sql.sqlite import SQLiteStore, open_sqlite
+from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.ports import Change
 from chat_core.testing.stories import Author, Story
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 
 from chat_core.adapters.clock import Ids, SystemClock
-from chat_core.adapters.memory import InProcessBackplane, MemoryStore
-from chat_core.adapters.memory_accounts import MemoryAccounts
+from chat_core.adapters.memory.accounts import MemoryAccounts
+from chat_core.adapters.memory.backplane import InProcessBackplane
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.adapters.passwords import BcryptPasswords
 from chat_core.engine.accounts import enrol
 from chat_core.engine.chat import Chat
@@ -165,16 +166,16 @@ async def check_database(database: Path | str, message_keys: Sequence[bytes] = (
 
     Makes and changes nothing.
     """
-    from chat_core.adapters.sql.cipher import Cipher
-    from chat_core.adapters.sql.keys import check
+    from chat_core.adapters.sql.encryption.cipher import Cipher
+    from chat_core.adapters.sql.key_check import check
 
     if _is_postgres(database):
-        from chat_core.adapters.sql import postgres_connection as postgres
+        from chat_core.adapters.sql.postgres import connection as postgres
 
         await postgres.prepare(str(database), dry_run=True)
         check(await postgres.keys(str(database)), Cipher(message_keys))
         return
-    from chat_core.adapters.sql.connection import examine
+    from chat_core.adapters.sql.sqlite.connection import examine
 
     check(await asyncio.to_thread(examine, Path(database)), Cipher(message_keys))
 
@@ -189,7 +190,7 @@ async def rotate_keys(config: Config, progress: Callable[[int, int], None]) -> i
     """
     if config.database is None:
         raise ValueError("nothing is kept in memory")
-    from chat_core.adapters.sql.rotation import rotate
+    from chat_core.adapters.sql.key_rotation import rotate
 
     store, _ = await _opened(config.database, config)
     try:
@@ -273,11 +274,11 @@ async def _opened(database: Path | str, config: Config) -> "tuple[SQLStore, Acco
     durability: Literal["full", "relaxed"] = "full" if config.is_durable else "relaxed"
     store: SQLStore
     if _is_postgres(database):
-        from chat_core.adapters.sql.postgres import open_postgres
+        from chat_core.adapters.sql.postgres.store import open_postgres
 
         store = await open_postgres(str(database), durability=durability, keys=config.message_keys)
     else:
-        from chat_core.adapters.sql.sqlite import open_sqlite
+        from chat_core.adapters.sql.sqlite.store import open_sqlite
 
         store = await open_sqlite(database, durability=durability, keys=config.message_keys)
     return store, SQLAccounts(store)
@@ -290,10 +291,10 @@ async def migrate(database: Path | str, *, create: bool = False, dry_run: bool =
     processes at once are safe. Raises ``Unavailable`` with a sentence for people.
     """
     if _is_postgres(database):
-        from chat_core.adapters.sql import postgres_connection as postgres
+        from chat_core.adapters.sql.postgres import connection as postgres
 
         return await postgres.prepare(str(database), create=create, dry_run=dry_run)
-    from chat_core.adapters.sql import connection as sqlite
+    from chat_core.adapters.sql.sqlite import connection as sqlite
 
     return await asyncio.to_thread(sqlite.prepare, Path(database), create=create, dry_run=dry_run)
 
@@ -307,18 +308,18 @@ async def backup(database: Path | str, copy: Path) -> None:
         raise Unavailable(
             f"PostgreSQL makes its own copies: pg_dump --format=custom --file={copy} DATABASE_URL"
         )
-    from chat_core.adapters.sql import copies
+    from chat_core.adapters.sql.sqlite import backup as files
 
-    await asyncio.to_thread(copies.backup, Path(database), copy)
+    await asyncio.to_thread(files.backup, Path(database), copy)
 
 
 async def restore(copy: Path, database: Path | str) -> None:
     """Put a copy where there is no database. Raises as ``backup``."""
     if _is_postgres(database):
         raise Unavailable(f"PostgreSQL takes its own copies back: pg_restore --dbname=DATABASE_URL {copy}")
-    from chat_core.adapters.sql import copies
+    from chat_core.adapters.sql.sqlite import backup as files
 
-    await asyncio.to_thread(copies.restore, copy, Path(database))
+    await asyncio.to_thread(files.restore, copy, Path(database))
 
 
 def _is_postgres(database: Path | str) -> bool:

@@ -417,7 +417,7 @@ CLEAN: Final[Mapping[str, str]] = {
     "chat_core/adapters/clock.py": "import time\nfrom chat_core.words import ids\nNOW = time.time()\n",
     "chat_core/adapters/sql/__init__.py": "",
     "chat_core/adapters/sql/store.py": "import sqlite3\nfrom chat_core.adapters.sql import reading\n",
-    "chat_core/adapters/sql/reading.py": "import sqlite3\nfrom . import store\n",
+    "chat_core/adapters/sql/operations/pages.py": "import sqlite3\nfrom . import store\n",
     "chat_core/compose.py": "from chat_core.adapters.clock import NOW\nfrom chat_core.engine import chat\n",
     "chat_core/testing/__init__.py": "import chat_core\nfrom chat_core.engine.chat import ports\n",
     "chat_web/__init__.py": "",

@@ -3,6 +3,8 @@
 import configparser
 from pathlib import Path
 
+from setuptools import PEP420PackageFinder
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -12,15 +14,16 @@ def config() -> configparser.ConfigParser:
     return parser
 
 
-def test_every_package_is_named() -> None:
-    named = set(config()["options"]["packages"].split())
-    found = {
+def test_every_package_is_found() -> None:
+    found = set(PEP420PackageFinder.find(str(ROOT), include=("chat_core*", "chat_web*")))
+    there = {
         ".".join(path.parent.relative_to(ROOT).parts)
         for top in ("chat_core", "chat_web")
         for path in (ROOT / top).rglob("__init__.py")
     }
 
-    assert found | {"chat_web.templates", "chat_web.static"} == named
+    assert config()["options"]["packages"] == "find_namespace:"
+    assert there | {"chat_web.templates", "chat_web.static"} <= found
 
 
 def test_every_file_of_the_pages_is_carried() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import attrs
 
-from chat_core.adapters.memory_accounts import MemoryAccounts
+from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import open_tokens
 from chat_core.engine.parts import AccountParts
 

@@ -17,7 +17,8 @@ from typing import Final, NoReturn
 import attrs
 
 from chat_core.adapters.clock import Ids
-from chat_core.adapters.memory import InProcessBackplane, MemoryStore
+from chat_core.adapters.memory.backplane import InProcessBackplane
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import Config, lobbies
 from chat_core.engine.chat import Chat
 from chat_core.engine.parts import Parts

@@ -14,8 +14,9 @@ from typing import Self
 
 import attrs
 
-from chat_core.adapters.memory import InProcessBackplane, MemoryStore
-from chat_core.adapters.memory_accounts import MemoryAccounts
+from chat_core.adapters.memory.accounts import MemoryAccounts
+from chat_core.adapters.memory.backplane import InProcessBackplane
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import Config, open_chat
 from chat_core.engine.chat import Chat
 from chat_core.ports import Backplane, Store, Tokens

@@ -18,11 +18,11 @@ from typing import Final, TypeAlias
 import attrs
 import pytest
 
-from chat_core.adapters.sql import rotation
+from chat_core.adapters.sql import key_rotation
 from chat_core.adapters.sql.accounts import SQLAccounts
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.rotation import rotate
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.key_rotation import rotate
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.compose import check_database
 from chat_core.ports.accounts import EmailTaken
@@ -210,7 +210,7 @@ async def test_after_a_rotation_the_old_key_is_needed_no_more(place: Place) -> N
 async def test_a_rotation_that_is_stopped_goes_on_from_there(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 5)
     room, ann = story(), None
     async with place.open(OLD) as store:
         await store.append(room.opening())
@@ -231,7 +231,7 @@ async def test_a_rotation_that_is_stopped_goes_on_from_there(
 async def test_a_rotation_goes_on_beside_a_server_that_posts_edits_and_reads(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 5)
     room = story()
     ann = room.people[0]
     async with place.open(OLD) as store:

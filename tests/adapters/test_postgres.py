@@ -10,9 +10,9 @@ import asyncpg
 import attrs
 import pytest
 
-from chat_core.adapters.sql.postgres import PostgresStore, open_postgres
-from chat_core.adapters.sql.postgres_connection import PATIENCE, Patience, options
-from chat_core.adapters.sql.postgres_writer import GROUP_MAX
+from chat_core.adapters.sql.postgres.connection import PATIENCE, Patience, options
+from chat_core.adapters.sql.postgres.store import PostgresStore, open_postgres
+from chat_core.adapters.sql.postgres.writer import GROUP_MAX
 from chat_core.ports import Change, Stale
 from chat_core.testing.postgres import Cluster
 from chat_core.testing.stories import Author, Story

@@ -10,11 +10,11 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from chat_core.adapters.sql import account_statements as accounts
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.postgres_connection import dialect
-from chat_core.adapters.sql.postgres_writer import _appending
+from chat_core.adapters.sql.postgres.connection import dialect
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.postgres.writer import _appending
+from chat_core.adapters.sql.schema import account_statements as accounts
+from chat_core.adapters.sql.schema import statements as sql
 from chat_core.testing.postgres import Cluster
 
 FILL: Final = """

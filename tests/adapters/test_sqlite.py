@@ -14,9 +14,9 @@ from random import Random
 import attrs
 import pytest
 
-from chat_core.adapters.sql.connection import prepare
-from chat_core.adapters.sql.sqlite import SQLiteStore, open_sqlite
-from chat_core.adapters.sql.writer import GROUP_MAX
+from chat_core.adapters.sql.sqlite.connection import prepare
+from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
+from chat_core.adapters.sql.sqlite.writer import GROUP_MAX
 from chat_core.ports import Change, Stale
 from chat_core.testing.stories import Author, Story
 from chat_core.words.conversation import Room

@@ -15,9 +15,9 @@ from random import Random
 
 import pytest
 
-from chat_core.adapters.sql import account_statements, migrate, statements
-from chat_core.adapters.sql.connection import positional, prepare
-from chat_core.adapters.sql.sqlite import SQLiteStore, open_sqlite
+from chat_core.adapters.sql.schema import account_statements, migrations, statements
+from chat_core.adapters.sql.sqlite.connection import positional, prepare
+from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.ports import Session
 from chat_core.testing.stories import Author
 from chat_core.words.commands import Delete
@@ -135,12 +135,12 @@ def versions(path: Path) -> list[int]:
 def test_migrating_twice_in_a_row_is_harmless(path: Path) -> None:
     prepare(path)
     prepare(path)
-    assert versions(path) == [step.version for step in migrate.known()]
+    assert versions(path) == [step.version for step in migrations.known()]
 
 
 def test_steps_are_numbered_from_one_without_a_gap_and_are_plain_sql_without_the_marks() -> None:
-    assert [step.version for step in migrate.known()] == list(range(1, len(migrate.known()) + 1))
-    for step in migrate.known():
+    assert [step.version for step in migrations.known()] == list(range(1, len(migrations.known()) + 1))
+    for step in migrations.known():
         portable = " ".join(step.statements(sqlite=False))
         assert "rowid" not in portable
         assert "--" not in portable
@@ -148,16 +148,14 @@ def test_steps_are_numbered_from_one_without_a_gap_and_are_plain_sql_without_the
 
 
 def test_many_processes_that_start_at_once_migrate_once(path: Path) -> None:
-    script = (
-        "import sys, pathlib; from chat_core.adapters.sql.connection import prepare; sys.stdin.readline(); "
-    )
-    script += "prepare(pathlib.Path(sys.argv[1]))"
+    script = "import sys, pathlib; from chat_core.adapters.sql.sqlite.connection import prepare; "
+    script += "sys.stdin.readline(); prepare(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", script, str(path)]
     children = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
     errors = [child.communicate(b"\n", timeout=60)[1] for child in children]
     assert errors == [b""] * 4
     assert [child.returncode for child in children] == [0] * 4
-    assert versions(path) == [step.version for step in migrate.known()]
+    assert versions(path) == [step.version for step in migrations.known()]
 
 
 async def test_a_newer_schema_is_refused_in_words_and_left_as_it_is(path: Path) -> None:
@@ -191,7 +189,7 @@ SENDERS = 8
 CHILD = """
 import asyncio, sys
 from random import Random
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.testing.stories import Author
 
 async def send(store, story):

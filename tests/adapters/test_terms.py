@@ -9,10 +9,10 @@ from random import Random
 import asyncpg
 import pytest
 
-from chat_core.adapters.sql import migrate
-from chat_core.adapters.sql.connection import prepare
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import SQLiteStore, open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.schema import migrations
+from chat_core.adapters.sql.sqlite.connection import prepare
+from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.ports import Store
 from chat_core.testing.postgres import Cluster
 from chat_core.testing.stories import Author, Story
@@ -145,7 +145,7 @@ def _undone(path: Path) -> None:
         db.execute("drop table terms_to_forget")
         db.execute("drop table terms_waiting")
         db.execute("alter table messages drop column terms")
-        db.execute("delete from schema_migrations where version = ?", (migrate.TERMS,))
+        db.execute("delete from schema_migrations where version = ?", (migrations.TERMS,))
         db.commit()
 
 
@@ -180,9 +180,9 @@ async def test_what_stood_in_postgresql_is_found_after_the_migration(
     await store.close()
     db = await asyncpg.connect(url)
     await db.execute("alter table messages drop column terms")
-    await db.execute("delete from schema_migrations where version = $1", migrate.TERMS)
+    await db.execute("delete from schema_migrations where version = $1", migrations.TERMS)
     await db.close()
-    monkeypatch.setattr("chat_core.adapters.sql.postgres_connection.ROWS_FILLED", 7)
+    monkeypatch.setattr("chat_core.adapters.sql.postgres.connection.ROWS_FILLED", 7)
     store = await open_postgres(url)
     assert len(await texts(store, room, "ete number")) == 19
     await store.close()
@@ -228,8 +228,8 @@ async def test_a_search_sees_what_is_in_the_index_and_what_waits_to_be_taken_in(
 
 
 async def test_who_never_pauses_still_has_an_index(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat_core.adapters.sql.word_index.WAITING_MAX", 10)
-    monkeypatch.setattr("chat_core.adapters.sql.word_index.IDLE_S", 1e6)
+    monkeypatch.setattr("chat_core.adapters.sql.sqlite.fts_index.WAITING_MAX", 10)
+    monkeypatch.setattr("chat_core.adapters.sql.sqlite.fts_index.IDLE_S", 1e6)
     room = story()
     store = await open_sqlite(path)
     await store.append(room.opening())

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chat_core.adapters.memory_accounts import MemoryAccounts
+from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.adapters.sql.accounts import SQLAccounts
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.ports.accounts import Accounts
 from chat_core.testing.contracts import AccountsContract
 from chat_core.testing.postgres import Cluster

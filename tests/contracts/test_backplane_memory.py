@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from chat_core.adapters.memory import InProcessBackplane
+from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.ports import Backplane
 from chat_core.testing.clock import FakeClock
 from chat_core.testing.contracts import BackplaneContract

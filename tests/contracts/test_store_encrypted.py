@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from chat_core.adapters.sql.accounts import SQLAccounts
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.ports import Store
 from chat_core.ports.accounts import Accounts

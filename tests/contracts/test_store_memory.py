@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from chat_core.adapters.memory import MemoryStore
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.ports import Store
 from chat_core.testing.contracts import StoreContract
 

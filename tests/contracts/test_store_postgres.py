@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from chat_core.adapters.sql.postgres import open_postgres
+from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.ports import Store
 from chat_core.testing.contracts import StoreContract
 from chat_core.testing.postgres import Cluster

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.ports import Store
 from chat_core.testing.contracts import StoreContract
 

@@ -17,8 +17,8 @@ from random import Random
 
 import pytest
 
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.testing.postgres import Cluster
 from chat_core.testing.stories import Author

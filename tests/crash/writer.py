@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from random import Random
 
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.testing.stories import Author, Story
 from chat_core.words.errors import Unavailable

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.testing.outside import Outside
 from chat_core.testing.postgres import Cluster
 from tests.dialects.stories import Story, play, stories

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from chat_core.adapters.memory import InProcessBackplane, MemoryStore
+from chat_core.adapters.memory.backplane import InProcessBackplane
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.ports import Change, Session
 from chat_core.words.conversation import Conversation
 from chat_core.words.errors import Unavailable

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chat_core import Block, Unavailable, Unblock
-from chat_core.adapters.memory import MemoryStore
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.testing import World
 from chat_core.words.events import RoomEnded
 from chat_core.words.ids import PersonId

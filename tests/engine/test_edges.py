@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from chat_core import Change, Config, JoinChannel, MessagePosted, Post, Refused, Search, Skip, Unavailable
-from chat_core.adapters.memory import MemoryStore
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import open_chat
 from chat_core.engine import connection, slots
 from chat_core.engine.conversations import unknown

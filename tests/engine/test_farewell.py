@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chat_core.adapters.memory import MemoryStore
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.adapters.sql.accounts import SQLAccounts
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.compose import Config
 from chat_core.engine.receipts import Receipt
 from chat_core.testing import Actor, World

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chat_core import Config, End, Notice, OpenRoom, Start, Unavailable
-from chat_core.adapters.memory import MemoryStore
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.testing import Actor, World
 from chat_core.words.events import NoticeKey
 from chat_core.words.ids import PersonId

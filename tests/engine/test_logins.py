@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from chat_core.adapters.memory_accounts import MemoryAccounts
+from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import Config
 from chat_core.ports import Claims, TokenInvalid
 from chat_core.testing import World

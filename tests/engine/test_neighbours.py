@@ -24,7 +24,7 @@ from chat_core import (
     Status,
     Unavailable,
 )
-from chat_core.adapters.memory import MemoryStore
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.testing import Actor, World
 from chat_core.words.errors import ChatError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chat_core.adapters.sql.postgres import open_postgres
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.postgres.store import open_postgres
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.testing import SimulationFailed, simulate
 from chat_core.testing.__main__ import main
 from chat_core.testing.invariants import Journal

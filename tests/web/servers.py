@@ -17,7 +17,7 @@ from aiohttp import web
 
 from chat_core import Chat, Person, Tokens, open_chat, open_tokens
 from chat_core.adapters.sql.accounts import SQLAccounts
-from chat_core.adapters.sql.sqlite import open_sqlite
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import create_app
 from chat_web.deadlines import DeadlineRunner

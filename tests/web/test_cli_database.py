@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from chat_core import open_chat
-from chat_core.adapters.sql import migrate
+from chat_core.adapters.sql.schema import migrations
 from chat_core.compose import Config
 from chat_core.testing.postgres import Cluster
 
 REPOSITORY = Path(__file__).parents[2]
-STEPS = [f"{step.version:04}_{step.name}" for step in migrate.known()]
+STEPS = [f"{step.version:04}_{step.name}" for step in migrations.known()]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

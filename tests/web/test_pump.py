@@ -19,7 +19,7 @@ from chat_core import (
     Room,
     open_tokens,
 )
-from chat_core.adapters.memory import MemoryStore
+from chat_core.adapters.memory.store import MemoryStore
 from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import COMMANDS_MAX, Centrifuge

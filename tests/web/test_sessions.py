@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chat_core import Config, Grant, ProfileChange, Unavailable, open_tokens
-from chat_core.adapters.memory_accounts import MemoryAccounts
+from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.testing import World
 from chat_core.words.account import Login
 from chat_web.dialects.anonymous import AnonymousPair

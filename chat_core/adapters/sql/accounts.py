@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Final, Literal, TypeVar
 
-from chat_core.adapters.sql import account_statements as sql
-from chat_core.adapters.sql.bodies import Row, to_json
-from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Connection
+from chat_core.adapters.sql.encryption.cipher import Cipher
+from chat_core.adapters.sql.schema import account_statements as sql
+from chat_core.adapters.sql.schema.event_rows import Row, to_json
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules.accounts import email_key, username_key

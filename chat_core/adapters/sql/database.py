@@ -7,7 +7,7 @@ waits for the network; on SQLite it runs to its end in a thread of its own.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from chat_core.adapters.sql.bodies import Row
+from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.ports import Change
 
 T = TypeVar("T")

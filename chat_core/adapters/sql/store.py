@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from chat_core.adapters.sql import ages, notices, traces
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.across import rows_across
-from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Connection, Database, Question
-from chat_core.adapters.sql.reading import events_after, marked, one_message, page, with_reactions
-from chat_core.adapters.sql.rows import conversations
-from chat_core.adapters.sql.sealing import all_opened, events_opened, opened, sealed
+from chat_core.adapters.sql.encryption.cipher import Cipher
+from chat_core.adapters.sql.encryption.fields import all_opened, events_opened, opened, sealed
+from chat_core.adapters.sql.operations import notifications, personal_data, retention
+from chat_core.adapters.sql.operations.pages import events_after, marked, one_message, page, with_reactions
+from chat_core.adapters.sql.operations.timeline import rows_across
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.rows import conversations
 from chat_core.ports import Change, Session
 from chat_core.rules.terms import sought
 from chat_core.words.conversation import Channel, Conversation, Room
@@ -184,10 +184,10 @@ class SQLStore:
     # Notices
 
     async def notices_of(self, person: PersonId) -> Sequence[Notable]:
-        return await self.database.read(lambda db: notices.notices_of(db, person))
+        return await self.database.read(lambda db: notifications.notices_of(db, person))
 
     async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
-        await self.database.write(lambda db: notices.drop_notices(db, person, keys))
+        await self.database.write(lambda db: notifications.drop_notices(db, person, keys))
 
     # Traces of one person
 
@@ -213,13 +213,13 @@ class SQLStore:
         return dict(await self.database.rows(sql.MARKS_OF, person))
 
     async def sessions_of(self, person: PersonId) -> Sequence[Session]:
-        return await self.database.read(lambda db: traces.sessions_of(db, person))
+        return await self.database.read(lambda db: personal_data.sessions_of(db, person))
 
     async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
-        await self.database.write(lambda db: traces.anonymise(db, conversation, person, card))
+        await self.database.write(lambda db: personal_data.anonymise(db, conversation, person, card))
 
     async def forget_person(self, person: PersonId) -> None:
-        await self.database.write(lambda db: traces.forget_person(db, person))
+        await self.database.write(lambda db: personal_data.forget_person(db, person))
         await self.database.scrub()
 
     # What is over its age
@@ -229,14 +229,14 @@ class SQLStore:
         return [conversation for (conversation,) in rows]
 
     async def blank_before(self, conversation: ConversationId, before: float) -> int:
-        return await self.database.write(lambda db: ages.blank_before(db, conversation, before))
+        return await self.database.write(lambda db: retention.blank_before(db, conversation, before))
 
     async def rooms_ended(self, before: float, limit: int) -> Sequence[ConversationId]:
         rows = await self.database.rows(sql.ROOMS_ENDED, before, limit)
         return [conversation for (conversation,) in rows]
 
     async def drop(self, conversation: ConversationId) -> None:
-        await self.database.write(lambda db: ages.drop(db, conversation))
+        await self.database.write(lambda db: retention.drop(db, conversation))
 
     async def forget_sessions(self, before: float) -> int:
         return await self._write(sql.FORGET_SESSIONS, before)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import attrs
 
-from chat_core.adapters.sql.bodies import Row, to_json
-from chat_core.adapters.sql.cipher import SEALED
+from chat_core.adapters.sql.encryption.cipher import SEALED
+from chat_core.adapters.sql.schema.event_rows import Row, to_json
 from chat_core.rules.terms import terms_of
 from chat_core.words.conversation import (
     Answer,

@@ -11,11 +11,11 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from chat_core.adapters.sql.bodies import Row, to_json
-from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Connection, Question
-from chat_core.adapters.sql.keys import DROP_OTHER_KEYS
-from chat_core.adapters.sql.sealing import data_about
+from chat_core.adapters.sql.encryption.cipher import Cipher
+from chat_core.adapters.sql.encryption.fields import data_about
+from chat_core.adapters.sql.key_check import DROP_OTHER_KEYS
+from chat_core.adapters.sql.schema.event_rows import Row, to_json
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.rules.accounts import email_key
 from chat_core.words.errors import WrongKeys

@@ -8,9 +8,9 @@ have to write.
 from collections.abc import Sequence
 from typing import Final
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Connection
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.words.ids import ConversationId
 from chat_core.words.message import Mark
 

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.across import last_up_to
 from chat_core.adapters.sql.database import Connection
+from chat_core.adapters.sql.operations.timeline import last_up_to
+from chat_core.adapters.sql.schema import statements as sql
 from chat_core.words.ids import ConversationId
 from chat_core.words.message import Mark
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
-from chat_core.adapters.sql.connection import at_once, connect
 from chat_core.adapters.sql.database import Question
-from chat_core.adapters.sql.handover import answer
+from chat_core.adapters.sql.sqlite.connection import at_once, connect
+from chat_core.adapters.sql.sqlite.replies import answer
 from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 
 READERS: Final = 2

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from chat_core.adapters.sql import migrate
-from chat_core.adapters.sql.connection import FILE_MODE, prepare
+from chat_core.adapters.sql.schema import migrations
+from chat_core.adapters.sql.sqlite.connection import FILE_MODE, prepare
 from chat_core.words.errors import Unavailable
 
 
@@ -69,7 +69,7 @@ def _check(draft: Path, copy: Path) -> None:
             raise Unavailable(f"{copy} is damaged.")
         if not db.execute("select 1 from sqlite_master where name = 'schema_migrations'").fetchone():
             raise Unavailable(f"{copy} is no database of Parley.")
-        migrate.missing((row[0] for row in db.execute(migrate.DONE)), database=str(copy))
+        migrations.missing((row[0] for row in db.execute(migrations.DONE)), database=str(copy))
 
 
 def _sync(path: Path) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Connection
-from chat_core.adapters.sql.rows import conversations, own_fields, own_text
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.event_rows import Row
+from chat_core.adapters.sql.schema.rows import conversations, own_fields, own_text
 from chat_core.words.conversation import Conversation, Room
 from chat_core.words.errors import InvariantBroken
 from chat_core.words.events import MENTION, Mentioned, Notable, Notice, NoticeKey, NoticeKind

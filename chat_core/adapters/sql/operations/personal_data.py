@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.bodies import to_json
 from chat_core.adapters.sql.database import Connection
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.event_rows import to_json
 from chat_core.ports import Session
 from chat_core.words.ids import ConversationId, PersonId
 from chat_core.words.person import Card

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from chat_core.adapters.sql.bodies import Row
-from chat_core.adapters.sql.cipher import Cipher
-from chat_core.adapters.sql.migrate import KEYS
+from chat_core.adapters.sql.encryption.cipher import Cipher
+from chat_core.adapters.sql.schema.event_rows import Row
+from chat_core.adapters.sql.schema.migrations import KEYS
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.words.errors import WrongKeys
 

@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.bodies import Row, event_row
-from chat_core.adapters.sql.notices import steps as notice_steps
-from chat_core.adapters.sql.rows import member_row, message_row, opening_row, state_row, terms_text
+from chat_core.adapters.sql.operations.notifications import steps as notice_steps
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.event_rows import Row, event_row
+from chat_core.adapters.sql.schema.rows import member_row, message_row, opening_row, state_row, terms_text
 from chat_core.ports import Change
 from chat_core.words.conversation import Conversation, Member, Room
 from chat_core.words.errors import InvariantBroken

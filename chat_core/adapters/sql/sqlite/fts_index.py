@@ -11,8 +11,7 @@ import sqlite3
 import time
 from typing import Final
 
-from chat_core.adapters.sql.connection import positional
-from chat_core.adapters.sql.terms import (
+from chat_core.adapters.sql.schema.search_terms import (
     ARE_WAITING,
     FORGOTTEN,
     MERGE,
@@ -20,6 +19,7 @@ from chat_core.adapters.sql.terms import (
     TAKE_IN,
     TO_FORGET,
 )
+from chat_core.adapters.sql.sqlite.connection import positional
 
 IDLE_S: Final = 0.05  # without an ask, before a step is made
 TAKEN_AT_ONCE: Final = 500  # messages, about 20 ms

@@ -64,7 +64,7 @@ def _in_order_of_code_points(statement: str) -> str:
 def known() -> Sequence[Migration]:
     """Every step that this version of Parley has, in order."""
     found = []
-    for file in files("chat_core.adapters.sql.migrations").iterdir():
+    for file in files("chat_core.adapters.sql.schema").joinpath("migrations").iterdir():
         if (match := _FILE.fullmatch(file.name)) is not None:
             text = file.read_text(encoding="utf-8")
             found.append(Migration(version=int(match[1]), name=match[2], text=text))

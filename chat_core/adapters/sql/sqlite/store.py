@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from chat_core.adapters.sql.bodies import Row
-from chat_core.adapters.sql.cipher import Cipher
-from chat_core.adapters.sql.connection import prepare
 from chat_core.adapters.sql.database import Question
-from chat_core.adapters.sql.keys import begun
-from chat_core.adapters.sql.readers import Readers
+from chat_core.adapters.sql.encryption.cipher import Cipher
+from chat_core.adapters.sql.key_check import begun
+from chat_core.adapters.sql.schema.event_rows import Row
+from chat_core.adapters.sql.sqlite.connection import prepare
+from chat_core.adapters.sql.sqlite.readers import Readers
+from chat_core.adapters.sql.sqlite.writer import Writer
 from chat_core.adapters.sql.store import SQLStore
-from chat_core.adapters.sql.writer import Writer
 from chat_core.ports import Change
 from chat_core.words.errors import Unavailable
 

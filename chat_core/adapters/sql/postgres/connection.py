@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import attrs
 
-from chat_core.adapters.sql import migrate
-from chat_core.adapters.sql.bodies import Row
-from chat_core.adapters.sql.rows import terms_text
-from chat_core.adapters.sql.terms import FILL, HAS_TERMS, HAS_TERMS_IN_POSTGRESQL, UNFILLED
+from chat_core.adapters.sql.schema import migrations
+from chat_core.adapters.sql.schema.event_rows import Row
+from chat_core.adapters.sql.schema.rows import terms_text
+from chat_core.adapters.sql.schema.search_terms import FILL, HAS_TERMS, HAS_TERMS_IN_POSTGRESQL, UNFILLED
 from chat_core.words.errors import Unavailable
 
 MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
@@ -151,16 +151,16 @@ async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> M
             db = await _open(url)
         except asyncpg.InvalidCatalogNameError:
             if dry_run:
-                return migrate.told(migrate.known(), sqlite=False)
+                return migrations.told(migrations.known(), sqlite=False)
             if not create:
                 raise
             await _create(url, name)
             db = await _open(url)
         try:
             if dry_run:
-                return migrate.told(await _missing(db, name), sqlite=False)
+                return migrations.told(await _missing(db, name), sqlite=False)
             async with db.transaction():
-                return migrate.told(await _migrate(db, name), sqlite=False)
+                return migrations.told(await _migrate(db, name), sqlite=False)
         finally:
             await db.close(timeout=PATIENCE.connect_s)
     except (*FAILURES, ValueError) as error:
@@ -173,7 +173,7 @@ async def keys(url: str) -> Sequence[Row]:
         db = await _open(url)
         try:
             there = await db.fetchval("select to_regclass('message_keys')")
-            return await db.fetch(migrate.KEYS) if there else []
+            return await db.fetch(migrations.KEYS) if there else []
         finally:
             await db.close(timeout=PATIENCE.connect_s)
     except asyncpg.InvalidCatalogNameError:
@@ -199,22 +199,22 @@ async def _create(url: str, name: str) -> None:
         await db.close(timeout=PATIENCE.connect_s)
 
 
-async def _missing(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migration]:
+async def _missing(db: asyncpg.Connection, name: str) -> Sequence[migrations.Migration]:
     there = await db.fetchval("select to_regclass('schema_migrations')")
-    done = [row[0] for row in await db.fetch(migrate.DONE)] if there else []
-    return migrate.missing(done, database=f"PostgreSQL {name}")
+    done = [row[0] for row in await db.fetch(migrations.DONE)] if there else []
+    return migrations.missing(done, database=f"PostgreSQL {name}")
 
 
-async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrate.Migration]:
+async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrations.Migration]:
     await db.execute("select pg_advisory_xact_lock($1)", MIGRATING)
-    await db.execute(migrate.TABLE)
+    await db.execute(migrations.TABLE)
     steps = await _missing(db, name)
     for step in steps:
         for statement in step.statements(sqlite=False):
             await db.execute(statement)
-        if step.version == migrate.TERMS:
+        if step.version == migrations.TERMS:
             await _fill_terms(db)
-        await db.execute(migrate.RECORD, step.version, step.name)
+        await db.execute(migrations.RECORD, step.version, step.name)
     return steps
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.batch import Batch, batch
-from chat_core.adapters.sql.bodies import Row
-from chat_core.adapters.sql.connection import at_once, connect, positional
 from chat_core.adapters.sql.database import Connection, Question
-from chat_core.adapters.sql.handover import Answer, answer
-from chat_core.adapters.sql.reasons import reason
-from chat_core.adapters.sql.word_index import WordIndex
+from chat_core.adapters.sql.operations.batch import Batch, batch
+from chat_core.adapters.sql.operations.conflicts import reason
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.event_rows import Row
+from chat_core.adapters.sql.sqlite.connection import at_once, connect, positional
+from chat_core.adapters.sql.sqlite.fts_index import WordIndex
+from chat_core.adapters.sql.sqlite.replies import Answer, answer
 from chat_core.ports import Change
 from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 

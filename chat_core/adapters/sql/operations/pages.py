@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.bodies import Row, event
 from chat_core.adapters.sql.database import Connection
-from chat_core.adapters.sql.rows import message, reactions_by_message
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.event_rows import Row, event
+from chat_core.adapters.sql.schema.rows import message, reactions_by_message
 from chat_core.words.events import Logged, MessagePosted
 from chat_core.words.ids import ConversationId
 from chat_core.words.message import Message

@@ -1,8 +1,8 @@
 """Reasons: why a change could not be appended. Asked where it failed, which is seldom."""
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.batch import posted
 from chat_core.adapters.sql.database import Connection
+from chat_core.adapters.sql.operations.batch import posted
+from chat_core.adapters.sql.schema import statements as sql
 from chat_core.ports import Change, ClientIdTaken, NameTaken, Stale
 from chat_core.words.conversation import Channel
 from chat_core.words.errors import ChatError, InvariantBroken

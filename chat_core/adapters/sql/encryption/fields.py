@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from chat_core.adapters.sql.cipher import Cipher
+from chat_core.adapters.sql.encryption.cipher import Cipher
 from chat_core.ports import Change
 from chat_core.words.events import DataPublished, Logged, MessageEdited, MessagePosted
 from chat_core.words.message import Message

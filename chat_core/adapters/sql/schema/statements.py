@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from chat_core.adapters.sql import terms
+from chat_core.adapters.sql.schema import search_terms
 
 # Appending. The compare-and-set of a head is what makes a write the first.
 
@@ -170,7 +170,7 @@ MESSAGES_BY_AFTER: Final = (
 )
 SEARCH: Final = f"""
 select {_MESSAGE} from messages m join conversations c on c.id = m.conversation
-where {terms.HAS_TERMS} and {_STANDS} < ($2, $3, $4)
+where {search_terms.HAS_TERMS} and {_STANDS} < ($2, $3, $4)
 and (cast($6 as text) is null or m.conversation = $6)
 and (cast($7 as text) is null or lower(m.username) = lower($7))
 and {_READABLE}

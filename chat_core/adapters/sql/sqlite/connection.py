@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from chat_core.adapters.sql import migrate
-from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Question
-from chat_core.adapters.sql.rows import terms_text
+from chat_core.adapters.sql.schema import migrations
+from chat_core.adapters.sql.schema.event_rows import Row
+from chat_core.adapters.sql.schema.rows import terms_text
 from chat_core.words.errors import InvariantBroken, Unavailable
 
 FILE_MODE: Final = 0o600
@@ -50,16 +50,16 @@ def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mappin
     try:
         if not path.exists():
             if dry_run:
-                return migrate.told(migrate.known(), sqlite=True)
+                return migrations.told(migrations.known(), sqlite=True)
             if not create:
                 raise Unavailable(f"There is no database {path}.")
         _make_file(path)
         db = connect(path, synchronous="FULL")
         try:
             if dry_run:
-                return migrate.told(_missing(db, path), sqlite=True)
+                return migrations.told(_missing(db, path), sqlite=True)
             _use_wal(db)
-            return migrate.told(_migrate(db, path), sqlite=True)
+            return migrations.told(_migrate(db, path), sqlite=True)
         finally:
             db.close()
     except (OSError, sqlite3.Error) as error:
@@ -81,11 +81,11 @@ def examine(path: Path) -> Sequence[Row]:
             pass
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
         try:
-            done = [row[0] for row in db.execute(migrate.DONE)] if _is_ours(db) else []
-            missing = migrate.missing(done, database=str(path))
-            if any(step.version == migrate.MESSAGE_KEYS for step in missing):
+            done = [row[0] for row in db.execute(migrations.DONE)] if _is_ours(db) else []
+            missing = migrations.missing(done, database=str(path))
+            if any(step.version == migrations.MESSAGE_KEYS for step in missing):
                 return []
-            return db.execute(migrate.KEYS).fetchall()
+            return db.execute(migrations.KEYS).fetchall()
         finally:
             db.close()
     except (OSError, sqlite3.Error) as error:
@@ -180,22 +180,22 @@ def _use_wal(db: sqlite3.Connection) -> None:
             return
 
 
-def _missing(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
+def _missing(db: sqlite3.Connection, path: Path) -> Sequence[migrations.Migration]:
     there = db.execute("select 1 from sqlite_master where name = 'schema_migrations'").fetchone()
-    done = [row[0] for row in db.execute(migrate.DONE)] if there else []
-    return migrate.missing(done, database=str(path))
+    done = [row[0] for row in db.execute(migrations.DONE)] if there else []
+    return migrations.missing(done, database=str(path))
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> Sequence[migrate.Migration]:
+def _migrate(db: sqlite3.Connection, path: Path) -> Sequence[migrations.Migration]:
     db.create_function("terms_of", 1, terms_text, deterministic=True)
     db.execute("begin immediate")
     try:
-        db.execute(migrate.TABLE)
+        db.execute(migrations.TABLE)
         steps = _missing(db, path)
         for step in steps:
             for statement in step.statements(sqlite=True):
                 db.execute(statement)
-            db.execute(positional(migrate.RECORD), (step.version, step.name))
+            db.execute(positional(migrations.RECORD), (step.version, step.name))
         db.execute("commit")
     except BaseException:
         db.rollback()

@@ -10,11 +10,10 @@ from typing import Any, Final, Literal, TypeVar
 
 import asyncpg
 
-from chat_core.adapters.sql.bodies import Row
-from chat_core.adapters.sql.cipher import Cipher
 from chat_core.adapters.sql.database import Question
-from chat_core.adapters.sql.keys import begun
-from chat_core.adapters.sql.postgres_connection import (
+from chat_core.adapters.sql.encryption.cipher import Cipher
+from chat_core.adapters.sql.key_check import begun
+from chat_core.adapters.sql.postgres.connection import (
     FAILURES,
     PATIENCE,
     Patience,
@@ -23,7 +22,8 @@ from chat_core.adapters.sql.postgres_connection import (
     prepare,
     unavailable,
 )
-from chat_core.adapters.sql.postgres_writer import Writer
+from chat_core.adapters.sql.postgres.writer import Writer
+from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.ports import Change
 from chat_core.words.errors import ChatError, InvariantBroken, Unavailable

@@ -24,11 +24,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 
-from chat_core.adapters.sql import statements as sql
-from chat_core.adapters.sql.batch import Batch, batch
-from chat_core.adapters.sql.bodies import Row
 from chat_core.adapters.sql.database import Question
-from chat_core.adapters.sql.postgres_connection import (
+from chat_core.adapters.sql.operations.batch import Batch, batch
+from chat_core.adapters.sql.operations.conflicts import reason
+from chat_core.adapters.sql.postgres.connection import (
     FAILURES,
     PATIENCE,
     PostgresConnection,
@@ -37,7 +36,8 @@ from chat_core.adapters.sql.postgres_connection import (
     is_read_only,
     unavailable,
 )
-from chat_core.adapters.sql.reasons import reason
+from chat_core.adapters.sql.schema import statements as sql
+from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.ports import Change
 from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 

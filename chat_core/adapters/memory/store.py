@@ -1,0 +1,261 @@
+"""The store in memory. Nothing here survives the process; nothing here reaches a disk."""
+
+import string
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from chat_core.adapters.memory.log import MemoryLog, joined
+from chat_core.adapters.memory.notifications import Notices
+from chat_core.ports import Change, Session
+from chat_core.rules import terms
+from chat_core.words.conversation import Channel, Conversation, Room
+from chat_core.words.events import (
+    Notable,
+    NoticeKey,
+    RoomEnded,
+)
+from chat_core.words.ids import ConversationId, MessageId, PersonId
+from chat_core.words.message import Mark, Message
+from chat_core.words.person import Card
+
+ROOMS_LISTED_MAX = 200
+_LOWERED = {ord(upper): upper.lower() for upper in string.ascii_uppercase}
+
+
+class MemoryStore(MemoryLog):
+    """``ports.Store`` in memory: what an embedder gets without configuration."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: dict[ConversationId, Session] = {}
+        self._blocks: dict[tuple[PersonId, PersonId], float] = {}
+        self._notices = Notices()
+        self._marks: dict[ConversationId, dict[PersonId, int]] = {}
+
+    async def append(self, change: Change) -> None:
+        self._append(change)
+        self._notices.keep(change.notices)
+
+    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+        return self._notices.of(person, lambda conversation: self._books[conversation].state)
+
+    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+        self._notices.drop(person, keys)
+
+    async def live_rooms(self) -> Sequence[Room]:
+        return [state for state in self.states() if isinstance(state, Room) and state.is_live]
+
+    async def rooms_of(self, person: PersonId) -> Sequence[Room]:
+        rooms = [state for state in self.states() if isinstance(state, Room) and person in state.members]
+        rooms.sort(key=lambda room: (room.created_at, room.id), reverse=True)
+        return rooms[:ROOMS_LISTED_MAX]
+
+    async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
+        channels = [state for state in self.states() if isinstance(state, Channel) and state.member(person)]
+        return sorted(channel.id for channel in channels)
+
+    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        rooms = [state for state in self.states() if isinstance(state, Room)]
+        common = [room for room in rooms if room.member(one) is not None and room.member(other) is not None]
+        common.sort(key=lambda room: (room.created_at, room.id), reverse=True)
+        return common[:ROOMS_LISTED_MAX]
+
+    async def channels_listed(
+        self, person: PersonId, *, after: str, part: str, limit: int
+    ) -> Sequence[ConversationId]:
+        names = sorted(name for name in self._names if name > after and part in name)
+        ids = [self._names[name] for name in names]
+        return [one for one in ids if self._may_read(person, self._books[one].state)][:limit]
+
+    async def messages_across(
+        self,
+        conversations: Sequence[ConversationId],
+        *,
+        before: Mark | None,
+        after: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        books = [self._books[one] for one in conversations if one in self._books]
+        found = (message for book in books for message in book.messages.values())
+        return _marked(found, before=before, after=after, limit=limit)
+
+    async def messages_by(
+        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+    ) -> Sequence[Message]:
+        found = (
+            message
+            for book in self._books.values()
+            if not getattr(book.state, "deleted", False)
+            for message in book.messages.values()
+            if message.by == person and not message.deleted
+        )
+        return _marked(found, before=before, after=after, limit=limit)
+
+    async def search(
+        self,
+        person: PersonId,
+        text: str,
+        *,
+        within: ConversationId | None,
+        author: str | None,
+        before: Mark | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        looked_for = terms.sought(text)
+        found = (
+            message
+            for book in self._books.values()
+            if within in (None, book.state.id) and self._may_read(person, book.state)
+            for message in book.messages.values()
+            if not message.deleted
+            and terms.found(looked_for, terms.terms_of(message.content))
+            and (author is None or _lowered(author) == _lowered(message.author.username))
+        )
+        return _marked(found, before=before, after=None, limit=limit)[::-1]
+
+    def _may_read(self, person: PersonId, state: Conversation) -> bool:
+        if isinstance(state, Channel) and not state.private:
+            return not state.deleted
+        return state.member(person) is not None
+
+    async def channel_named(self, name: str) -> Channel | None:
+        found = self._books.get(self._names.get(name, ""))
+        return found.state if found is not None and isinstance(found.state, Channel) else None
+
+    async def open_session(self, session: Session) -> None:
+        self.sessions.setdefault(session.id, session)
+
+    async def close_session(self, session: ConversationId, ended_at: float) -> None:
+        known = self.sessions.get(session)
+        if known is not None and known.ended_at is None:
+            self.sessions[session] = attrs.evolve(known, ended_at=ended_at)
+
+    async def close_open_sessions(self, ended_at: float) -> int:
+        open_ones = [session.id for session in self.sessions.values() if session.ended_at is None]
+        for session in open_ones:
+            await self.close_session(session, ended_at)
+        return len(open_ones)
+
+    async def block(self, by: PersonId, person: PersonId, at: float) -> None:
+        self._blocks.setdefault((by, person), at)
+
+    async def unblock(self, by: PersonId, person: PersonId) -> None:
+        self._blocks.pop((by, person), None)
+
+    async def blocked_with(self, person: PersonId) -> frozenset[PersonId]:
+        pairs = self._blocks
+        return frozenset(other if one == person else one for one, other in pairs if person in (one, other))
+
+    async def mark_read(self, conversation: ConversationId, person: PersonId, seq: int) -> bool:
+        marks = self._marks.setdefault(conversation, {})
+        if marks.get(person, 0) >= seq:
+            return False
+        marks[person] = seq
+        return True
+
+    async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
+        return dict(self._marks.get(conversation, {}))
+
+    # Traces of one person
+
+    async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
+        return [
+            conversation
+            for conversation, book in sorted(self._books.items())
+            if person in book.state.members or any(joined(event, person) for event in book.events)
+        ]
+
+    async def written_by(
+        self, conversation: ConversationId, person: PersonId, *, after: int, limit: int
+    ) -> Sequence[Message]:
+        messages = self._books[conversation].messages.values() if conversation in self._books else ()
+        return [message for message in messages if message.by == person and message.seq > after][:limit]
+
+    async def reactions_of(
+        self, conversation: ConversationId, card_id: PersonId
+    ) -> Sequence[tuple[MessageId, str]]:
+        messages = self._books[conversation].messages.values() if conversation in self._books else ()
+        return sorted(
+            (message.id, emoji)
+            for message in messages
+            for emoji, people in message.reactions.items()
+            if card_id in people
+        )
+
+    async def blocks_of(self, person: PersonId) -> Mapping[PersonId, float]:
+        return {other: at for (by, other), at in self._blocks.items() if by == person}
+
+    async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
+        return {where: marks[person] for where, marks in self._marks.items() if person in marks}
+
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        mine = [session for session in self.sessions.values() if person in (session.user_a, session.user_b)]
+        return sorted(mine, key=lambda session: (session.started_at, session.id))
+
+    async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
+        book = self._books.get(conversation)
+        if book is not None:
+            book.anonymise(person, card)
+
+    async def forget_person(self, person: PersonId) -> None:
+        self._blocks = {pair: at for pair, at in self._blocks.items() if person not in pair}
+        self._notices.forget(person)
+        for marks in self._marks.values():
+            marks.pop(person, None)
+        for session in await self.sessions_of(person):
+            a, b = ("" if user == person else user for user in (session.user_a, session.user_b))
+            self.sessions[session.id] = attrs.evolve(session, user_a=a, user_b=b)
+
+    # What is over its age
+
+    async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
+        return [one for one in sorted(self._books) if one > after][:limit]
+
+    async def blank_before(self, conversation: ConversationId, before: float) -> int:
+        book = self._books.get(conversation)
+        return 0 if book is None else book.blank_before(before)
+
+    async def rooms_ended(self, before: float, limit: int) -> Sequence[ConversationId]:
+        ends = [
+            (event.at, one)
+            for one, book in self._books.items()
+            for event in book.events
+            if isinstance(event, RoomEnded) and event.at < before
+        ]
+        return [one for _, one in sorted(ends)[:limit]]
+
+    async def drop(self, conversation: ConversationId) -> None:
+        self.forget(conversation)
+        self._marks.pop(conversation, None)
+        self._notices.forget_conversation(conversation)
+
+    async def forget_sessions(self, before: float) -> int:
+        old = [one.id for one in self.sessions.values() if one.ended_at is not None and one.ended_at < before]
+        for session in old:
+            del self.sessions[session]
+        return len(old)
+
+    # The store itself
+
+    async def check(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+def _marked(
+    messages: Iterable[Message], *, before: Mark | None, after: Mark | None, limit: int
+) -> Sequence[Message]:
+    ordered = sorted(messages, key=lambda message: message.mark)
+    if after is not None and before is None:
+        return [message for message in ordered if message.mark > after][:limit]
+    return [message for message in ordered if before is None or message.mark < before][-limit:]
+
+
+def _lowered(text: str) -> str:
+    """ASCII letters in lower case, as SQL compares them; others as they are."""
+    return text.translate(_LOWERED)

@@ -1,0 +1,1 @@
+"""Encryption at rest: the cipher, and which fields it seals."""

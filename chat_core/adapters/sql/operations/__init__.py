@@ -1,0 +1,1 @@
+"""What a SQL store does, a noun a file, whatever the driver."""

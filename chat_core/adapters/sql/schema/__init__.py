@@ -1,0 +1,1 @@
+"""The schema: statements, rows, and the migrations in the folder of that name."""
