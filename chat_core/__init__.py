@@ -32,11 +32,12 @@ from chat_core.compose import (
     restore,
     rotate_keys,
 )
-from chat_core.engine.accounts import AccountDesk
+from chat_core.engine.accounts.service import AccountDesk
 from chat_core.engine.chat import Chat
-from chat_core.engine.connection import Connection, Sink
-from chat_core.engine.hub import Encoder
-from chat_core.engine.receipts import (
+from chat_core.engine.delivery.connection import Connection, Sink
+from chat_core.engine.delivery.hub import Encoder
+from chat_core.engine.delivery.local_client import Seat
+from chat_core.engine.results import (
     Done,
     Excerpt,
     Placed,
@@ -48,7 +49,6 @@ from chat_core.engine.receipts import (
     Result,
     Standing,
 )
-from chat_core.engine.seat import Seat
 from chat_core.ports import (
     Alarm,
     Backplane,

@@ -15,9 +15,9 @@ from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.adapters.passwords import BcryptPasswords
-from chat_core.engine.accounts import enrol
+from chat_core.engine.accounts.service import enrol
 from chat_core.engine.chat import Chat
-from chat_core.engine.parts import AccountParts, Parts
+from chat_core.engine.dependencies import AccountParts, Parts
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.rules import accounts as rules

@@ -9,31 +9,31 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, assert_never
 
-from chat_core.engine.accounts import AccountDesk
-from chat_core.engine.aftermath import Aftermath
-from chat_core.engine.ages import Ages
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.attendance import Attendance
-from chat_core.engine.blocks import Blocks
-from chat_core.engine.channels import Channels
-from chat_core.engine.connection import Connection, Sink
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.errands import Errands
-from chat_core.engine.hub import Encoder, Hub
-from chat_core.engine.lobbies import Lobbies
-from chat_core.engine.logins import REVOKED
-from chat_core.engine.neighbours import Neighbours
-from chat_core.engine.notices import Notices
-from chat_core.engine.parts import Parts
-from chat_core.engine.people import Attendee, People
-from chat_core.engine.reading import Reading
-from chat_core.engine.receipts import Position, Reply, Result, Standing, resolving
-from chat_core.engine.rooms import Rooms
-from chat_core.engine.rounds import Rounds
-from chat_core.engine.seat import Seat
-from chat_core.engine.sessions import Sessions
-from chat_core.engine.signs import Signs
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.accounts.service import AccountDesk
+from chat_core.engine.accounts.sessions import REVOKED
+from chat_core.engine.after_commit import Aftermath
+from chat_core.engine.conversations.channels import Channels
+from chat_core.engine.conversations.ephemeral import Signs
+from chat_core.engine.conversations.reading import Reading
+from chat_core.engine.conversations.retention import Ages
+from chat_core.engine.conversations.rooms import Rooms
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.delivery.connection import Connection, Sink
+from chat_core.engine.delivery.flush_queue import Rounds
+from chat_core.engine.delivery.hub import Encoder, Hub
+from chat_core.engine.delivery.local_client import Seat
+from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.dependencies import Parts
+from chat_core.engine.dispatch import Errands
+from chat_core.engine.lobby.blocks import Blocks
+from chat_core.engine.lobby.lobbies import Lobbies
+from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.presence.followers import Attendance
+from chat_core.engine.presence.people import Attendee, People
+from chat_core.engine.presence.status import Neighbours
+from chat_core.engine.results import Position, Reply, Result, Standing, resolving
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Policy
 from chat_core.words import commands as c
 from chat_core.words.conversation import Conversation, Room, RoomState

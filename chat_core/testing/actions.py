@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from chat_core.engine.receipts import Position
+from chat_core.engine.results import Position
 from chat_core.testing.crowd import Device, Somebody, turned_away
 from chat_core.words import commands as c
 from chat_core.words.conversation import Role, Room

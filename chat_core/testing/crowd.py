@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
-from chat_core.engine.connection import Connection
-from chat_core.engine.receipts import Position, Recovery
+from chat_core.engine.delivery.connection import Connection
+from chat_core.engine.results import Position, Recovery
 from chat_core.words.conversation import Conversation, Retention
 from chat_core.words.errors import ChatError, Disconnected, InvariantBroken
 from chat_core.words.events import (

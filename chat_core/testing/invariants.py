@@ -33,7 +33,7 @@ from typing import Final
 import attrs
 
 from chat_core.engine.chat import Chat
-from chat_core.engine.receipts import Receipt
+from chat_core.engine.results import Receipt
 from chat_core.ports import Change
 from chat_core.rules import log as log_rules
 from chat_core.rules.lobby import Line

@@ -6,7 +6,7 @@ import attrs
 
 from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import open_tokens
-from chat_core.engine.parts import AccountParts
+from chat_core.engine.dependencies import AccountParts
 
 
 @attrs.define

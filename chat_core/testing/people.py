@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from chat_core.engine.connection import Connection
-from chat_core.engine.receipts import Placed, Position, Receipt, Recovery, Result
-from chat_core.engine.seat import EventsAsTheyAre
+from chat_core.engine.delivery.connection import Connection
+from chat_core.engine.delivery.local_client import EventsAsTheyAre
+from chat_core.engine.results import Placed, Position, Receipt, Recovery, Result
 from chat_core.words import commands as c
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import ChatError, Disconnected, Refused

@@ -21,8 +21,8 @@ from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import Config, lobbies
 from chat_core.engine.chat import Chat
-from chat_core.engine.parts import Parts
-from chat_core.engine.receipts import Receipt, Result
+from chat_core.engine.dependencies import Parts
+from chat_core.engine.results import Receipt, Result
 from chat_core.ports import Change, Store
 from chat_core.rules.matching import MATCHERS
 from chat_core.testing.actions import act

@@ -4,9 +4,9 @@ import asyncio
 
 from chat_core.adapters.tokens import Key, SignedTokens
 from chat_core.engine.chat import Chat
-from chat_core.engine.connection import Connection
-from chat_core.engine.receipts import Position, Recovery, resolving
-from chat_core.engine.seat import EventsAsTheyAre
+from chat_core.engine.delivery.connection import Connection
+from chat_core.engine.delivery.local_client import EventsAsTheyAre
+from chat_core.engine.results import Position, Recovery, resolving
 from chat_core.ports import Claims
 from chat_core.testing import World
 from chat_core.words.account import Grant

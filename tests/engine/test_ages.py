@@ -3,7 +3,7 @@
 import pytest
 
 from chat_core import Config
-from chat_core.engine.receipts import Receipt
+from chat_core.engine.results import Receipt
 from chat_core.testing import Actor, World
 from chat_core.words.errors import Unavailable
 from chat_core.words.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.testing import FakeClock
 
 

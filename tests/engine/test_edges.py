@@ -10,8 +10,9 @@ import pytest
 from chat_core import Change, Config, JoinChannel, MessagePosted, Post, Refused, Search, Skip, Unavailable
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import open_chat
-from chat_core.engine import connection, slots
-from chat_core.engine.conversations import unknown
+from chat_core.engine.conversations import loaded
+from chat_core.engine.conversations.turns import unknown
+from chat_core.engine.delivery import connection
 from chat_core.testing import FakeClock, World
 from chat_core.words.commands import Edit
 from chat_core.words.conversation import Member, Retention, Room, RoomRules
@@ -43,7 +44,7 @@ async def test_rooms_that_have_ended_make_room_for_new_ones(monkeypatch: pytest.
 
 
 async def test_idle_conversations_are_forgotten_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "CONVERSATIONS_LOADED_MAX", 10)
+    monkeypatch.setattr(loaded, "CONVERSATIONS_LOADED_MAX", 10)
     async with World() as world:
         ann = await world.user("ann")
         for number in range(12):

@@ -11,7 +11,7 @@ from chat_core.adapters.memory.store import MemoryStore
 from chat_core.adapters.sql.accounts import SQLAccounts
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.compose import Config
-from chat_core.engine.receipts import Receipt
+from chat_core.engine.results import Receipt
 from chat_core.testing import Actor, World
 from chat_core.words.account import ProfileChange
 from chat_core.words.commands import Block, CreateChannel, JoinChannel, MarkRead, Post, React, Search

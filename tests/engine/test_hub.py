@@ -7,9 +7,9 @@ from typing import Any, NoReturn, TypeAlias
 import attrs
 import pytest
 
-from chat_core.engine.hub import Encoder, Hub
-from chat_core.engine.rounds import Rounds
-from chat_core.engine.seat import EventsAsTheyAre
+from chat_core.engine.delivery.flush_queue import Rounds
+from chat_core.engine.delivery.hub import Encoder, Hub
+from chat_core.engine.delivery.local_client import EventsAsTheyAre
 from chat_core.words.conversation import Conversation, Retention, Room, RoomRules
 from chat_core.words.errors import Unavailable
 from chat_core.words.events import Event, Logged, OwnerChanged, PresenceChanged, PresenceStatus

@@ -6,7 +6,7 @@ import pytest
 
 from chat_core import Change, Chat, Command, CreateChannel, MessagePosted, Post, Stale, Unavailable
 from chat_core.adapters.memory.store import MemoryStore
-from chat_core.engine.receipts import Receipt
+from chat_core.engine.results import Receipt
 from chat_core.testing import Actor, FakeClock, World
 from chat_core.words.commands import DeleteChannel, End, Keep
 from chat_core.words.conversation import RoomState

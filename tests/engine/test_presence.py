@@ -3,7 +3,7 @@
 import pytest
 
 from chat_core import Config, Disconnected, MessagePosted, Position, Post, PresenceStatus, Refused, Type
-from chat_core.engine.seat import EventsAsTheyAre
+from chat_core.engine.delivery.local_client import EventsAsTheyAre
 from chat_core.testing import Actor, World
 from chat_core.words.commands import MarkRead
 from chat_core.words.events import (

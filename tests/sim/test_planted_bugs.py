@@ -10,12 +10,12 @@ from typing import Any
 import attrs
 import pytest
 
-from chat_core.engine import hub as hubs
-from chat_core.engine import slots
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.hub import Hub
-from chat_core.engine.lobbies import Lobbies
-from chat_core.engine.slots import Ask, Slot, Slots
+from chat_core.engine.conversations import loaded
+from chat_core.engine.conversations.loaded import Ask, Slot, Slots
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.delivery import hub as hubs
+from chat_core.engine.delivery.hub import Hub
+from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.rules import room as room_rules
 from chat_core.rules.lobby import Line, Pair, Seeker
 from chat_core.testing import SimulationFailed, simulate
@@ -242,7 +242,7 @@ def who_left_goes_on_hearing(patch: pytest.MonkeyPatch) -> None:
     def faulty(self: Slots, conversation: Conversation, person: PersonId) -> None:
         return None
 
-    patch.setattr(slots.Slots, "_drop", faulty)
+    patch.setattr(loaded.Slots, "_drop", faulty)
 
 
 PLANTS: tuple[Plant, ...] = (

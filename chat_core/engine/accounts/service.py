@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from chat_core.engine.farewell import Farewell
-from chat_core.engine.logins import Logins
-from chat_core.engine.parts import AccountParts
+from chat_core.engine.accounts.erasure import Farewell
+from chat_core.engine.accounts.sessions import Logins
+from chat_core.engine.dependencies import AccountParts
 from chat_core.ports import Claims, Tokens
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules import accounts as rules

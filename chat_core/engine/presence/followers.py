@@ -6,9 +6,9 @@ nothing before the person's grace is over.
 
 from collections.abc import Callable, Mapping
 
-from chat_core.engine.hub import Hub
-from chat_core.engine.people import Attendee
-from chat_core.engine.receipts import Position
+from chat_core.engine.delivery.hub import Hub
+from chat_core.engine.presence.people import Attendee
+from chat_core.engine.results import Position
 from chat_core.ports import Clock
 from chat_core.words.conversation import Conversation
 from chat_core.words.events import PresenceChanged, PresenceStatus

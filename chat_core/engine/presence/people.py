@@ -9,8 +9,8 @@ from typing import Protocol
 
 import attrs
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.receipts import Position
+from chat_core.engine.results import Position
+from chat_core.engine.runtime.alarms import Alarms
 from chat_core.ports import Clock
 from chat_core.rules import presence as presence_rules
 from chat_core.rules.presence import Attendance, Presence

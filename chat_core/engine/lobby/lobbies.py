@@ -14,13 +14,13 @@ from random import Random
 
 import attrs
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.notices import Notices
-from chat_core.engine.people import People
-from chat_core.engine.receipts import Done, Placed, Reply, Result
-from chat_core.engine.sessions import Sessions
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.presence.people import People
+from chat_core.engine.results import Done, Placed, Reply, Result
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Clock, Session, Store
 from chat_core.rules import room as room_rules
 from chat_core.rules.lobby import Line, LobbyRules, Matcher, Pair, Place, Seeker

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.receipts import Receipt, Reply
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.results import Receipt, Reply
 from chat_core.ports import Clock, NameTaken, Store
 from chat_core.rules import channel as channel_rules
 from chat_core.words.commands import ChannelCommand, CreateChannel

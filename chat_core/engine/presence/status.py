@@ -5,8 +5,8 @@ Only connections that ask for it hear of it, about the channels that they follow
 
 from collections.abc import Awaitable, Callable
 
-from chat_core.engine.people import Attendee, PersonalListener
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.presence.people import Attendee, PersonalListener
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Clock
 from chat_core.words.account import Status
 from chat_core.words.conversation import Channel, Conversation

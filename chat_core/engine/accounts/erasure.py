@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from chat_core.engine.logins import Logins
-from chat_core.engine.receipts import Result, resolving
+from chat_core.engine.accounts.sessions import Logins
+from chat_core.engine.results import Result, resolving
 from chat_core.ports.accounts import Accounts
 from chat_core.words.account import Account
 from chat_core.words.commands import (

@@ -1,7 +1,7 @@
 """One open connection of a person, whatever carries it.
 
 A carrier (a WebSocket, say) gives a ``Sink`` and an ``Encoder``; the connection
-follows conversations, asks, and hears. ``chat_core.engine.seat`` is the one for
+follows conversations, asks, and hears. ``chat_core.engine.delivery.local_client`` is the one for
 programs that embed Parley.
 """
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import attrs
 
-from chat_core.engine.hub import Encoder
-from chat_core.engine.logins import REVOKED
-from chat_core.engine.receipts import START, Position, Recent, Recovery, Reply
+from chat_core.engine.accounts.sessions import REVOKED
+from chat_core.engine.delivery.hub import Encoder
+from chat_core.engine.results import START, Position, Recent, Recovery, Reply
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation, Room, RoomState
 from chat_core.words.errors import ChatError, Refused
@@ -23,7 +23,7 @@ from chat_core.words.person import Person
 
 if TYPE_CHECKING:
     from chat_core.engine.chat import Chat
-    from chat_core.engine.people import Attendee
+    from chat_core.engine.presence.people import Attendee
 
 F = TypeVar("F")
 F_contra = TypeVar("F_contra", contravariant=True)

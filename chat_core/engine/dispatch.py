@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.lobbies import Lobbies
-from chat_core.engine.receipts import Reply
-from chat_core.engine.signs import Signs
+from chat_core.engine.conversations.ephemeral import Signs
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.lobby.lobbies import Lobbies
+from chat_core.engine.results import Reply
 from chat_core.ports import Log
 from chat_core.words.commands import Delete, Edit, MarkRead, React, Skip, Unreact
 from chat_core.words.conversation import Conversation, Room

@@ -4,8 +4,8 @@ Parting never waits for the store: a row that could not be closed is closed a
 little later, and after a crash the next start closes what was left open.
 """
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Clock, Store
 from chat_core.words.errors import ChatError
 from chat_core.words.ids import ConversationId

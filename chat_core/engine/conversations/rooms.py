@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.notices import Notices
-from chat_core.engine.receipts import Receipt, Reply
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.results import Receipt, Reply
 from chat_core.ports import Clock, Store
 from chat_core.words.commands import OpenRoom
 from chat_core.words.conversation import Member, Retention, Room, RoomRules, RoomState

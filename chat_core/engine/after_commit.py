@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.channels import Channels
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.hub import Hub
-from chat_core.engine.lobbies import Lobbies
-from chat_core.engine.notices import Notices
-from chat_core.engine.people import People
-from chat_core.engine.sessions import Sessions
+from chat_core.engine.conversations.channels import Channels
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.delivery.hub import Hub
+from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.lobby.lobbies import Lobbies
+from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.presence.people import People
+from chat_core.engine.runtime.alarms import Alarms
 from chat_core.ports import Clock
 from chat_core.rules import log as log_rules
 from chat_core.rules.mentions import mentions

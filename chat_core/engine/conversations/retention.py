@@ -8,9 +8,9 @@ What is removed is not told: nobody gets an event, and no ``seq`` is missing.
 
 from typing import Final
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Clock, Store
 from chat_core.words.errors import ChatError
 from chat_core.words.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from chat_core.engine.channels import Channels
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.receipts import Excerpt, Recent
+from chat_core.engine.conversations.channels import Channels
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.results import Excerpt, Recent
 from chat_core.ports import Store
 from chat_core.rules import channel as channel_rules
 from chat_core.words.conversation import Channel, Conversation, Room

@@ -7,9 +7,9 @@ the newest come twice, and none is lost. Kept out: what a notice is (``rules.not
 
 from collections.abc import Sequence
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.people import People, PersonalListener
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.presence.people import People, PersonalListener
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Clock, Store
 from chat_core.words.conversation import Retention
 from chat_core.words.errors import ChatError

@@ -15,9 +15,9 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.people import People
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.presence.people import People
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
 from chat_core.ports.accounts import Accounts
 from chat_core.rules import refreshing

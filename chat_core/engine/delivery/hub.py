@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
-from chat_core.engine.rounds import Rounds
+from chat_core.engine.delivery.flush_queue import Rounds
 from chat_core.words.conversation import Conversation
 from chat_core.words.errors import ChatError
 from chat_core.words.events import Event, Logged, Passing

@@ -4,11 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.lobbies import Lobbies
-from chat_core.engine.people import People
-from chat_core.engine.receipts import Done, Reply, Result, Standing, resolving
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.lobby.lobbies import Lobbies
+from chat_core.engine.presence.people import People
+from chat_core.engine.results import Done, Reply, Result, Standing, resolving
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Clock, Store
 from chat_core.words.commands import Block, Close, Unblock
 from chat_core.words.conversation import EndReason

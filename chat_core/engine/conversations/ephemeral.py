@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
-from chat_core.engine.attendance import card_in
-from chat_core.engine.conversations import Conversations
-from chat_core.engine.hub import Hub
-from chat_core.engine.receipts import Done, Reply
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.delivery.hub import Hub
+from chat_core.engine.presence.followers import card_in
+from chat_core.engine.results import Done, Reply
 from chat_core.ports import Clock, Store
 from chat_core.words.commands import MarkRead, Type
 from chat_core.words.conversation import Conversation, Retention

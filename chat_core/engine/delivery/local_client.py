@@ -11,8 +11,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from chat_core.engine.connection import Connection
-from chat_core.engine.receipts import Position, Recovery, Result, resolving
+from chat_core.engine.delivery.connection import Connection
+from chat_core.engine.results import Position, Recovery, Result, resolving
 from chat_core.words.commands import Command
 from chat_core.words.conversation import Conversation
 from chat_core.words.errors import Disconnected, Refused

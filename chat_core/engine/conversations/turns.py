@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.hub import Hub
-from chat_core.engine.receipts import Receipt, Reply, Result
-from chat_core.engine.slots import Ask, Consequences, Slot, Slots
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.conversations.loaded import Ask, Consequences, Slot, Slots
+from chat_core.engine.delivery.hub import Hub
+from chat_core.engine.results import Receipt, Reply, Result
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Store
 from chat_core.rules import log as log_rules
 from chat_core.rules import messages as message_rules

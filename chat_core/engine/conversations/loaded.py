@@ -10,10 +10,10 @@ from typing import Protocol
 
 import attrs
 
-from chat_core.engine.alarms import Alarms
-from chat_core.engine.hub import Hub, Listener
-from chat_core.engine.receipts import Reply
-from chat_core.engine.tasks import Tasks
+from chat_core.engine.delivery.hub import Hub, Listener
+from chat_core.engine.results import Reply
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Backplane, Clock, Log, Store
 from chat_core.words.commands import ConversationCommand
 from chat_core.words.conversation import Channel, Conversation, Retention

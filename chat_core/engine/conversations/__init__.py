@@ -1,0 +1,1 @@
+"""Conversations: turns, what is loaded, rooms, channels, reading, ephemeral events, retention."""

@@ -1,0 +1,1 @@
+"""Delivery: from a committed event to every connection that follows its conversation."""

@@ -1,0 +1,1 @@
+"""Presence: who is here, who follows what, and how others see them."""

@@ -1,0 +1,1 @@
+"""What the engine runs on: its tasks and its alarms."""
