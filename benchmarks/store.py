@@ -32,8 +32,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.testing.contracts.stories import Author
 from chat_core.testing.postgres import Cluster
-from chat_core.testing.stories import Author
 
 SENDERS = (1, 64)
 TEXT = "What a message between two people looks like, more or less: a line or two of text."

@@ -20,7 +20,7 @@ from random import Random
 
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.ports import Change
-from chat_core.testing.stories import Author, Story
+from chat_core.testing.contracts.stories import Author, Story
 
 SENDERS = (1, 64, 2000)
 TEXT = "What a message between two people looks like, more or less: a line or two of text."

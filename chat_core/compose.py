@@ -21,9 +21,9 @@ from chat_core.engine.dependencies import AccountParts, Parts
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.rules import accounts as rules
-from chat_core.rules.guesses import Guesses
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
+from chat_core.rules.password_attempts import Guesses
 from chat_core.rules.rate import Rate
 from chat_core.words.account import Account
 from chat_core.words.conversation import Retention, RoomRules

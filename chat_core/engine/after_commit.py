@@ -14,7 +14,7 @@ from chat_core.engine.runtime.alarms import Alarms
 from chat_core.ports import Clock
 from chat_core.rules import log as log_rules
 from chat_core.rules.mentions import mentions
-from chat_core.rules.notices import channel_changes, notices
+from chat_core.rules.notifications import channel_changes, notices
 from chat_core.words.commands import Tick
 from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
 from chat_core.words.events import (

@@ -1,7 +1,7 @@
 """Ports of accounts: where they and their sessions are kept, and how passwords are hashed.
 
 As for all of ``chat_core.ports``: adapters do not inherit, and one contract suite
-(``chat_core.testing.accounts_contract``) runs against every one.
+(``chat_core.testing.contracts.accounts``) runs against every one.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.rules.weak_passwords import is_weak
+from chat_core.rules.common_passwords import is_weak
 from chat_core.words.account import Account, ProfileChange
 from chat_core.words.errors import Refused
 from chat_core.words.limits import (

@@ -11,7 +11,7 @@ Part of the product: it is tested, typed and kept as stable as the rest.
 
 from chat_core.testing.clock import FakeClock
 from chat_core.testing.people import Actor, NotSeen
-from chat_core.testing.simulator import SimulationFailed, simulate
+from chat_core.testing.simulation.simulator import SimulationFailed, simulate
 from chat_core.testing.world import World
 
 __all__ = ["Actor", "FakeClock", "NotSeen", "SimulationFailed", "World", "simulate"]

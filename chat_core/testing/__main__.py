@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TextIO
 
-from chat_core.testing.seeds import run_seeds
+from chat_core.testing.simulation.seeds import run_seeds
 
 LINE_STEPS = 1000
 

@@ -14,7 +14,7 @@ import pytest
 
 from chat_core import backup, restore
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
-from chat_core.testing.stories import Author, Story
+from chat_core.testing.contracts.stories import Author, Story
 from chat_core.words.errors import Unavailable
 
 

@@ -26,8 +26,8 @@ from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.compose import check_database
 from chat_core.ports.accounts import EmailTaken
+from chat_core.testing.contracts.stories import Author, Story
 from chat_core.testing.postgres import Cluster
-from chat_core.testing.stories import Author, Story
 from chat_core.words.account import Account
 from chat_core.words.commands import Edit
 from chat_core.words.errors import WrongKeys

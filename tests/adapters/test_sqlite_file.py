@@ -19,7 +19,7 @@ from chat_core.adapters.sql.schema import account_statements, migrations, statem
 from chat_core.adapters.sql.sqlite.connection import positional, prepare
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.ports import Session
-from chat_core.testing.stories import Author
+from chat_core.testing.contracts.stories import Author
 from chat_core.words.commands import Delete
 from chat_core.words.errors import Unavailable
 
@@ -190,7 +190,7 @@ CHILD = """
 import asyncio, sys
 from random import Random
 from chat_core.adapters.sql.sqlite.store import open_sqlite
-from chat_core.testing.stories import Author
+from chat_core.testing.contracts.stories import Author
 
 async def send(store, story):
     await store.append(story.opening())

@@ -6,7 +6,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from chat_core.rules import accounts, weak_passwords
+from chat_core.rules import accounts, common_passwords
 from chat_core.words.account import Account, ProfileChange, Status
 from chat_core.words.errors import Refused
 from chat_core.words.person import PersonKind
@@ -78,10 +78,10 @@ def test_what_is_tried_first_is_refused_whatever_its_case(password: str) -> None
 
 
 def test_there_are_thousands_of_those_and_each_is_long_enough_to_matter() -> None:
-    weak = weak_passwords.weak_passwords()
-    assert len(weak) >= weak_passwords.LEAST
+    weak = common_passwords.weak_passwords()
+    assert len(weak) >= common_passwords.LEAST
     assert all(len(word) >= 8 for word in weak)
-    assert all(weak_passwords.is_weak(word) for word in ("iloveyou1", "dragon2024", "Summer2025!"[:10]))
+    assert all(common_passwords.is_weak(word) for word in ("iloveyou1", "dragon2024", "Summer2025!"[:10]))
 
 
 def test_every_field_that_is_wrong_is_named() -> None:

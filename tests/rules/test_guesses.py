@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat_core.rules.guesses import Guesses
+from chat_core.rules.password_attempts import Guesses
 from chat_core.words.errors import Refused
 
 HERE, ELSEWHERE = "here", "elsewhere"

@@ -3,7 +3,7 @@
 import pytest
 
 from chat_core.rules import log
-from chat_core.rules.notices import notices
+from chat_core.rules.notifications import notices
 from chat_core.words.commands import Close, Decline, End, Keep, Leave, Post, RoomCommand, Start, Tick
 from chat_core.words.conversation import EndReason, Room
 from chat_core.words.events import LeaveReason, Logged, Notice, NoticeKind, PartnerLeft, Personal

@@ -4,7 +4,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.rules.refreshing import JTI_LENGTH, begun, jti_of, renewed, seen
+from chat_core.rules.refresh_tokens import JTI_LENGTH, begun, jti_of, renewed, seen
 from chat_core.words.account import Login
 from chat_core.words.person import PersonKind
 

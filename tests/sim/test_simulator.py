@@ -12,10 +12,10 @@ from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.testing import SimulationFailed, simulate
 from chat_core.testing.__main__ import main
-from chat_core.testing.invariants import Journal
 from chat_core.testing.outside import Outside
 from chat_core.testing.postgres import Cluster
-from chat_core.testing.simulator import Simulation
+from chat_core.testing.simulation.invariants import Journal
+from chat_core.testing.simulation.simulator import Simulation
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 40

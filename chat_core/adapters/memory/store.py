@@ -8,13 +8,9 @@ import attrs
 from chat_core.adapters.memory.log import MemoryLog, joined
 from chat_core.adapters.memory.notifications import Notices
 from chat_core.ports import Change, Session
-from chat_core.rules import terms
+from chat_core.rules import search_terms
 from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.events import (
-    Notable,
-    NoticeKey,
-    RoomEnded,
-)
+from chat_core.words.events import Notable, NoticeKey, RoomEnded
 from chat_core.words.ids import ConversationId, MessageId, PersonId
 from chat_core.words.message import Mark, Message
 from chat_core.words.person import Card
@@ -104,14 +100,14 @@ class MemoryStore(MemoryLog):
         before: Mark | None,
         limit: int,
     ) -> Sequence[Message]:
-        looked_for = terms.sought(text)
+        looked_for = search_terms.sought(text)
         found = (
             message
             for book in self._books.values()
             if within in (None, book.state.id) and self._may_read(person, book.state)
             for message in book.messages.values()
             if not message.deleted
-            and terms.found(looked_for, terms.terms_of(message.content))
+            and search_terms.found(looked_for, search_terms.terms_of(message.content))
             and (author is None or _lowered(author) == _lowered(message.author.username))
         )
         return _marked(found, before=before, after=None, limit=limit)[::-1]

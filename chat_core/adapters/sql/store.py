@@ -17,7 +17,7 @@ from chat_core.adapters.sql.operations.timeline import rows_across
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.rows import conversations
 from chat_core.ports import Change, Session
-from chat_core.rules.terms import sought
+from chat_core.rules.search_terms import sought
 from chat_core.words.conversation import Channel, Conversation, Room
 from chat_core.words.errors import Refused, Unavailable
 from chat_core.words.events import Logged, Notable, NoticeKey

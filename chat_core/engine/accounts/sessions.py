@@ -20,7 +20,7 @@ from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
 from chat_core.ports.accounts import Accounts
-from chat_core.rules import refreshing
+from chat_core.rules import refresh_tokens
 from chat_core.words.account import Account, Grant, Login
 from chat_core.words.errors import ChatError, Refused, Unavailable
 from chat_core.words.ids import PersonId
@@ -91,7 +91,7 @@ class Logins:
         token, hashed = _new_token()
         ends_at = now + LOGIN_ENDS_S
         endings = self._endings
-        family = refreshing.begun(hashed, now=now, ends_at=ends_at, lifetime_s=self._refresh_s)
+        family = refresh_tokens.begun(hashed, now=now, ends_at=ends_at, lifetime_s=self._refresh_s)
         login = attrs.evolve(self._new(person, now, ends_at), family=family)
         if not await self._accounts.open_login(login, password=password):
             return None
@@ -127,7 +127,7 @@ class Logins:
             now = self._clock.now()
             person, account = await self._whose(login)
             successor, successor_hash = _new_token()
-            renewal = refreshing.renewed(
+            renewal = refresh_tokens.renewed(
                 login,
                 presented=hashed,
                 successor=successor_hash,
@@ -168,7 +168,7 @@ class Logins:
             now = self._clock.now()
             if login is None or login.person != claims.person_id or not login.is_live(now):
                 raise _over()
-            used = refreshing.seen(login, claims.jti)
+            used = refresh_tokens.seen(login, claims.jti)
             if used is not login and not await self._accounts.replace_login(login, used):
                 continue
             person, _ = await self._whose(login)
@@ -185,7 +185,7 @@ class Logins:
         family = login.family
         if family is None:
             return True
-        if claims.jti == refreshing.jti_of(family.newest):
+        if claims.jti == refresh_tokens.jti_of(family.newest):
             return family.is_used
         return claims.issued_at + 1 < known.read_at  # else it may be of a pair that another node gave
 
@@ -269,7 +269,7 @@ class Logins:
 
     def _grant(self, login: Login, person: Person, account: Account | None, token: str, now: float) -> Grant:
         tokens = self._tokens()
-        jti = "" if login.family is None else refreshing.jti_of(login.family.newest)
+        jti = "" if login.family is None else refresh_tokens.jti_of(login.family.newest)
         name = person.display_name if person.kind is PersonKind.GUEST else person.username
         return Grant(
             person=person,

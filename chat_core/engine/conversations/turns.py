@@ -19,7 +19,7 @@ from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Store
 from chat_core.rules import log as log_rules
 from chat_core.rules import messages as message_rules
-from chat_core.rules.notices import kept
+from chat_core.rules.notifications import kept
 from chat_core.words.commands import (
     AddMember,
     ConversationCommand,

@@ -24,7 +24,7 @@ from chat_core.engine.runtime.tasks import Tasks
 from chat_core.ports import Clock, Session, Store
 from chat_core.rules import room as room_rules
 from chat_core.rules.lobby import Line, LobbyRules, Matcher, Pair, Place, Seeker
-from chat_core.rules.notices import found, kept
+from chat_core.rules.notifications import found, kept
 from chat_core.words.commands import Close, Leave, Search
 from chat_core.words.conversation import EndReason, Member, Retention, Room, RoomState
 from chat_core.words.errors import ChatError, InvariantBroken, Refused

@@ -13,7 +13,7 @@ import attrs
 
 from chat_core.adapters.sql.encryption.cipher import SEALED
 from chat_core.adapters.sql.schema.event_rows import Row, to_json
-from chat_core.rules.terms import terms_of
+from chat_core.rules.search_terms import terms_of
 from chat_core.words.conversation import (
     Answer,
     Channel,

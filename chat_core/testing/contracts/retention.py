@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 
 from chat_core.ports import Session, Store
-from chat_core.testing.promises import equal, true
-from chat_core.testing.stories import STARTS_AT, Author
+from chat_core.testing.contracts.expect import equal, true
+from chat_core.testing.contracts.stories import STARTS_AT, Author
 from chat_core.words.commands import End, JoinChannel, React
 
 

@@ -7,9 +7,9 @@ from random import Random
 import attrs
 
 from chat_core.ports import Change, Stale, Store
-from chat_core.rules.notices import kept
-from chat_core.testing.promises import equal, raises
-from chat_core.testing.stories import Author, Story
+from chat_core.rules.notifications import kept
+from chat_core.testing.contracts.expect import equal, raises
+from chat_core.testing.contracts.stories import Author, Story
 from chat_core.words.commands import End, JoinChannel, Keep, Start
 from chat_core.words.conversation import Room
 from chat_core.words.events import Notice, NoticeKind

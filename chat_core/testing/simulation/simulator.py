@@ -25,14 +25,14 @@ from chat_core.engine.dependencies import Parts
 from chat_core.engine.results import Receipt, Result
 from chat_core.ports import Change, Store
 from chat_core.rules.matching import MATCHERS
-from chat_core.testing.actions import act
 from chat_core.testing.clock import FakeClock
-from chat_core.testing.crowd import Somebody
-from chat_core.testing.endings import end, quiesce
-from chat_core.testing.faults import Faults, FaultyBackplane, FaultyStore
-from chat_core.testing.invariants import Journal, check_at_rest, check_deadlines, check_lines
-from chat_core.testing.loop import SeededLoop
 from chat_core.testing.passwords import no_accounts
+from chat_core.testing.simulation.actions import act
+from chat_core.testing.simulation.crowd import Somebody
+from chat_core.testing.simulation.faults import Faults, FaultyBackplane, FaultyStore
+from chat_core.testing.simulation.invariants import Journal, check_at_rest, check_deadlines, check_lines
+from chat_core.testing.simulation.seeded_loop import SeededLoop
+from chat_core.testing.simulation.shutdown import end, quiesce
 from chat_core.words.commands import Block, Command, Post, Unblock
 from chat_core.words.conversation import Channel, Retention
 from chat_core.words.errors import ChatError, InvariantBroken, Refused, Unavailable

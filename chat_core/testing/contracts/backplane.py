@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 
 from chat_core.ports import Backplane, Log
 from chat_core.testing.clock import FakeClock
-from chat_core.testing.log_contract import LogContract
-from chat_core.testing.promises import equal, true
-from chat_core.testing.stories import Author, Story
+from chat_core.testing.contracts.expect import equal, true
+from chat_core.testing.contracts.log import LogContract
+from chat_core.testing.contracts.stories import Author, Story
 from chat_core.words.commands import Leave
 from chat_core.words.conversation import Conversation, Retention
 from chat_core.words.events import Logged

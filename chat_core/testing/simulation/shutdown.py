@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chat_core.testing.crowd import Device
+from chat_core.testing.simulation.crowd import Device
 
 if TYPE_CHECKING:
-    from chat_core.testing.simulator import Simulation
+    from chat_core.testing.simulation.simulator import Simulation
 
 PATIENCE_S: Final = 16.0  # of calm, after which every retry and every heal has had its turn
 LONG_S: Final = 200.0  # after which every room has been decided, and every passing log forgotten

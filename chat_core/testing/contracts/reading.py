@@ -9,8 +9,8 @@ from typing import Final
 import attrs
 
 from chat_core.ports import Store
-from chat_core.testing.promises import equal
-from chat_core.testing.stories import STARTS_AT, Author, Story
+from chat_core.testing.contracts.expect import equal
+from chat_core.testing.contracts.stories import STARTS_AT, Author, Story
 from chat_core.words.commands import (
     Delete,
     DeleteChannel,

@@ -8,8 +8,8 @@ from random import Random
 from typing import Final
 
 from chat_core.ports import ClientIdTaken, Log, NameTaken, Stale
-from chat_core.testing.promises import equal, raises, true
-from chat_core.testing.stories import Author, Story
+from chat_core.testing.contracts.expect import equal, raises, true
+from chat_core.testing.contracts.stories import Author, Story
 from chat_core.words.commands import Delete, DeleteChannel, Edit, Post, React, Unreact
 from chat_core.words.conversation import Conversation, Retention
 from chat_core.words.events import Logged

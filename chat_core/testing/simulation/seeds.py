@@ -6,7 +6,7 @@ from multiprocessing import get_context
 
 import attrs
 
-from chat_core.testing.simulator import SimulationFailed, simulate
+from chat_core.testing.simulation.simulator import SimulationFailed, simulate
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, UsernameTaken
-from chat_core.testing.promises import equal, raises, true
+from chat_core.testing.contracts.expect import equal, raises, true
 from chat_core.words.account import Account, Family, Login, Status
 from chat_core.words.person import PersonKind
 

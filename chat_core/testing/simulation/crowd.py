@@ -32,7 +32,7 @@ from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, RECOVERY_EVENTS_MAX
 from chat_core.words.person import Person
 
 if TYPE_CHECKING:
-    from chat_core.testing.simulator import Node, Simulation
+    from chat_core.testing.simulation.simulator import Node, Simulation
 
 Frames: TypeAlias = tuple[tuple[str, Event], ...]
 

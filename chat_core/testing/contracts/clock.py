@@ -4,7 +4,7 @@ import abc
 from typing import Final
 
 from chat_core.ports import Clock
-from chat_core.testing.promises import equal, true
+from chat_core.testing.contracts.expect import equal, true
 
 SOON_S: Final = 0.02
 

@@ -12,13 +12,13 @@ promise that is broken raises ``BrokenContract``. A runner has to await those
 that are ``async`` (pytest-asyncio in its mode ``auto`` does).
 """
 
-from chat_core.testing.accounts_contract import AccountsContract
-from chat_core.testing.backplane_contract import BackplaneContract
-from chat_core.testing.clock_contract import ClockContract
-from chat_core.testing.log_contract import LogContract
-from chat_core.testing.matcher_contract import MatcherContract
-from chat_core.testing.promises import BrokenContract
-from chat_core.testing.store_contract import StoreContract
+from chat_core.testing.contracts.accounts import AccountsContract
+from chat_core.testing.contracts.backplane import BackplaneContract
+from chat_core.testing.contracts.clock import ClockContract
+from chat_core.testing.contracts.expect import BrokenContract
+from chat_core.testing.contracts.log import LogContract
+from chat_core.testing.contracts.matcher import MatcherContract
+from chat_core.testing.contracts.store import StoreContract
 
 __all__ = [
     "AccountsContract",

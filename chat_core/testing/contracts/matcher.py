@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
-from chat_core.testing.promises import equal, true
+from chat_core.testing.contracts.expect import equal, true
 from chat_core.words.person import Person
 
 SEEDS: Final = 60

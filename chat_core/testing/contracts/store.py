@@ -10,13 +10,13 @@ import attrs
 
 from chat_core.ports import Change, Log, Session, Store
 from chat_core.rules.log import evolve
-from chat_core.testing.ages_contract import AgesContract
-from chat_core.testing.log_contract import LogContract
-from chat_core.testing.notices_contract import NoticesContract
-from chat_core.testing.promises import equal, true
-from chat_core.testing.reading_contract import ReadingContract
-from chat_core.testing.stories import STARTS_AT, Author, Story
-from chat_core.testing.traces_contract import TracesContract
+from chat_core.testing.contracts.expect import equal, true
+from chat_core.testing.contracts.log import LogContract
+from chat_core.testing.contracts.notifications import NoticesContract
+from chat_core.testing.contracts.personal_data import TracesContract
+from chat_core.testing.contracts.reading import ReadingContract
+from chat_core.testing.contracts.retention import AgesContract
+from chat_core.testing.contracts.stories import STARTS_AT, Author, Story
 from chat_core.words.commands import (
     DeleteChannel,
     End,

@@ -1,0 +1,1 @@
+"""The simulator: one seed, many people and faults, every invariant after each step."""
