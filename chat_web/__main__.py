@@ -2,7 +2,7 @@
 
 import sys
 
-from chat_web.cli import main
+from chat_web.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,38 +1,25 @@
-"""The application: settings in, a running server out.
+"""The application, made from settings: what tests and embedders run. The process is ``chat_web.server``."""
 
-``create_app`` is what tests and embedders use; ``serve`` is the process, with
-its signals and its exit status.
-"""
-
-import asyncio
-import contextlib
-import random
-import signal
-import sys
 from collections.abc import AsyncIterator
 from typing import Final
 
-import structlog
 from aiohttp import web
 
-from chat_core import VERSION, Chat, Clock, Config, SystemClock, Tokens, open_chat, open_tokens
-from chat_web import errors, metrics, pages, routes, security
-from chat_web.deadlines import DeadlineRunner
-from chat_web.keys import message_keys, previous_keys, private_key, signing_secret
-from chat_web.people import Introductions
-from chat_web.settings import Settings, SettingsError
-from chat_web.slashes import without_trailing_slash
-from chat_web.sockets.doors import CHAT, ENGINE, INTRODUCTIONS, PUMPS, Pumps, engine, limits_of
+from chat_core import Chat, Clock, Config, SystemClock, Tokens, open_chat, open_tokens
+from chat_web import pages, routes
+from chat_web.app_keys import CHAT
+from chat_web.config.key_files import message_keys, previous_keys, private_key, signing_secret
+from chat_web.config.settings import Settings, SettingsError
+from chat_web.http import errors, headers
+from chat_web.http.auth import INTRODUCTIONS, Introductions
+from chat_web.http.trailing_slash import without_trailing_slash
+from chat_web.monitoring import metrics
 from chat_web.sockets.emulation import STREAMS, Streams
+from chat_web.sockets.endpoints import ENGINE, engine
+from chat_web.sockets.open_connections import PUMPS, Pumps, close_sockets, limits_of
 
 BODY_BYTES_MAX: Final = 64 * 1024
 PREVIOUS_KEYS_S: Final = 31 * 60.0
-DRAIN_SPREAD_S: Final = 10.0
-DRAIN_ABORT_S: Final = 20.0
-BACKLOG: Final = 1024
-SHUTDOWN: Final = (3001, "shutdown: come back")
-
-_log = structlog.get_logger("parley")
 
 
 def create_app(
@@ -47,7 +34,7 @@ def create_app(
     """
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[without_trailing_slash])
     errors.install(app)
-    security.install(app, settings)
+    headers.install(app, settings)
     pages.install(app)
     routes.install(app)
     app[PUMPS] = Pumps(limits_of(settings))
@@ -113,83 +100,3 @@ def tokens_of(settings: Settings, now: float) -> Tokens:
     except ValueError as error:
         variable = "JWT_SECRET_KEY" if is_hs256 else "JWT_PRIVATE_KEY_FILE"
         raise SettingsError(variable, f"or a key of before is {error}") from None
-
-
-async def close_sockets(pumps: Pumps, *, spread_s: float) -> None:
-    """Send everybody away, to come back; the closes are spread so that not all return at once."""
-    pumps.is_draining = True
-    waiting = list(pumps.open)
-    random.shuffle(waiting)
-    pause = spread_s / len(waiting) if waiting else 0.0
-    for pump in waiting:
-        pump.end(*SHUTDOWN)
-        if pause:
-            await asyncio.sleep(pause)
-    deadline = asyncio.get_running_loop().time() + (DRAIN_ABORT_S - DRAIN_SPREAD_S if spread_s else 3.0)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(deadline):
-            await pumps.empty()
-
-
-def serve(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; the exit status.
-
-    Raises ``OSError`` when it cannot listen, ``SettingsError`` for a key that
-    is none, ``ChatError`` when the store does not open.
-    """
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(_serve(settings))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings))
-
-
-async def _serve(settings: Settings) -> int:
-    app = create_app(settings)
-    runner = DeadlineRunner(app, handle_signals=False)
-    try:
-        await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_address=True)
-        await site.start()
-        await _run(app, runner, settings)
-    finally:
-        await runner.cleanup()
-    _log.info("stopped")
-    return 0
-
-
-async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) -> None:
-    """Say where it listens, wait for a signal, drain; a second signal ends the drain."""
-    stopped = asyncio.Event()
-    hurried = asyncio.Event()
-
-    def on_signal() -> None:
-        (hurried if stopped.is_set() else stopped).set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    _announce(runner, settings)  # who reads it may send a signal at once
-    await stopped.wait()
-    _log.info("draining", connections=len(app[PUMPS].open))
-    drain = asyncio.ensure_future(close_sockets(app[PUMPS], spread_s=spread_of(len(app[PUMPS].open))))
-    hurry = asyncio.ensure_future(hurried.wait())
-    await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
-    for task in (drain, hurry):
-        task.cancel()
-
-
-def spread_of(connections: int) -> float:
-    """Over how many seconds the closes are spread: a hundred a second, at most ten seconds."""
-    return min(DRAIN_SPREAD_S, connections / 100)
-
-
-def _announce(runner: web.AppRunner, settings: Settings) -> None:
-    """Where it listens, on standard output, for people and for programs that chose PORT=0."""
-    for address in runner.addresses:
-        host, port = address[0], address[1]
-        shown = f"[{host}]" if ":" in host else host
-        sys.stdout.write(f"Parley {VERSION} listens on http://{shown}:{port}\n")
-    sys.stdout.flush()
-    _log.info("started", version=VERSION, database=settings.database_url.partition(":")[0])

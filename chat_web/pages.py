@@ -15,9 +15,9 @@ import jinja2
 from aiohttp import web
 
 from chat_core import VERSION
-from chat_web.errors import ERROR_PAGE
-from chat_web.security import SETTINGS
-from chat_web.settings import Settings
+from chat_web.app_keys import SETTINGS
+from chat_web.config.settings import Settings
+from chat_web.http.errors import ERROR_PAGE
 
 _HERE: Final = Path(__file__).resolve().parent
 _DIGEST_LENGTH: Final = 12

@@ -4,14 +4,15 @@ from typing import Final
 
 from aiohttp import web
 
-from chat_web import metrics, ops, pages
-from chat_web.api import accounts, channels, messages, rooms, shapes, timed_rooms, users
+from chat_web import pages
+from chat_web.api import accounts, channels, messages, rooms, schemas, timed_rooms, users
 from chat_web.dialects.centrifugal.commands import FirstCommand
 from chat_web.documents import asyncapi, openapi
 from chat_web.documents import pages as documents
-from chat_web.registry import FILE, HTML, TEXT, Route, plain
-from chat_web.registry import install as install_routes
-from chat_web.sockets import doors, emulation
+from chat_web.http.operations import FILE, HTML, TEXT, Route, plain
+from chat_web.http.operations import install as install_routes
+from chat_web.monitoring import health, metrics
+from chat_web.sockets import emulation, endpoints
 
 _PAGE: Final = {200: HTML}
 _DOOR: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "upgrade_required")
@@ -27,12 +28,12 @@ _DOCS: Final = plain(documents.http, "These routes, as a page to try them on", a
 _WS_DOCS: Final = plain(documents.sockets, "All frames of the sockets, and a live console", answers=_PAGE)
 _OPENAPI: Final = plain(openapi.openapi, "This document", answers={200: dict})
 _ASYNCAPI: Final = plain(asyncapi.asyncapi, "The frames of the sockets, as AsyncAPI 3", answers={200: dict})
-_P5: Final = plain(doors.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
-_P0: Final = plain(doors.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
+_P5: Final = plain(endpoints.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_DOOR)
+_P0: Final = plain(endpoints.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_DOOR)
 _P2_DOOR: Final = (*_DOOR, "bad_request", "method_not_allowed", "too_large", "unsupported_media_type")
-_P2: Final = plain(doors.socket_io, "Socket.IO 4", answers={101: None, 200: TEXT}, errors=_P2_DOOR)
+_P2: Final = plain(endpoints.socket_io, "Socket.IO 4", answers={101: None, 200: TEXT}, errors=_P2_DOOR)
 _P2_POST: Final = plain(
-    doors.socket_io, "Packets of Socket.IO, by polling", answers={200: TEXT}, errors=_P2_DOOR
+    endpoints.socket_io, "Packets of Socket.IO, by polling", answers={200: TEXT}, errors=_P2_DOOR
 )
 _P5_STREAM: Final = plain(
     emulation.http_stream,
@@ -57,18 +58,18 @@ _EMULATION: Final = plain(
 )
 _TOKEN_DOOR: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
 _P1_P4: Final = plain(
-    doors.user_or_room,
+    endpoints.user_or_room,
     "All channels of the user of this name, or one open room of this id",
     answers={101: None},
     errors=(*_TOKEN_DOOR, "bad_request", "not_yours"),
 )
-_P3: Final = plain(doors.timed_room, "The talk in a room", answers={101: None}, errors=_TOKEN_DOOR)
+_P3: Final = plain(endpoints.timed_room, "The talk in a room", answers={101: None}, errors=_TOKEN_DOOR)
 _NOTIFICATIONS: Final = plain(
-    doors.notifications, "Everything that concerns the caller", answers={101: None}, errors=_TOKEN_DOOR
+    endpoints.notifications, "Everything that concerns the caller", answers={101: None}, errors=_TOKEN_DOOR
 )
-_WELL: Final = {200: shapes.Health, 503: shapes.Health}
-_HEALTH: Final = plain(ops.health, "Whether every part is well", answers=_WELL)
-_READY: Final = plain(ops.ready, "Whether new connections are taken", answers=_WELL)
+_WELL: Final = {200: schemas.Health, 503: schemas.Health}
+_HEALTH: Final = plain(health.health, "Whether every part is well", answers=_WELL)
+_READY: Final = plain(health.ready, "Whether new connections are taken", answers=_WELL)
 _METRICS: Final = plain(metrics.metrics, "Figures", answers={200: TEXT}, errors=("unauthenticated",))
 
 ROUTES: Final = (

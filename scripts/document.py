@@ -14,7 +14,7 @@ import attrs
 
 from chat_core.rules.room import TRANSITIONS
 from chat_core.words.conversation import RoomState
-from chat_web.settings import Settings, load, shown, variables
+from chat_web.config.settings import Settings, load, shown, variables
 
 ROOT: Final = Path(__file__).parents[1]
 

@@ -15,11 +15,11 @@ import pytest
 from aiohttp import web
 
 from chat_core import CODES, EndReason, NoticeKind, RoomState
-from chat_web import errors as http_errors
 from chat_web import routes
+from chat_web.config.settings import variables
 from chat_web.dialects import anonymous
 from chat_web.dialects.centrifugal import commands, errors, publications, rpc
-from chat_web.settings import variables
+from chat_web.http import errors as http_errors
 
 ROOT: Final = Path(__file__).parent.parent
 PROTOCOLS: Final = (ROOT / "PROTOCOLS.md").read_text("utf-8")

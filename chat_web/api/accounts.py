@@ -11,11 +11,13 @@ import msgspec
 from aiohttp import hdrs, web
 
 from chat_core import Grant, Refused
-from chat_web import cookies, wire
-from chat_web.api import shapes
-from chat_web.registry import JSON, Call, Caller, NoBody, NoQuery, nothing, operation, reply
-from chat_web.security import SETTINGS, origin_allowed
-from chat_web.sources import SOURCES
+from chat_web.api import schemas
+from chat_web.app_keys import SETTINGS
+from chat_web.encoding import wire
+from chat_web.http import cookies
+from chat_web.http.headers import origin_allowed
+from chat_web.http.operations import JSON, Call, Caller, NoBody, NoQuery, nothing, operation, reply
+from chat_web.http.rate_limits import SOURCES
 
 DISPLAY_NAME_LENGTH_MAX: Final = 40
 
@@ -52,7 +54,7 @@ class RefreshToken:
 
 
 @operation(
-    answers={201: shapes.Registered},
+    answers={201: schemas.Registered},
     errors=("username_taken", "email_taken", "wrong_state"),
     caller=Caller.GUEST,
 )
@@ -76,7 +78,7 @@ async def register(call: Call[NoQuery, NewAccount]) -> web.Response:
 
 
 @operation(
-    answers={200: shapes.SignedIn},
+    answers={200: schemas.SignedIn},
     errors=("bad_credentials",),
     caller=Caller.ANYBODY,
     takes_form=True,
@@ -92,7 +94,7 @@ async def login(call: Call[NoQuery, Credentials]) -> web.Response:
     return _signed_in(call, grant)
 
 
-@operation(answers={200: shapes.SignedIn}, caller=Caller.ANYBODY)
+@operation(answers={200: schemas.SignedIn}, caller=Caller.ANYBODY)
 async def guest(call: Call[NoQuery, NewGuest]) -> web.Response:
     """A new guest, with a token; the cookie makes it the same person of later."""
     call.request.app[SOURCES].guest(call.source, call.now)
@@ -103,7 +105,7 @@ async def guest(call: Call[NoQuery, NewGuest]) -> web.Response:
     return response
 
 
-@operation(answers={200: shapes.SignedIn}, errors=("bad_token",), caller=Caller.ANYBODY)
+@operation(answers={200: schemas.SignedIn}, errors=("bad_token",), caller=Caller.ANYBODY)
 async def refresh(call: Call[NoQuery, RefreshToken]) -> web.Response:
     """A new pair for a refresh token, which is used up; who presents it again is signed out."""
     token = call.body.refresh_token

@@ -21,11 +21,11 @@ from chat_core import (
     Role,
     SetRole,
 )
-from chat_web import wire
-from chat_web.api import shapes
+from chat_web.api import schemas
 from chat_web.api.cursors import cursor, name_of
-from chat_web.people import found, unknown_user
-from chat_web.registry import Call, NoBody, NoQuery, nothing, operation, reply
+from chat_web.encoding import wire
+from chat_web.http.auth import found, unknown_user
+from chat_web.http.operations import Call, NoBody, NoQuery, nothing, operation, reply
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Text = Annotated[str, msgspec.Meta(max_length=255)]
@@ -73,7 +73,7 @@ class NewRole:
     role: Literal["member", "moderator"]
 
 
-@operation(answers={201: shapes.Channel}, errors=("channel_exists", "guests_may_not", "invalid"))
+@operation(answers={201: schemas.Channel}, errors=("channel_exists", "guests_may_not", "invalid"))
 async def create(call: Call[NoQuery, NewChannel]) -> web.Response:
     """Make a channel that the caller owns."""
     asked = call.body
@@ -81,7 +81,7 @@ async def create(call: Call[NoQuery, NewChannel]) -> web.Response:
     return await _changed(call, command, 201)
 
 
-@operation(answers={200: shapes.Channels})
+@operation(answers={200: schemas.Channels})
 async def listed(call: Call[Listed, NoBody]) -> web.Response:
     """The channels that the caller may read, by name."""
     query = call.query
@@ -91,7 +91,7 @@ async def listed(call: Call[Listed, NoBody]) -> web.Response:
     return reply(_page(channels, query.limit))
 
 
-@operation(answers={200: shapes.Channels})
+@operation(answers={200: schemas.Channels})
 async def mine(call: Call[Listed, NoBody]) -> web.Response:
     """The channels that the caller is a member of, by name."""
     query, after = call.query, name_of(call.query.after, "after")
@@ -100,19 +100,19 @@ async def mine(call: Call[Listed, NoBody]) -> web.Response:
     return reply(_page(listed, query.limit))
 
 
-@operation(answers={200: shapes.Channel}, errors=("unknown_channel",))
+@operation(answers={200: schemas.Channel}, errors=("unknown_channel",))
 async def one(call: Call[NoQuery, NoBody]) -> web.Response:
     """One channel that the caller may read."""
     return reply(wire.channel(await call.chat.channel(call.person, call.path("name"))))
 
 
-@operation(answers={200: shapes.Channel}, errors=(*_OUT_OF_PLACE, "wrong_state"))
+@operation(answers={200: schemas.Channel}, errors=(*_OUT_OF_PLACE, "wrong_state"))
 async def join(call: Call[NoQuery, NoBody]) -> web.Response:
     """Join a public channel."""
     return await _changed(call, JoinChannel(name=call.path("name")))
 
 
-@operation(answers={200: shapes.Channel}, errors=(*_OUT_OF_PLACE, "owner_must_stay"))
+@operation(answers={200: schemas.Channel}, errors=(*_OUT_OF_PLACE, "owner_must_stay"))
 async def leave(call: Call[NoQuery, Leaving]) -> web.Response:
     """Leave a channel; its owner hands it over first, to the member named as new_owner."""
     name, heir = call.path("name"), call.body.new_owner
@@ -129,7 +129,7 @@ async def delete(call: Call[NoQuery, NoBody]) -> web.Response:
     return nothing()
 
 
-@operation(answers={200: shapes.Channel}, errors=(*_OWNERS, "unknown_user", "wrong_state"))
+@operation(answers={200: schemas.Channel}, errors=(*_OWNERS, "unknown_user", "wrong_state"))
 async def add_member(call: Call[NoQuery, NewMember]) -> web.Response:
     """Bring a person into a channel: for its owner and moderators."""
     name = call.path("name")
@@ -138,14 +138,14 @@ async def add_member(call: Call[NoQuery, NewMember]) -> web.Response:
     return await _changed(call, AddMember(name=name, person=person))
 
 
-@operation(answers={200: shapes.Channel}, errors=(*_OWNERS, "unknown_user", "owner_must_stay"))
+@operation(answers={200: schemas.Channel}, errors=(*_OWNERS, "unknown_user", "owner_must_stay"))
 async def set_role(call: Call[NoQuery, NewRole]) -> web.Response:
     """Make a member a moderator, or a moderator a member: for the owner."""
     member = await _member(call)
     return await _changed(call, SetRole(name=call.path("name"), member=member, role=Role(call.body.role)))
 
 
-@operation(answers={200: shapes.Channel}, errors=(*_OWNERS, "unknown_user", "owner_must_stay"))
+@operation(answers={200: schemas.Channel}, errors=(*_OWNERS, "unknown_user", "owner_must_stay"))
 async def remove_member(call: Call[NoQuery, NoBody]) -> web.Response:
     """Send a member out: for the owner and moderators."""
     member = await _member(call)

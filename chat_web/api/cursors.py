@@ -14,8 +14,8 @@ import attrs
 import msgspec
 
 from chat_core import Mark
-from chat_web.json import NotUnderstood, decoded
-from chat_web.registry import wrong_field
+from chat_web.encoding.strict_json import NotUnderstood, decoded
+from chat_web.http.operations import wrong_field
 
 T = TypeVar("T")
 

@@ -20,10 +20,10 @@ from chat_core import (
     Receipt,
     Unreact,
 )
-from chat_web import wire
-from chat_web.api import shapes
+from chat_web.api import schemas
 from chat_web.api.cursors import cursor, mark_cursor, mark_of, mark_or_time, page, seq_of
-from chat_web.registry import Call, NoBody, NoQuery, nothing, operation, reply, wrong_field
+from chat_web.encoding import wire
+from chat_web.http.operations import Call, NoBody, NoQuery, nothing, operation, reply, wrong_field
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Text = Annotated[str, msgspec.Meta(max_length=255)]
@@ -80,7 +80,7 @@ class Searched(msgspec.Struct, frozen=True, rename={"within": "in", "author": "f
 
 
 @operation(
-    answers={200: shapes.Message, 201: shapes.Message},
+    answers={200: schemas.Message, 201: schemas.Message},
     errors=(*_ABOUT_ONE, "client_id_reused", "invalid"),
 )
 async def post(call: Call[NoQuery, NewMessage]) -> web.Response:
@@ -97,7 +97,7 @@ async def post(call: Call[NoQuery, NewMessage]) -> web.Response:
     return reply(wire.message(message, receipt.conversation), 200 if receipt.repeated else 201)
 
 
-@operation(answers={200: shapes.Message}, errors=(*_ABOUT_ONE, "not_yours", "invalid"))
+@operation(answers={200: schemas.Message}, errors=(*_ABOUT_ONE, "not_yours", "invalid"))
 async def edit(call: Call[NoQuery, NewContent]) -> web.Response:
     """Change the text of one's own message."""
     receipt, message = await _done(call, Edit(message=call.path("id"), content=call.body.content))
@@ -111,13 +111,13 @@ async def delete(call: Call[NoQuery, NoBody]) -> web.Response:
     return nothing()
 
 
-@operation(answers={200: shapes.Reactions}, errors=(*_ABOUT_ONE, "invalid"))
+@operation(answers={200: schemas.Reactions}, errors=(*_ABOUT_ONE, "invalid"))
 async def react(call: Call[NoQuery, NoBody]) -> web.Response:
     """React to a message with an emoji."""
     return await _reacted(call, React(message=call.path("id"), emoji=call.path("emoji")))
 
 
-@operation(answers={200: shapes.Reactions}, errors=_ABOUT_ONE)
+@operation(answers={200: schemas.Reactions}, errors=_ABOUT_ONE)
 async def unreact(call: Call[NoQuery, NoBody]) -> web.Response:
     """Take a reaction back."""
     return await _reacted(call, Unreact(message=call.path("id"), emoji=call.path("emoji")))
@@ -130,7 +130,7 @@ async def read(call: Call[NoQuery, ReadMark]) -> web.Response:
     return nothing()
 
 
-@operation(answers={200: shapes.Messages}, errors=("unknown_channel",))
+@operation(answers={200: schemas.Messages}, errors=("unknown_channel",))
 async def recent(call: Call[Recent, NoBody]) -> web.Response:
     """Messages of one channel, or of all the caller's channels, oldest first."""
     query = call.query
@@ -158,7 +158,7 @@ async def recent(call: Call[Recent, NoBody]) -> web.Response:
     return reply(in_channel.shown(_shown({channel.id: channel}), lambda message: cursor(message.seq)))
 
 
-@operation(answers={200: shapes.Messages})
+@operation(answers={200: schemas.Messages})
 async def mine(call: Call[Paged, NoBody]) -> web.Response:
     """The caller's own messages in stored conversations, newest first."""
     query = call.query
@@ -175,7 +175,7 @@ async def mine(call: Call[Paged, NoBody]) -> web.Response:
     return reply(found.shown(_shown(excerpt.conversations), lambda message: mark_cursor(message.mark)))
 
 
-@operation(answers={200: shapes.Found}, errors=("unknown_channel", "search_off"))
+@operation(answers={200: schemas.Found}, errors=("unknown_channel", "search_off"))
 async def search(call: Call[Searched, NoBody]) -> web.Response:
     """Messages that have these words or longer ones, of what the caller may read, newest first."""
     query = call.query

@@ -7,9 +7,9 @@ import msgspec
 from aiohttp import web
 
 from chat_core import Channel, Conversation, CreateChannel, Receipt, Room
-from chat_web import wire
-from chat_web.api import shapes
-from chat_web.registry import Call, NoBody, NoQuery, operation, reply
+from chat_web.api import schemas
+from chat_web.encoding import wire
+from chat_web.http.operations import Call, NoBody, NoQuery, operation, reply
 
 CHANNELS_LISTED_MAX: Final = 300
 
@@ -34,7 +34,7 @@ class BySeq:
     after: Seq | None = None
 
 
-@operation(answers={200: list[shapes.OpenRoom]})
+@operation(answers={200: list[schemas.OpenRoom]})
 async def listed(call: Call[NoQuery, NoBody]) -> web.Response:
     """Public channels and the caller's rooms."""
     reading = call.chat.reading
@@ -43,7 +43,7 @@ async def listed(call: Call[NoQuery, NoBody]) -> web.Response:
     return reply([_shown(one) for one in (*shown, *await reading.rooms(call.person))])
 
 
-@operation(answers={201: shapes.OpenRoom}, errors=("channel_exists", "guests_may_not", "invalid"))
+@operation(answers={201: schemas.OpenRoom}, errors=("channel_exists", "guests_may_not", "invalid"))
 async def create(call: Call[NoQuery, NewOpenRoom]) -> web.Response:
     """Make a public room, which is a channel that the caller owns."""
     command = CreateChannel(name=call.body.name, description=call.body.description)
@@ -53,7 +53,7 @@ async def create(call: Call[NoQuery, NewOpenRoom]) -> web.Response:
     return reply(_shown(result.conversation), 201)
 
 
-@operation(answers={200: list[shapes.Message]}, errors=("unknown_room",))
+@operation(answers={200: list[schemas.Message]}, errors=("unknown_room",))
 async def messages(call: Call[BySeq, NoBody]) -> web.Response:
     """Messages of a room or channel, oldest first."""
     query, room = call.query, call.path("id")

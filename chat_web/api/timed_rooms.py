@@ -20,10 +20,10 @@ from chat_core import (
     Search,
     Start,
 )
-from chat_web import wire
-from chat_web.api import shapes
-from chat_web.people import found
-from chat_web.registry import Call, NoBody, NoQuery, nothing, operation, reply
+from chat_web.api import schemas
+from chat_web.encoding import wire
+from chat_web.http.auth import found
+from chat_web.http.operations import Call, NoBody, NoQuery, nothing, operation, reply
 
 
 class NewRoom(msgspec.Struct, frozen=True, rename={"other": "with"}):
@@ -46,14 +46,14 @@ class Response:
     response: Literal["keep", "end"]
 
 
-@operation(answers={200: list[shapes.Room]})
+@operation(answers={200: list[schemas.Room]})
 async def listed(call: Call[NoQuery, NoBody]) -> web.Response:
     """The caller's rooms, the newest first."""
     return reply([_shown(call, room) for room in await call.chat.reading.rooms(call.person)])
 
 
 @operation(
-    answers={200: shapes.Room, 201: shapes.Room, 202: shapes.Waiting},
+    answers={200: schemas.Room, 201: schemas.Room, 202: schemas.Waiting},
     errors=("guests_may_not", "unknown_user", "invalid", "wrong_state"),
 )
 async def create(call: Call[NoQuery, NewRoom]) -> web.Response:
@@ -66,7 +66,7 @@ async def create(call: Call[NoQuery, NewRoom]) -> web.Response:
     return reply(_room(call, result), 201 if is_new else 200)
 
 
-@operation(answers={200: shapes.Queue})
+@operation(answers={200: schemas.Queue})
 async def queue(call: Call[NoQuery, NoBody]) -> web.Response:
     """Where the caller stands in the timed lobby's line."""
     placed = call.chat.lobbies.waiting(TIMED, call.person.id)
@@ -80,33 +80,33 @@ async def leave_queue(call: Call[NoQuery, NoBody]) -> web.Response:
     return nothing()
 
 
-@operation(answers={200: shapes.Room}, errors=("unknown_room", "wrong_state"))
+@operation(answers={200: schemas.Room}, errors=("unknown_room", "wrong_state"))
 async def keep(call: Call[NoQuery, NoBody]) -> web.Response:
     """Say keep; the others are asked."""
     return await _decided(call, Keep(room=call.path("room_id")))
 
 
-@operation(answers={200: shapes.Room}, errors=("unknown_room", "wrong_state", "nothing_to_answer"))
+@operation(answers={200: schemas.Room}, errors=("unknown_room", "wrong_state", "nothing_to_answer"))
 async def like(call: Call[NoQuery, Liking]) -> web.Response:
     """Answer who asked to keep: yes, or not yet."""
     room = call.path("room_id")
     return await _decided(call, Keep(room=room, in_answer=True) if call.body.like else Decline(room=room))
 
 
-@operation(answers={200: shapes.Room}, errors=("unknown_room", "wrong_state"))
+@operation(answers={200: schemas.Room}, errors=("unknown_room", "wrong_state"))
 async def start(call: Call[NoQuery, NoBody]) -> web.Response:
     """Start a room's countdown."""
     return await _decided(call, Start(room=call.path("room_id")))
 
 
-@operation(answers={200: shapes.Room}, errors=("unknown_room", "wrong_state"))
+@operation(answers={200: schemas.Room}, errors=("unknown_room", "wrong_state"))
 async def respond(call: Call[NoQuery, Response]) -> web.Response:
     """Say keep or end."""
     room = call.path("room_id")
     return await _decided(call, Keep(room=room) if call.body.response == "keep" else End(room=room))
 
 
-@operation(answers={200: shapes.Room}, errors=("unknown_room",))
+@operation(answers={200: schemas.Room}, errors=("unknown_room",))
 async def status(call: Call[NoQuery, NoBody]) -> web.Response:
     """A room as it stands now."""
     return reply(_shown(call, await call.chat.reading.room(call.person, call.path("room_id"))))

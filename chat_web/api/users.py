@@ -8,11 +8,12 @@ from aiohttp import hdrs, web
 from msgspec import UNSET, UnsetType
 
 from chat_core import Account, PersonKind, Profile, ProfileChange, ProfilePage, Refused, Status
-from chat_web import cookies, wire
-from chat_web.api import shapes
+from chat_web.api import schemas
 from chat_web.api.cursors import cursor, name_of
-from chat_web.registry import Call, NoBody, NoQuery, nothing, operation, reply
-from chat_web.sources import REQUESTS
+from chat_web.encoding import wire
+from chat_web.http import cookies
+from chat_web.http.operations import Call, NoBody, NoQuery, nothing, operation, reply
+from chat_web.http.rate_limits import REQUESTS
 
 T = TypeVar("T")
 
@@ -72,14 +73,14 @@ class UsersAsked:
 # Oneself
 
 
-@operation(answers={200: shapes.Account})
+@operation(answers={200: schemas.Account})
 async def me(call: Call[NoQuery, NoBody]) -> web.Response:
     """The caller, with what only the caller may know."""
     return reply(wire.account(call.person, await _account(call)))
 
 
 @operation(
-    answers={200: shapes.Account},
+    answers={200: schemas.Account},
     errors=(*_USERS_ONLY, "email_taken", "wrong_password", "invalid"),
 )
 async def change_me(call: Call[NoQuery, Changes]) -> web.Response:
@@ -97,7 +98,7 @@ async def change_me(call: Call[NoQuery, Changes]) -> web.Response:
     return reply(wire.account(account.person, account))
 
 
-@operation(answers={200: shapes.StatusShown}, errors=_USERS_ONLY)
+@operation(answers={200: schemas.StatusShown}, errors=_USERS_ONLY)
 async def set_status(call: Call[NoQuery, NewStatus]) -> web.Response:
     """What others see while the caller is here."""
     _users_only(call)
@@ -126,7 +127,7 @@ async def export(call: Call[NoQuery, NoBody]) -> web.Response:
 # Others
 
 
-@operation(answers={200: shapes.Users})
+@operation(answers={200: schemas.Users})
 async def listed(call: Call[UsersAsked, NoBody]) -> web.Response:
     """Users by name."""
     query = call.query
@@ -137,7 +138,7 @@ async def listed(call: Call[UsersAsked, NoBody]) -> web.Response:
     )
 
 
-@operation(answers={200: shapes.Users})
+@operation(answers={200: schemas.Users})
 async def online(call: Call[UsersAsked, NoBody]) -> web.Response:
     """Users who are here, by name, but for those who would not be seen."""
     query = call.query
@@ -148,20 +149,20 @@ async def online(call: Call[UsersAsked, NoBody]) -> web.Response:
     )
 
 
-@operation(answers={200: shapes.PublicProfile}, errors=("unknown_user",))
+@operation(answers={200: schemas.PublicProfile}, errors=("unknown_user",))
 async def one(call: Call[NoQuery, NoBody]) -> web.Response:
     """What everybody may know about the user of this name."""
     found = await call.chat.accounts.profile(call.path("username"))
     return reply({**wire.profile(found), **wire.listed(found)})
 
 
-@operation(answers={200: shapes.Profile}, errors=("unknown_user",))
+@operation(answers={200: schemas.Profile}, errors=("unknown_user",))
 async def profile(call: Call[NoQuery, NoBody]) -> web.Response:
     """The profile of the user with this id."""
     return reply(wire.profile(await _profile_of(call, call.path("id"))))
 
 
-@operation(answers={200: shapes.Profile}, errors=(*_USERS_ONLY, "not_yours", "invalid"))
+@operation(answers={200: schemas.Profile}, errors=(*_USERS_ONLY, "not_yours", "invalid"))
 async def change_profile(call: Call[NoQuery, ProfileChanges]) -> web.Response:
     """Change one's own profile; nobody has another's."""
     if call.path("id") != call.person.id:

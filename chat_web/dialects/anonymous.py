@@ -35,7 +35,7 @@ from chat_core import (
     Skip,
     Waiting,
 )
-from chat_web.intents import (
+from chat_web.dialects.intents import (
     Address,
     Answer,
     Ask,
@@ -51,7 +51,7 @@ from chat_web.intents import (
     Turn,
     Unfollow,
 )
-from chat_web.json import NotUnderstood, decoded
+from chat_web.encoding.strict_json import NotUnderstood, decoded
 from chat_web.transports.frames import text_frame
 
 _SENTENCES: Final = {

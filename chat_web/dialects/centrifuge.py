@@ -47,7 +47,7 @@ from chat_web.dialects.centrifugal.commands import (
 )
 from chat_web.dialects.centrifugal.encoding import OVER_WEBSOCKET, Lines, disconnect, push, reply
 from chat_web.dialects.centrifugal.replies import Ticket
-from chat_web.intents import (
+from chat_web.dialects.intents import (
     Address,
     Answer,
     Ask,
@@ -71,7 +71,7 @@ from chat_web.intents import (
     Turn,
     Unfollow,
 )
-from chat_web.json import NotUnderstood, compact, decoded, glimpsed
+from chat_web.encoding.strict_json import NotUnderstood, compact, decoded, glimpsed
 
 PING_S: Final = 25
 REJECT_UNRECOVERED: Final = 2  # a flag of subscribe: error 112 where not everything can be recovered

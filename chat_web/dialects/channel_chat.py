@@ -36,8 +36,8 @@ from chat_core import (
     Type,
     Unavailable,
 )
-from chat_web import objects, wire
-from chat_web.intents import (
+from chat_web.dialects import typed_frames
+from chat_web.dialects.intents import (
     Address,
     Answer,
     Ask,
@@ -54,7 +54,8 @@ from chat_web.intents import (
     Unfollow,
     WatchNeighbours,
 )
-from chat_web.json import NotUnderstood, decoded
+from chat_web.encoding import wire
+from chat_web.encoding.strict_json import NotUnderstood, decoded
 from chat_web.transports.frames import text_frame
 
 _READY: Final = object()  # the ref of what comes when every history was sent
@@ -103,9 +104,9 @@ class _Encoder(FinishedFrames):
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
         match event, conversation:
             case MessagePosted(message=message), Channel(name=name):
-                return objects.both(message, _shown(message, name))
+                return typed_frames.both(message, _shown(message, name))
             case PersonTyped(is_typing=True, person=person), Channel(name=name):
-                return None, objects.frame("typing", channel=name, username=person.username)
+                return None, typed_frames.frame("typing", channel=name, username=person.username)
             case _:
                 return None, None
 
@@ -144,28 +145,28 @@ class ChannelChat:
         try:
             asked = decoded(_DECODER, text)
         except NotUnderstood:
-            return (objects.not_understood(),)
+            return (typed_frames.not_understood(),)
         match asked:
             case _Frame(type="message", content=str(content)):
                 return self._post(session, asked.channel, content, asked.client_id)
             case _Frame(type="typing"):
                 return self._type(session, asked.channel)
             case _:
-                return (objects.not_understood("Send a message with its content, or typing."),)
+                return (typed_frames.not_understood("Send a message with its content, or typing."),)
 
     def refused(self, text: str, error: Refused) -> Intents:
-        return (objects.unread(text, error),)
+        return (typed_frames.unread(text, error),)
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         match ref, answer:
             case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
                 return ()
             case _Ref(), Receipt(message=Message() as message, conversation=Channel(name=name)):
-                return (Say(text_frame(objects.encode(_own(message, name)))),)
+                return (Say(text_frame(typed_frames.encode(_own(message, name)))),)
             case _Ref(is_message=False), Refused(code="unknown_room"):
-                return (Say(objects.error("not_member", "Join the channel first.")),)
+                return (Say(typed_frames.error("not_member", "Join the channel first.")),)
             case _Ref(client_id=client_id), ChatError():
-                return (objects.refusal(answer, client_id),)
+                return (typed_frames.refusal(answer, client_id),)
             case str(), _:
                 return self.received(session, ref)
             case _Subscription(), Recovery() | ChatError():
@@ -228,17 +229,17 @@ class ChannelChat:
                     if not message.deleted
                 ]
                 gap = {"gap": True} if has_gap else {}
-                return (objects.say("history", channel=known.name, messages=shown, **gap),)
+                return (typed_frames.say("history", channel=known.name, messages=shown, **gap),)
             case Unavailable():
                 return (HangUp(3004, "server error: come back"),)
             case _:
                 del session.channels[known.name]
-                return () if _is_gone(answer) else (objects.refusal(answer),)
+                return () if _is_gone(answer) else (typed_frames.refusal(answer),)
 
     def _ready(self, session: Session) -> Intents:
         session.is_ready = True
         username = "" if session.person is None else session.person.username
-        ready = objects.say("ready", username=username, channels=list(session.channels))
+        ready = typed_frames.say("ready", username=username, channels=list(session.channels))
         early, session.early = session.early, []
         return ready, *(intent for event in early for intent in self.heard(session, event, now=event.at))
 
@@ -280,7 +281,7 @@ def _target(session: Session, named: str | None) -> str | None:
 
 
 def _channel_required(client_id: str | None) -> Say:
-    return Say(objects.error("channel_required", "Say which channel this is for.", client_id))
+    return Say(typed_frames.error("channel_required", "Say which channel this is for.", client_id))
 
 
 def _follow(known: _Subscription, recent: Recent) -> Follow:
@@ -308,13 +309,13 @@ def _shown(message: Message, channel: str) -> dict[str, Any]:
 
 
 def _own(message: Message, channel: str) -> dict[str, Any]:
-    return objects.marked_own(message, _shown(message, channel))
+    return typed_frames.marked_own(message, _shown(message, channel))
 
 
 @functools.lru_cache(maxsize=64)  # one change is told to many
 def _presence(username: str, status: str, last_seen: float) -> bytes:
-    return objects.frame("presence", username=username, status=status, last_seen=wire.stamp(last_seen))
+    return typed_frames.frame("presence", username=username, status=status, last_seen=wire.stamp(last_seen))
 
 
 def _subscription(event: ChannelsChanged) -> Say:
-    return objects.say("subscription", action=event.change, channel=event.channel.name)
+    return typed_frames.say("subscription", action=event.change, channel=event.channel.name)

@@ -20,8 +20,18 @@ from chat_core import (
     Personal,
     Refused,
 )
-from chat_web import objects, wire
-from chat_web.intents import Answer, FinishedFrames, HangUp, Intents, Introduced, Missed, Say, TakeNotices
+from chat_web.dialects import typed_frames
+from chat_web.dialects.intents import (
+    Answer,
+    FinishedFrames,
+    HangUp,
+    Intents,
+    Introduced,
+    Missed,
+    Say,
+    TakeNotices,
+)
+from chat_web.encoding import wire
 
 
 @attrs.define
@@ -60,10 +70,10 @@ class Notifications:
         return (TakeNotices(),)
 
     def received(self, session: Session, text: str) -> Intents:
-        return (objects.not_understood("Nothing is asked for here."),)
+        return (typed_frames.not_understood("Nothing is asked for here."),)
 
     def refused(self, text: str, error: Refused) -> Intents:
-        return (objects.unread(text, error),)
+        return (typed_frames.unread(text, error),)
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         if not isinstance(answer, Missed):
@@ -95,5 +105,5 @@ class Notifications:
 
 def _told(notice: Notable, now: float) -> Say:
     if isinstance(notice, Mentioned):
-        return objects.say("mention", **wire.mention(notice))
-    return objects.say(notice.kind, **wire.notice(notice, now=now))
+        return typed_frames.say("mention", **wire.mention(notice))
+    return typed_frames.say(notice.kind, **wire.notice(notice, now=now))

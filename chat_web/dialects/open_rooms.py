@@ -33,8 +33,8 @@ from chat_core import (
     Refused,
     Type,
 )
-from chat_web import objects, wire
-from chat_web.intents import (
+from chat_web.dialects import typed_frames
+from chat_web.dialects.intents import (
     Address,
     Answer,
     Ask,
@@ -46,7 +46,8 @@ from chat_web.intents import (
     Say,
     Unfollow,
 )
-from chat_web.json import NotUnderstood, decoded
+from chat_web.encoding import wire
+from chat_web.encoding.strict_json import NotUnderstood, decoded
 from chat_web.transports.frames import text_frame
 
 _JOIN: Final = object()
@@ -81,14 +82,14 @@ class _Encoder(FinishedFrames):
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
         match event:
             case MessagePosted(message=message):
-                return objects.both(message, _shown(message))
+                return typed_frames.both(message, _shown(message))
             case PersonTyped(person=person, is_typing=is_typing):
-                return None, objects.frame("typing", **_user(person), is_typing=is_typing)
+                return None, typed_frames.frame("typing", **_user(person), is_typing=is_typing)
             case MemberLeft(person=person):
-                return None, objects.frame("user_left", **_user(person))
+                return None, typed_frames.frame("user_left", **_user(person))
             case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
                 what = "user_joined" if status is PresenceStatus.ONLINE else "user_left"
-                return None, objects.frame(what, **_user(person))
+                return None, typed_frames.frame(what, **_user(person))
             case _:  # of who only reads, or has left already, nothing is told
                 return None, None
 
@@ -122,7 +123,7 @@ class OpenRooms:
         try:
             asked = decoded(_DECODER, text)
         except NotUnderstood:
-            return (objects.not_understood(),)
+            return (typed_frames.not_understood(),)
         ref = _Ref(asked.client_id)
         match asked:
             case _Frame(type="message", content=str(content)):
@@ -130,25 +131,27 @@ class OpenRooms:
             case _Frame(type="typing", is_typing=is_typing):
                 return (Ask(Type(conversation=self.room, is_typing=is_typing), ref),)
             case _:
-                return (objects.not_understood("Send a message with its content, or typing."),)
+                return (typed_frames.not_understood("Send a message with its content, or typing."),)
 
     def refused(self, text: str, error: Refused) -> Intents:
-        return (objects.unread(text, error),)
+        return (typed_frames.unread(text, error),)
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         match ref, answer:
             case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
                 return ()
             case _Ref(), Receipt(message=Message() as message):
-                return (Say(text_frame(objects.encode(objects.marked_own(message, _shown(message))))),)
+                return (
+                    Say(text_frame(typed_frames.encode(typed_frames.marked_own(message, _shown(message))))),
+                )
             case _Ref(client_id=client_id), ChatError():
-                return (objects.refusal(answer, client_id),)
+                return (typed_frames.refusal(answer, client_id),)
             case _, Receipt() | Recovery():
                 return ()
             case _, Refused(code="guests_may_not") if ref is _JOIN:
                 return ()  # guests may read
             case _, Refused(message=message):
-                return objects.refusal(answer), HangUp(3501, f"bad request: {message}")
+                return typed_frames.refusal(answer), HangUp(3501, f"bad request: {message}")
             case _:
                 return (HangUp(3004, "server error: come back"),)
 

@@ -34,7 +34,7 @@ from chat_core import (
     Search,
     Skip,
 )
-from chat_web.intents import (
+from chat_web.dialects.intents import (
     Address,
     Answer,
     Ask,
@@ -50,7 +50,7 @@ from chat_web.intents import (
     Turn,
     Unfollow,
 )
-from chat_web.json import NotUnderstood, decoded
+from chat_web.encoding.strict_json import NotUnderstood, decoded
 
 SEPARATOR: Final = "\x1e"  # JSON escapes it, so that no packet holds one
 ATTACHMENTS_MAX: Final = 10  # of one packet; they are passed over, not kept

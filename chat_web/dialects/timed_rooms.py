@@ -38,8 +38,8 @@ from chat_core import (
     RoomEvent,
     Type,
 )
-from chat_web import objects, wire
-from chat_web.intents import (
+from chat_web.dialects import typed_frames
+from chat_web.dialects.intents import (
     Address,
     Answer,
     Ask,
@@ -50,7 +50,8 @@ from chat_web.intents import (
     Introduced,
     Say,
 )
-from chat_web.json import NotUnderstood, decoded
+from chat_web.encoding import wire
+from chat_web.encoding.strict_json import NotUnderstood, decoded
 from chat_web.transports.frames import text_frame
 
 _FOLLOW: Final = object()
@@ -85,19 +86,19 @@ class _Encoder(FinishedFrames):
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
         match event:
             case MessagePosted(message=message):
-                return objects.both(message, _shown(message))
+                return typed_frames.both(message, _shown(message))
             case KeepAsked() | KeepDeclined():  # nothing of what is shown has changed: a notification tells
                 return None, None
             case RoomEvent():
-                state = objects.frame("room_state", **wire.room_after(event, conversation, now=event.at))
+                state = typed_frames.frame("room_state", **wire.room_after(event, conversation, now=event.at))
                 return state, state
             case PersonTyped(person=person, is_typing=True):
-                return None, objects.frame("typing", user=wire.person(person))
+                return None, typed_frames.frame("typing", user=wire.person(person))
             case MemberLeft(person=person):
-                return None, objects.frame("user_left", user=wire.person(person))
+                return None, typed_frames.frame("user_left", user=wire.person(person))
             case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
                 is_here = status is PresenceStatus.ONLINE
-                return None, objects.frame(
+                return None, typed_frames.frame(
                     "user_joined" if is_here else "user_left", user=wire.person(person)
                 )
             case _:  # who has left already went with that
@@ -134,7 +135,7 @@ class TimedRooms:
         try:
             asked = decoded(_DECODER, text)
         except NotUnderstood:
-            return (objects.not_understood(),)
+            return (typed_frames.not_understood(),)
         ref = _Ref(asked.client_id)
         match asked:
             case _Frame(type="message", content=str(content)):
@@ -146,23 +147,25 @@ class TimedRooms:
             case _Frame(type="end"):
                 return (Ask(End(room=self.room), ref),)
             case _:
-                return (objects.not_understood("Send a message with its content, typing, keep or end."),)
+                return (typed_frames.not_understood("Send a message with its content, typing, keep or end."),)
 
     def refused(self, text: str, error: Refused) -> Intents:
-        return (objects.unread(text, error),)
+        return (typed_frames.unread(text, error),)
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         match ref, answer:
             case _Ref(), Receipt(repeated=True, message=Message() as message):
-                return (Say(text_frame(objects.encode(objects.marked_own(message, _shown(message))))),)
+                return (
+                    Say(text_frame(typed_frames.encode(typed_frames.marked_own(message, _shown(message))))),
+                )
             case _Ref(), Receipt() | Done():
                 return ()
             case _Ref(client_id=client_id), ChatError():
-                return (objects.refusal(answer, client_id),)
+                return (typed_frames.refusal(answer, client_id),)
             case _, Recovery(conversation=Room() as room, messages=messages):
                 return self._history(session, messages), self._state(session, room, now)
             case _, Refused(message=message):
-                return objects.refusal(answer), HangUp(3501, f"bad request: {message}")
+                return typed_frames.refusal(answer), HangUp(3501, f"bad request: {message}")
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
@@ -186,15 +189,15 @@ class TimedRooms:
     def _history(self, session: Session, messages: Sequence[Message]) -> Say:
         me = None if session.person is None else session.person.id
         shown = [
-            objects.marked_own(message, _shown(message)) if message.by == me else _shown(message)
+            typed_frames.marked_own(message, _shown(message)) if message.by == me else _shown(message)
             for message in messages
             if not message.deleted
         ]
-        return objects.say("history", messages=shown)
+        return typed_frames.say("history", messages=shown)
 
     def _state(self, session: Session, room: Room, now: float) -> Say:
         me = None if session.person is None else session.person.id
-        return objects.say("room_state", **wire.room(room, now=now, me=me))
+        return typed_frames.say("room_state", **wire.room(room, now=now, me=me))
 
 
 def _shown(message: Message) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import msgspec
 from aiohttp import web
 
 from chat_core import VERSION
-from chat_web.documents.frames import CLOSE_CODES, Dialogue, Frame
-from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
-from chat_web.documents.spoken_p1 import CHANNEL_CHAT
-from chat_web.documents.spoken_p2 import SOCKET_IO
-from chat_web.documents.spoken_p3 import NOTIFICATIONS, TIMED_ROOMS
-from chat_web.documents.spoken_p4 import OPEN_ROOMS
-from chat_web.documents.spoken_p5 import CENTRIFUGE, HTTP_STREAM, SSE
+from chat_web.documents.dialect_docs import CLOSE_CODES, Dialogue, Frame
+from chat_web.documents.examples.p0 import ANONYMOUS_PAIR
+from chat_web.documents.examples.p1 import CHANNEL_CHAT
+from chat_web.documents.examples.p2 import SOCKET_IO
+from chat_web.documents.examples.p3 import NOTIFICATIONS, TIMED_ROOMS
+from chat_web.documents.examples.p4 import OPEN_ROOMS
+from chat_web.documents.examples.p5 import CENTRIFUGE, HTTP_STREAM, SSE
 
 DIALOGUES: Final[tuple[Dialogue, ...]] = (
     CENTRIFUGE,

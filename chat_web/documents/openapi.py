@@ -9,9 +9,9 @@ import msgspec
 from aiohttp import web
 
 from chat_core import VERSION
-from chat_web.api.shapes import Problem
-from chat_web.errors import STATUS
-from chat_web.registry import FORM, JSON, Caller, NoBody, NoQuery, Operation, Route
+from chat_web.api.schemas import Problem
+from chat_web.http.errors import STATUS
+from chat_web.http.operations import FORM, JSON, Caller, NoBody, NoQuery, Operation, Route
 
 OPENAPI: Final[web.AppKey[bytes]] = web.AppKey("openapi")
 

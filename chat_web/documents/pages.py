@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from chat_web.documents.asyncapi import DIALOGUES
-from chat_web.documents.frames import CLOSE_CODES
+from chat_web.documents.dialect_docs import CLOSE_CODES
 from chat_web.documents.openapi import OPENAPI
 from chat_web.pages import render
 

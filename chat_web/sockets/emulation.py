@@ -14,16 +14,17 @@ import attrs
 import msgspec
 from aiohttp import hdrs, web
 
+from chat_web.app_keys import SETTINGS
 from chat_web.dialects.centrifugal import protobuf
 from chat_web.dialects.centrifugal.commands import FirstCommand
 from chat_web.dialects.centrifugal.encoding import OVER_HTTP_STREAM, OVER_SSE, Lines
 from chat_web.dialects.centrifugal.replies import Ticket
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.errors import Rejected
-from chat_web.json import NotUnderstood, compact, decoded
-from chat_web.registry import invalid, json_body, nothing, wrong_field
-from chat_web.security import SETTINGS, headers_for
-from chat_web.sockets.doors import admit, place
+from chat_web.encoding.strict_json import NotUnderstood, compact, decoded
+from chat_web.http.errors import Rejected
+from chat_web.http.headers import headers_for
+from chat_web.http.operations import invalid, json_body, nothing, wrong_field
+from chat_web.sockets.open_connections import admit, place
 from chat_web.transports.http_stream import HttpStream
 from chat_web.transports.upgrade import hold_open
 

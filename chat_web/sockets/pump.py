@@ -28,7 +28,7 @@ from chat_core import (
     Rate,
     Refused,
 )
-from chat_web.intents import (
+from chat_web.dialects.intents import (
     Answer,
     Ask,
     AskAttendance,
@@ -52,8 +52,8 @@ from chat_web.intents import (
     Unfollow,
     WatchNeighbours,
 )
-from chat_web.people import Identity
-from chat_web.sockets.questions import Questions
+from chat_web.http.auth import Identity
+from chat_web.sockets.queries import Questions
 from chat_web.transports.interfaces import Socket
 
 BAD_FRAMES_MAX: Final = 10

@@ -32,7 +32,7 @@ from chat_core.words.account import Account
 from chat_core.words.commands import Edit
 from chat_core.words.errors import WrongKeys
 from chat_core.words.events import DataPublished, MessageEdited
-from chat_web.rotation import Bar
+from chat_web.cli.progress import Bar
 
 OLD, NEW, OTHER = (f"{name} key, of thirty-two bytes or so".encode() for name in ("old", "new", "other"))
 EMAIL: Final = "Canary8a4e@example.org"

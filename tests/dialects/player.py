@@ -38,7 +38,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
-from chat_web.sockets.doors import CHAT
+from chat_web.app_keys import CHAT
 from tests.dialects.sockets import Hall, Packet, PacketSocket, hall
 from tests.dialects.stories import ANY, Differs, filled, headed, pattern, same
 from tests.dialects.wires import Closed

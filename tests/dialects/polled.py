@@ -4,7 +4,7 @@ from engineio.async_socket import AsyncSocket
 
 from chat_core import Chat
 from chat_web.dialects.socketio import SocketIO
-from chat_web.people import Introductions
+from chat_web.http.auth import Introductions
 from chat_web.sockets.pump import Pump, PumpLimits
 from chat_web.transports.engine_io.session import Engine, EngineSession
 from chat_web.transports.engine_io.websocket import EngineWire

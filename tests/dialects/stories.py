@@ -29,8 +29,8 @@ from chat_core.ports import Store
 from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.intents import Dialect
-from chat_web.people import Identity, Introductions
+from chat_web.dialects.intents import Dialect
+from chat_web.http.auth import Identity, Introductions
 from tests.dialects.polled import Polled
 from tests.dialects.wires import Closed, Wire
 

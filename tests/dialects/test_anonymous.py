@@ -4,7 +4,7 @@ import json
 
 from chat_core import ANONYMOUS, Card, Person, Refused, Search, Unavailable
 from chat_web.dialects.anonymous import AnonymousPair, Session, _Ref
-from chat_web.intents import Ask, HangUp, Intents, Introduced, Say
+from chat_web.dialects.intents import Ask, HangUp, Intents, Introduced, Say
 
 P0 = AnonymousPair()
 ANN = Person(id="ann", username="ann", display_name="Ann")

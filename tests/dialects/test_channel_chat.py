@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from chat_core import CreateChannel, Post, Receipt, Status
-from chat_web.sockets.doors import CHAT, PUMPS
+from chat_web.app_keys import CHAT
+from chat_web.sockets.open_connections import PUMPS
 from chat_web.transports.client_transport import Carrier
 from tests.dialects.sockets import Hall, Socket, hall
 from tests.dialects.wires import Closed

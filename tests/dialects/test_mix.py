@@ -17,7 +17,7 @@ import aiohttp
 import attrs
 
 from chat_core import Chat, ConversationId, JoinChannel, Logged, MessagePosted, Post
-from chat_web.sockets.doors import INTRODUCTIONS
+from chat_web.http.auth import INTRODUCTIONS
 from tests.dialects import talkers
 from tests.dialects.talks import Entry, Pair, Views
 from tests.web.callers import Caller

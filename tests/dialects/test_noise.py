@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 from chat_core import Config, JoinChannel, OpenRoom, Person, PersonKind, Receipt, open_tokens
 from chat_core.testing import World
 from chat_web.dialects.channel_chat import ChannelChat
+from chat_web.dialects.intents import Dialect
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.timed_rooms import TimedRooms
-from chat_web.intents import Dialect
-from chat_web.people import Identity, Introductions
+from chat_web.http.auth import Identity, Introductions
 from chat_web.sockets.pump import PumpLimits
 from tests.dialects.wires import Closed, Wire, masked
 from tests.web.test_bad_input import noise

@@ -22,10 +22,10 @@ from chat_core import (
 )
 from chat_core.words.person import Card
 from chat_web.dialects.channel_chat import ChannelChat, Session
+from chat_web.dialects.intents import Follow, HangUp, Introduced, Say, Stands, Turn, Unfollow
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.timed_rooms import TimedRooms
-from chat_web.intents import Follow, HangUp, Introduced, Say, Stands, Turn, Unfollow
 
 ANN: Final = Person(id="ann", username="ann", display_name="Ann", kind=PersonKind.USER)
 WHO: Final = Introduced(person=ANN, connection="c", expires_in_s=None)

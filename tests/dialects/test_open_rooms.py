@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from chat_core import Retention
-from chat_web.sockets.doors import CHAT
+from chat_web.app_keys import CHAT
 from tests.dialects.sockets import Hall, Socket, hall
 from tests.dialects.wires import Closed
 from tests.web.callers import Caller

@@ -3,8 +3,8 @@
 import json
 
 from chat_core import ANONYMOUS, Person, Placed, Refused, Search, Skip, Unavailable
+from chat_web.dialects.intents import Address, Ask, Follow, Intents, Introduce, Say, Unfollow
 from chat_web.dialects.socketio import _CONNECT, _HOLE, SEPARATOR, Session, SocketIO
-from chat_web.intents import Address, Ask, Follow, Intents, Introduce, Say, Unfollow
 
 P2 = SocketIO()
 NO_ROOM = Refused("unknown_room", "There is no such room for you.")

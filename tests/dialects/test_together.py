@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import websockets
 
-from chat_web.sockets.doors import CHAT
+from chat_web.app_keys import CHAT
 from chat_web.sockets.pump import PumpLimits
 from tests.dialects.sockets import Hall, Socket, hall
 from tests.web.callers import Caller

@@ -5,8 +5,8 @@ import asyncio
 import attrs
 
 from chat_core import Chat
-from chat_web.intents import Dialect
-from chat_web.people import Identity, Introductions
+from chat_web.dialects.intents import Dialect
+from chat_web.http.auth import Identity, Introductions
 from chat_web.sockets.pump import Pump, PumpLimits
 from chat_web.transports.interfaces import LIMITS, SocketLimits
 from chat_web.transports.websocket import WebSocket

@@ -11,8 +11,8 @@ from aiohttp import web
 from chat_core import Account, Config, Grant, Person, Tokens
 from chat_core.testing import FakeClock, World
 from chat_web.app import create_app
-from chat_web.deadlines import DeadlineRunner
-from chat_web.sockets.doors import CHAT
+from chat_web.app_keys import CHAT
+from chat_web.http.timeouts import DeadlineRunner
 from tests.web.servers import PASSWORD, settings, tokens
 
 SAME_SOURCE: Final = "127.0.0.1"

@@ -20,9 +20,10 @@ from chat_core.adapters.sql.accounts import SQLAccounts
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import create_app
-from chat_web.deadlines import DeadlineRunner
-from chat_web.settings import Settings
-from chat_web.sockets.doors import CHAT, PUMPS, Pumps
+from chat_web.app_keys import CHAT
+from chat_web.config.settings import Settings
+from chat_web.http.timeouts import DeadlineRunner
+from chat_web.sockets.open_connections import PUMPS, Pumps
 from chat_web.sockets.pump import PumpLimits
 from tests.canaries import check
 

@@ -11,8 +11,8 @@ import pytest
 
 from chat_core import Config
 from chat_core.testing.passwords import PlainPasswords
-from chat_web.api import shapes
-from chat_web.sockets.doors import CHAT
+from chat_web.api import schemas
+from chat_web.app_keys import CHAT
 from tests.web.callers import Caller, House, code, house
 from tests.web.servers import PASSWORD, tokens
 
@@ -56,7 +56,7 @@ async def test_who_registers_can_log_in_and_is_in_the_default_channels(
     assert (made["username"], made["email"]) == ("ann", "Ann@example.org")
     status, granted = await nobody.post(f"{prefix}/auth/login", {"username": "ANN", "password": PASSWORD})
     assert status == 200
-    msgspec.convert(granted, shapes.SignedIn)
+    msgspec.convert(granted, schemas.SignedIn)
     assert (granted["token_type"], granted["expires_in"]) == ("bearer", 1800)
     user = {"id": made["id"], "username": "ann", "display_name": "ann", "kind": "user"}
     assert granted["user"] == {**user, "email": made["email"], "created_at": made["created_at"]}
@@ -238,7 +238,7 @@ async def test_a_refresh_token_gives_a_new_pair_and_is_used_up(home: House) -> N
     first = await signed_in(home)
     status, second = await refreshed(home, first["refresh_token"])
     assert status == 200
-    msgspec.convert(second, shapes.SignedIn)
+    msgspec.convert(second, schemas.SignedIn)
     assert second["user"] == first["user"]
     assert second["refresh_token"] != first["refresh_token"]
     ann, before = await bearer(home, second), await bearer(home, first)
@@ -297,7 +297,7 @@ async def test_fifty_refreshes_at_once_leave_one_chain_and_the_client_in(home: H
 
 async def test_a_guests_session_is_refreshed_too(home: House, nobody: Caller) -> None:
     _, guest = await nobody.post("/api/auth/guest", {"display_name": "Ann"})
-    msgspec.convert(guest, shapes.SignedIn)
+    msgspec.convert(guest, schemas.SignedIn)
     assert guest["user"].keys() == {"id", "username", "display_name", "kind"}
     status, again = await refreshed(home, guest["refresh_token"])
     assert (status, again["user"]) == (200, guest["user"])

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chat_web.api import shapes
+from chat_web.api import schemas
 from tests.web.callers import Caller, House, code, house
 
 
@@ -27,7 +27,7 @@ async def bob(home: House) -> Caller:
 async def test_a_channel_is_made_and_owned(ann: Caller) -> None:
     status, channel = await ann.post("/api/channels/", {"name": "cats", "description": "About cats"})
     assert status == 201
-    assert channel.keys() == set(shapes.Channel.__annotations__)
+    assert channel.keys() == set(schemas.Channel.__annotations__)
     person = {"id": ann.person.id, "username": "ann", "display_name": "ann"}
     assert channel["owner"] == person
     assert (channel["members"], channel["member_count"], channel["private"]) == (["ann"], 1, False)

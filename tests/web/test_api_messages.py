@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat_web.api import shapes
+from chat_web.api import schemas
 from tests.web.callers import Caller, House, code, house
 
 NOWHERE = "018bcfe5-6800-7e80-ba59-b849de305d16"
@@ -34,7 +34,7 @@ def contents(page: Any) -> list[str]:
 async def test_a_message_looks_as_the_contract_says(ann: Caller) -> None:
     channel = await ann.channel("cats")
     message = await ann.says(channel["id"], "  <b>hi</b>\n\t")
-    assert message.keys() == set(shapes.Message.__annotations__)
+    assert message.keys() == set(schemas.Message.__annotations__)
     assert (message["content"], message["channel"], message["seq"]) == ("  <b>hi</b>\n\t", "cats", 2)
     assert message["author"] == {"id": ann.person.id, "username": "ann", "display_name": "ann"}
     assert message["created_at"].endswith("Z")

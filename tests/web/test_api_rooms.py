@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from chat_web.api import shapes
+from chat_web.api import schemas
 from tests.web.callers import Caller, House, code, house
 
 NOWHERE = "018bcfe5-6800-7e80-ba59-b849de305d16"
-ROOM_FIELDS = set(shapes.Room.__annotations__) - {"you", "waiting_for"}
+ROOM_FIELDS = set(schemas.Room.__annotations__) - {"you", "waiting_for"}
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ async def test_open_rooms_are_the_public_channels_and_ones_own_rooms(ann: Caller
     room = await matched(ann, bob)
     status, listed = await ann.get("/api/rooms/")
     assert status == 200
-    assert all(one.keys() == set(shapes.OpenRoom.__annotations__) for one in listed)
+    assert all(one.keys() == set(schemas.OpenRoom.__annotations__) for one in listed)
     assert [(one["name"], one["kind"], one["state"]) for one in listed] == [
         ("cats", "channel", None),
         ("general", "channel", None),

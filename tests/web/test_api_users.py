@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chat_web.api import shapes
+from chat_web.api import schemas
 from tests.web.callers import Caller, House, code, house
 from tests.web.servers import PASSWORD
 
@@ -45,18 +45,18 @@ async def test_one_sees_all_that_one_told_and_nobody_else_does(ann: Caller, bob:
     }
     status, changed = await ann.patch("/api/users/me", change)
     assert status == 200
-    msgspec.convert(changed, shapes.Account)
+    msgspec.convert(changed, schemas.Account)
     told = {**change, "display_name": "Ann Lee", "interests": ["cats", "chess"]}
     assert told.items() <= changed.items()
     for path in ("/api/users/me", "/api/auth/me"):
         assert await ann.get(path) == (200, changed)
     status, seen = await bob.get("/api/users/ANN")
     assert status == 200
-    msgspec.convert(seen, shapes.PublicProfile)
-    assert seen.keys() == set(shapes.PublicProfile.__annotations__)
+    msgspec.convert(seen, schemas.PublicProfile)
+    assert seen.keys() == set(schemas.PublicProfile.__annotations__)
     assert not {"email", "birth_year", "shows_read_marks"} & seen.keys()
     status, profile = await bob.get(f"/api/users/{ann.person.id}/profile")
-    assert (status, profile.keys()) == (200, set(shapes.Profile.__annotations__))
+    assert (status, profile.keys()) == (200, set(schemas.Profile.__annotations__))
     assert profile.items() <= seen.items()
 
 
@@ -122,7 +122,7 @@ async def test_another_password_needs_the_current_one_and_ends_the_other_session
 async def test_a_guest_sees_itself_and_has_nothing_to_change(home: House) -> None:
     guest = await home.guest("Gus")
     status, me = await guest.get("/api/users/me")
-    msgspec.convert(me, shapes.Account)
+    msgspec.convert(me, schemas.Account)
     assert (status, me["kind"], me["display_name"], me["email"], me["created_at"]) == (
         200,
         "guest",
@@ -161,7 +161,7 @@ async def test_users_come_in_pages_by_name(home: House) -> None:
     for name in ("cat", "Bea", "ann", "dan", "Cleo"):
         caller = await home.user(name)
     status, first = await caller.get("/api/users/", limit=2)
-    msgspec.convert(first, shapes.Users)
+    msgspec.convert(first, schemas.Users)
     assert (status, [one["username"] for one in first["items"]]) == (200, ["ann", "Bea"])
     assert first["items"][0].keys() == {"id", "username", "display_name", "status", "last_seen"}
     _, second = await caller.get("/api/users", limit=2, after=first["next"])

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from chat_web.errors import STATUS
+from chat_web.http.errors import STATUS
 from chat_web.sockets.emulation import STREAMS
 from chat_web.sockets.pump import PumpLimits
 from tests.web import servers

@@ -15,7 +15,7 @@ from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import rpc as rpc_methods
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.people import Identity, Introductions
+from chat_web.http.auth import Identity, Introductions
 from chat_web.sockets.pump import PumpLimits
 from tests.dialects.wires import Closed, Wire, masked
 

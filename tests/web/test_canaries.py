@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 import structlog
 
-from chat_web.sockets.doors import CHAT
+from chat_web.app_keys import CHAT
 from tests.canaries import Ears, LeakError, check
 from tests.web.callers import House, house
 

@@ -17,8 +17,8 @@ import pytest
 import structlog
 
 from chat_core.version import VERSION
-from chat_web.cli import main
-from chat_web.settings import Settings, variables
+from chat_web.cli.main import main
+from chat_web.config.settings import Settings, variables
 from tests.web.servers import Process, browser
 
 REPOSITORY = Path(__file__).parents[2]

@@ -12,9 +12,10 @@ import pytest
 import structlog
 from aiohttp import web
 
-from chat_web import errors, logs, security
-from chat_web.deadlines import DEADLINES, DeadlineRunner, Deadlines
-from chat_web.settings import Settings
+from chat_web import logs
+from chat_web.config.settings import Settings
+from chat_web.http import errors, headers
+from chat_web.http.timeouts import DEADLINES, DeadlineRunner, Deadlines
 
 SHORT = Deadlines(head_s=0.2, body_s=0.3, upload_s=5.0)
 GUARD_S = 10.0  # how long a test waits for what should take a fraction of a second
@@ -94,7 +95,7 @@ class Peer:
 async def server() -> AsyncIterator[Server]:
     app = web.Application(client_max_size=4096)
     errors.install(app)
-    security.install(app, Settings())
+    headers.install(app, Settings())
     runner = DeadlineRunner(app, deadlines=SHORT, access_log=None)
     server = Server(runner, 0)
 

@@ -14,18 +14,18 @@ from chat_core import NoticeKind, Person
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import commands, rpc
 from chat_web.dialects.channel_chat import ChannelChat
+from chat_web.dialects.intents import Complain
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.socketio import Session as P2Session
 from chat_web.dialects.socketio import SocketIO
 from chat_web.dialects.timed_rooms import TimedRooms
 from chat_web.documents.asyncapi import DIALOGUES, document
-from chat_web.documents.frames import CLOSE_CODES, Frame, schema_of
-from chat_web.documents.spoken_p0 import ANONYMOUS_PAIR
-from chat_web.documents.spoken_p2 import SOCKET_IO
-from chat_web.documents.spoken_p5 import CENTRIFUGE
-from chat_web.intents import Complain
-from chat_web.json import decoded
+from chat_web.documents.dialect_docs import CLOSE_CODES, Frame, schema_of
+from chat_web.documents.examples.p0 import ANONYMOUS_PAIR
+from chat_web.documents.examples.p2 import SOCKET_IO
+from chat_web.documents.examples.p5 import CENTRIFUGE
+from chat_web.encoding.strict_json import decoded
 from chat_web.routes import ROUTES
 from tests.web.servers import Server, browser, serving
 

@@ -9,8 +9,8 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from chat_core.words.errors import CODES, Refused, Unavailable
-from chat_web import errors, security
-from chat_web.settings import Settings
+from chat_web.config.settings import Settings
+from chat_web.http import errors, headers
 
 Client = TestClient[web.Request, web.Application]
 Raise = Callable[[], Exception]
@@ -72,7 +72,7 @@ def _make_page(_request: web.Request, status: int, title: str, message: str, req
 def make_app(*, pages: bool = True) -> web.Application:
     app = web.Application(client_max_size=1024)
     errors.install(app)
-    security.install(app, Settings())
+    headers.install(app, Settings())
     if pages:
         app[errors.ERROR_PAGE] = _make_page
     app.router.add_get("/api/raise/{what}", _raise)

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from chat_core import Chat, ConversationId, JoinChannel, MessagePosted, Person, PersonKind, Post
-from chat_web.sockets.doors import INTRODUCTIONS
+from chat_web.http.auth import INTRODUCTIONS
 from chat_web.sockets.pump import PumpLimits
 from tests.web import p1_reader, p5_reader, servers
 from tests.web.faults import Fault, FaultProxy

@@ -4,8 +4,8 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from chat_core import Matched, Post, Search
 from chat_web.app import create_app
-from chat_web.settings import Settings
-from chat_web.sockets.doors import CHAT
+from chat_web.app_keys import CHAT
+from chat_web.config.settings import Settings
 
 TOKEN = "a-token-of-at-least-32-characters-0123456789"
 

@@ -8,9 +8,9 @@ import pytest
 
 from chat_core import Config, open_tokens
 from chat_core.testing import World
+from chat_web.config.settings import Settings, SettingsError
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.people import Introductions
-from chat_web.settings import Settings, SettingsError
+from chat_web.http.auth import Introductions
 from chat_web.sockets.pump import PumpLimits
 from tests.dialects.wires import Closed, Wire
 

@@ -23,8 +23,8 @@ from chat_core.adapters.memory.store import MemoryStore
 from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import COMMANDS_MAX, Centrifuge
-from chat_web.intents import Intents
-from chat_web.people import Identity, Introductions
+from chat_web.dialects.intents import Intents
+from chat_web.http.auth import Identity, Introductions
 from chat_web.sockets.pump import INBOX_MAX, PumpLimits
 from tests.dialects.wires import Closed, Wire, masked
 

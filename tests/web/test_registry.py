@@ -9,10 +9,10 @@ from aiohttp import web
 
 from chat_core import CODES
 from chat_web import routes
-from chat_web.api import shapes
+from chat_web.api import schemas
 from chat_web.documents.openapi import document, plain_path
-from chat_web.errors import STATUS
-from chat_web.registry import Caller as Who
+from chat_web.http.errors import STATUS
+from chat_web.http.operations import Caller as Who
 from tests.web.callers import Caller, House, code, house
 from tests.web.servers import PASSWORD
 
@@ -253,7 +253,7 @@ async def test_answers_have_the_shapes_that_the_document_says(home: House) -> No
     message = await ann.says(channel["id"], "hi")
     await ann.post("/chat/rooms", {})
     _, room = await bob.post("/chat/rooms", {})
-    for shape, answer in ((shapes.Channel, channel), (shapes.Message, message), (shapes.Room, room)):
+    for shape, answer in ((schemas.Channel, channel), (schemas.Message, message), (schemas.Room, room)):
         msgspec.convert(answer, shape)
         assert set(answer) <= set(shape.__annotations__)
 

@@ -25,10 +25,10 @@ from schemathesis.specs.openapi.checks import (
 from chat_core import Chat, Person, open_chat
 from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import config_of, create_app
-from chat_web.deadlines import DeadlineRunner
 from chat_web.documents.openapi import document
+from chat_web.http.timeouts import DeadlineRunner
 from chat_web.routes import ROUTES
-from chat_web.sockets.doors import PUMPS
+from chat_web.sockets.open_connections import PUMPS
 from chat_web.sockets.pump import PumpLimits
 from tests.web import servers
 

@@ -11,10 +11,12 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from chat_core.words.errors import Refused, Unavailable
-from chat_web import errors, security, sources
-from chat_web.paths import is_api, is_chat_page
-from chat_web.settings import Settings
-from chat_web.sources import Requests, Sources, address_of, is_from_this_machine, is_secure, source_of
+from chat_web.config.settings import Settings
+from chat_web.http import errors, rate_limits
+from chat_web.http import headers as http_headers
+from chat_web.http.client_address import address_of, is_from_this_machine, is_secure
+from chat_web.http.paths import is_api, is_chat_page
+from chat_web.http.rate_limits import Requests, Sources, source_of
 
 Headers = Mapping[str, str]
 LISTED = "https://chat.example.org"
@@ -46,7 +48,7 @@ async def _source(request: web.Request) -> web.Response:
 def make_client(**given: Any) -> TestClient[web.Request, web.Application]:
     app = web.Application()
     errors.install(app)
-    security.install(app, Settings(**given))
+    http_headers.install(app, Settings(**given))
     for path in ("/", "/chat", "/chat/rooms", "/api/x", "/uploads/1", "/static/x.js"):
         app.router.add_get(path, _ok)
     app.router.add_get("/api/fail", _fail)
@@ -93,7 +95,7 @@ async def test_a_page_may_talk_to_its_own_host_alone() -> None:
 
 @pytest.mark.parametrize("host", ["a; script-src *", "a b", "a/b", "", "u@a", "*"])
 def test_a_host_cannot_write_into_the_policy(host: str) -> None:
-    headers = security.headers_for(request("/", Host=host), Settings())
+    headers = http_headers.headers_for(request("/", Host=host), Settings())
 
     assert "connect-src 'self'; manifest-src" in headers["Content-Security-Policy"]
 
@@ -117,10 +119,10 @@ def test_tls_is_for_good_also_in_front_of_us() -> None:
     behind = request("/", remote="10.1.1.1", X_Forwarded_Proto="https", Host="chat.example.org")
     claimed = request("/", remote="192.0.2.1", X_Forwarded_Proto="https", Host="chat.example.org")
 
-    headers = security.headers_for(behind, settings)
+    headers = http_headers.headers_for(behind, settings)
     assert headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
     assert "wss://chat.example.org;" in headers["Content-Security-Policy"]
-    assert "Strict-Transport-Security" not in security.headers_for(claimed, settings)
+    assert "Strict-Transport-Security" not in http_headers.headers_for(claimed, settings)
     assert is_secure(request("/").clone(scheme="https"), ())
 
 
@@ -194,15 +196,15 @@ def test_only_exact_origins_open_a_websocket(origin: str, allowed: bool) -> None
     settings = Settings(allowed_origins=(LISTED,))
     asked = request("/ws/x", Host="parley.example:8000", Origin=origin)
 
-    assert security.origin_allowed(asked, settings) is allowed
-    assert security.cookies_count(asked, settings) is allowed
+    assert http_headers.origin_allowed(asked, settings) is allowed
+    assert http_headers.cookies_count(asked, settings) is allowed
 
 
 def test_no_origin_is_no_browser_and_its_cookies_say_nothing() -> None:
     asked = request("/ws/x", Host="parley.example:8000")
 
-    assert security.origin_allowed(asked, Settings())
-    assert not security.cookies_count(asked, Settings())
+    assert http_headers.origin_allowed(asked, Settings())
+    assert not http_headers.cookies_count(asked, Settings())
 
 
 def test_two_origins_are_none() -> None:
@@ -210,7 +212,7 @@ def test_two_origins_are_none() -> None:
         "GET", "/", headers=_many([("Host", "a"), ("Origin", "http://a"), ("Origin", "http://a")])
     )
 
-    assert not security.origin_allowed(asked, Settings())
+    assert not http_headers.origin_allowed(asked, Settings())
 
 
 def _many(pairs: list[tuple[str, str]]) -> Any:
@@ -221,10 +223,10 @@ def test_the_own_origin_is_the_one_that_the_proxy_shows() -> None:
     settings = Settings(trusted_proxies=PROXIES)
     asked = {"Host": "chat.example.org", "Origin": "https://chat.example.org"}
 
-    assert security.origin_allowed(
+    assert http_headers.origin_allowed(
         request("/", remote="10.0.0.1", X_Forwarded_Proto="https", **asked), settings
     )
-    assert not security.origin_allowed(
+    assert not http_headers.origin_allowed(
         request("/", remote="192.0.2.9", X_Forwarded_Proto="https", **asked), settings
     )
 
@@ -383,7 +385,7 @@ def test_a_limit_is_so_many_at_once_and_then_one_at_a_time(take: Take, at_once: 
 
 def rates_of(limits: Sources | Requests) -> Mapping[str, int]:
     """How many keys each of the limits remembers."""
-    return {name: len(rates) for name, rates in vars(limits).items() if isinstance(rates, sources._Rates)}
+    return {name: len(rates) for name, rates in vars(limits).items() if isinstance(rates, rate_limits._Rates)}
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(source_limits="on", rate_limits=False)])

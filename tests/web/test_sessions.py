@@ -12,7 +12,7 @@ from chat_core.testing import World
 from chat_core.words.account import Login
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.people import Introductions
+from chat_web.http.auth import Introductions
 from chat_web.sockets.pump import PumpLimits
 from tests.dialects.wires import Closed, Wire
 

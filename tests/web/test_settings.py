@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chat_web import keys
-from chat_web.settings import Settings, SettingsError, load, shown, variables
+from chat_web.config import key_files
+from chat_web.config.settings import Settings, SettingsError, load, shown, variables
 
 KEY = "k3y-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -340,10 +340,10 @@ def test_limits_per_source_let_go_only_of_who_is_alone(
 def test_a_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/data/parley.db")
 
-    first = keys.signing_secret(settings)
+    first = key_files.signing_secret(settings)
 
-    path = tmp_path / "data" / keys.KEY_FILE
-    assert keys.signing_secret(settings) == first
+    path = tmp_path / "data" / key_files.KEY_FILE
+    assert key_files.signing_secret(settings) == first
     assert len(first) >= 32
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -353,21 +353,21 @@ def test_a_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> No
 def test_a_configured_key_is_used_and_none_is_kept(tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/data/parley.db", jwt_secret_key=KEY)
 
-    assert keys.signing_secret(settings) == KEY.encode()
+    assert key_files.signing_secret(settings) == KEY.encode()
     assert not (tmp_path / "data").exists()
 
 
 def test_without_a_database_file_each_start_has_a_key_of_its_own() -> None:
     settings = Settings(database_url="memory://")
 
-    assert keys.signing_secret(settings) != keys.signing_secret(settings)
+    assert key_files.signing_secret(settings) != key_files.signing_secret(settings)
 
 
 def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
     script = (
-        "import sys; from chat_web import keys; from chat_web.settings import Settings; "
+        "import sys; from chat_web.config import key_files; from chat_web.config.settings import Settings; "
         "settings = Settings(database_url=sys.argv[1]); print('ready', flush=True); sys.stdin.readline(); "
-        "print(keys.signing_secret(settings).hex())"
+        "print(key_files.signing_secret(settings).hex())"
     )
     command = [sys.executable, "-c", script, f"sqlite:///{tmp_path}/data/parley.db"]
     starts = [
@@ -394,24 +394,24 @@ def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
 def test_a_key_that_others_may_read_or_that_is_damaged_stops_the_start(
     tmp_path: Path, content: bytes, mode: int, wrong: str
 ) -> None:
-    path = tmp_path / keys.KEY_FILE
+    path = tmp_path / key_files.KEY_FILE
     path.write_bytes(content)
     path.chmod(mode)
 
     with pytest.raises(SettingsError, match=wrong):
-        keys.signing_secret(Settings(database_url=f"sqlite:///{tmp_path}/parley.db"))
+        key_files.signing_secret(Settings(database_url=f"sqlite:///{tmp_path}/parley.db"))
 
 
 def test_a_link_is_not_followed_to_a_key(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"x" * 64)
-    os.symlink(tmp_path / "elsewhere", tmp_path / keys.KEY_FILE)
+    os.symlink(tmp_path / "elsewhere", tmp_path / key_files.KEY_FILE)
 
     with pytest.raises(SettingsError, match="cannot be read"):
-        keys.signing_secret(Settings(database_url=f"sqlite:///{tmp_path}/parley.db"))
+        key_files.signing_secret(Settings(database_url=f"sqlite:///{tmp_path}/parley.db"))
 
 
 def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
     with pytest.raises(SettingsError, match=r"file/data/jwt_secret\.key"):
-        keys.signing_secret(Settings(database_url=f"sqlite:///{tmp_path}/file/data/parley.db"))
+        key_files.signing_secret(Settings(database_url=f"sqlite:///{tmp_path}/file/data/parley.db"))

@@ -13,10 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from chat_core import Rate
-from chat_web.app import close_sockets
-from chat_web.sockets.doors import ENGINE, SOCKET_IO
+from chat_web.http.rate_limits import CONNECTIONS_PER_SOURCE_MAX
+from chat_web.sockets.endpoints import ENGINE, SOCKET_IO
+from chat_web.sockets.open_connections import close_sockets
 from chat_web.sockets.pump import INBOX_MAX, PumpLimits
-from chat_web.sources import CONNECTIONS_PER_SOURCE_MAX
 from chat_web.transports.engine_io import websocket as engine_websocket
 from chat_web.transports.engine_io.session import PACKET_BYTES_MAX
 from chat_web.transports.interfaces import SocketLimits

@@ -12,10 +12,10 @@ import attrs
 import pytest
 
 from chat_core import CreateChannel, DeleteChannel, JoinChannel, PersonKind, Post
-from chat_web.app import close_sockets
+from chat_web.http.rate_limits import SOURCES
 from chat_web.sockets.emulation import STREAMS
+from chat_web.sockets.open_connections import close_sockets
 from chat_web.sockets.pump import PumpLimits
-from chat_web.sources import SOURCES
 from tests.web import servers
 from tests.web.servers import Server
 

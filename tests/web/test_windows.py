@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
 
-from chat_web.windows import Windows
+from chat_web.http.rate_limit_storage import Windows
 
 LIMIT = RateLimitItemPerMinute(50, 10)
 T0 = 1_700_000_000.0

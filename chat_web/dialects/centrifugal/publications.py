@@ -36,7 +36,7 @@ from chat_core import (
     Standing,
     Waiting,
 )
-from chat_web import wire
+from chat_web.encoding import wire
 
 PAGE_MAX: Final = 300  # publications in one answer to ``history``
 

@@ -6,11 +6,11 @@ from typing import Any
 import attrs
 
 from chat_core import VERSION, Recovery
-from chat_web import wire
 from chat_web.dialects.centrifugal import errors, publications
 from chat_web.dialects.centrifugal.commands import History, Subscribe
 from chat_web.dialects.centrifugal.encoding import reply
-from chat_web.intents import Attendance, Introduced, Page
+from chat_web.dialects.intents import Attendance, Introduced, Page
+from chat_web.encoding import wire
 
 
 @attrs.frozen(kw_only=True)

@@ -33,10 +33,10 @@ from chat_core import (
     Unblock,
     Unreact,
 )
-from chat_web import wire
 from chat_web.dialects.centrifugal.commands import Rpc
-from chat_web.intents import Answer
-from chat_web.json import decoded
+from chat_web.dialects.intents import Answer
+from chat_web.encoding import wire
+from chat_web.encoding.strict_json import decoded
 
 Text = Annotated[str, msgspec.Meta(max_length=255)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]

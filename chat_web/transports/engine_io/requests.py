@@ -11,8 +11,8 @@ from typing import Final
 import attrs
 from aiohttp import hdrs, web
 
-from chat_web.deadlines import when_lost
-from chat_web.errors import Rejected
+from chat_web.http.errors import Rejected
+from chat_web.http.timeouts import when_lost
 from chat_web.transports.engine_io.session import (
     HEADERS,
     PACKET_BYTES_MAX,

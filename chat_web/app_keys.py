@@ -1,0 +1,13 @@
+"""The keys under which the application keeps what handlers share."""
+
+from typing import Final
+
+from aiohttp import web
+
+from chat_core import Chat
+from chat_web.config.settings import Settings
+
+__all__ = ["CHAT", "SETTINGS"]
+
+CHAT: Final = web.AppKey("chat", Chat)
+SETTINGS: Final = web.AppKey("settings", Settings)

@@ -1,0 +1,1 @@
+"""JSON, and how values of the core are written down."""

@@ -1,0 +1,112 @@
+"""Who somebody is: from a token or a user name to a person, and new guests.
+
+Kept out: what an account may do, and how a token is signed.
+"""
+
+from typing import Final
+
+import attrs
+from aiohttp import hdrs, web
+
+from chat_core import Chat, Claims, Person, PersonKind, Refused, Tokens
+from chat_web.app_keys import CHAT
+from chat_web.http.errors import Rejected
+
+_SCHEME: Final = "bearer "
+
+
+async def found(chat: Chat, by: Person, username: str) -> Person:
+    """The user of this name. Who has blocked ``by`` is refused as if there were nobody."""
+    person = await chat.accounts.named(username)
+    if person is None or person.id in await chat.store.blocked_with(by.id):
+        raise unknown_user()
+    return person
+
+
+def unknown_user() -> Refused:
+    """The one answer for who is not there, and for who does not want to be found."""
+    return Refused("unknown_user", "There is no such user.")
+
+
+@attrs.frozen(kw_only=True)
+class Identity:
+    """A person as introduced. ``may_return``: it can prove later to be the same one.
+
+    ``expires_in_s`` counts from the introduction; None where nothing runs out.
+    ``sid`` is the session whose token it was, empty for a guest who has none.
+    """
+
+    person: Person
+    may_return: bool
+    sid: str = ""
+    expires_in_s: float | None = None
+
+
+class Introductions:
+    """Reads tokens and makes guests."""
+
+    def __init__(self, chat: Chat, tokens: Tokens) -> None:
+        self._chat = chat
+        self._tokens = tokens
+
+    async def introduced(self, token: str) -> Identity:
+        """The person of a token, or a new guest where it is empty. Raises ``BadToken`` or ``Unavailable``.
+
+        Waits only for a session that nobody asked about for half a minute.
+        """
+        if not token:
+            return Identity(person=self.new_guest(""), may_return=False)
+        return await self.of_claims(self.verified(token))
+
+    def verified(self, token: str) -> Claims:
+        """The claims of a token. Raises ``TokenExpired`` or ``TokenInvalid``."""
+        return self._tokens.verify(token, self._chat.clock.now())
+
+    async def of_claims(self, claims: Claims) -> Identity:
+        """The person of verified claims, called as it is called now. Raises as ``introduced``."""
+        accounts = self._chat.accounts
+        person = accounts.peek(claims) or await accounts.introduce(claims)
+        left = claims.expires_at - self._chat.clock.now()
+        return Identity(person=person, may_return=True, sid=claims.sid, expires_in_s=max(0.0, left))
+
+    def new_guest(self, display_name: str) -> Person:
+        """A person without an account, who has a token only once ``token_of`` makes one."""
+        return self._chat.guest(display_name or "Guest")
+
+    async def token_of(self, guest: Person) -> tuple[str, float]:
+        """An access token for a guest who is there already, and for how many seconds it holds.
+
+        Its session is stored, so that it can be ended. Raises ``Unavailable``.
+        """
+        sid = await self._chat.accounts.guest_pass(guest)
+        token = self._tokens.issue_access(
+            guest.id, guest.display_name, guest.kind, sid, self._chat.clock.now()
+        )
+        return token, self._tokens.lifetime_s(guest.kind)
+
+    def lifetime_s(self, kind: PersonKind) -> float:
+        return self._tokens.lifetime_s(kind)
+
+
+INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)
+
+
+def bearer_of(request: web.Request) -> str:
+    """The token, empty where there is none, or more than one."""
+    given = request.headers.getall(hdrs.AUTHORIZATION, [])
+    if len(given) != 1 or given[0][: len(_SCHEME)].lower() != _SCHEME:
+        return ""
+    return given[0][len(_SCHEME) :].strip()
+
+
+async def caller_of(request: web.Request) -> Identity:
+    """The person of ``Authorization: Bearer …``. Rejects a request without one (401).
+
+    A person without a connection who waits in a line goes on waiting: see ``Chat.visit``.
+    """
+    token = bearer_of(request)
+    if not token:
+        raise Rejected("unauthenticated")
+    identity = await request.app[INTRODUCTIONS].introduced(token)
+    request.app[CHAT].visit(identity.person)
+    return identity

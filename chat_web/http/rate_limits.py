@@ -1,0 +1,176 @@
+"""Where a request comes from, and how much may come from there.
+
+A source is an IPv4 address or an IPv6 /64, behind a keyed hash whose key lives in
+memory for a day: limits need to know the same from another, nobody needs the address.
+All maps are bounded; when one is full the source that was quiet longest is forgotten.
+
+Kept out: limits of a person (the core), and when a connection ends (its socket gives
+the place back by calling what ``Sources.connect`` returned).
+"""
+
+import hmac
+import math
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+from aiohttp import web
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from chat_core import Refused, Unavailable
+from chat_web.config.settings import Settings
+from chat_web.http.client_address import address_of, prefix_of
+from chat_web.http.rate_limit_storage import Windows
+
+__all__ = [
+    "REQUESTS",
+    "SOURCES",
+    "Requests",
+    "Sources",
+    "source_of",
+]
+
+CONNECTIONS_PER_SOURCE_MAX: Final = 50
+SOURCES_MAX: Final = 50_000  # remembered at once, in each map
+ACCEPTS: Final = RateLimitItemPerSecond(200, 2)  # 100 a second, 200 at once
+REQUESTS_OF_PERSON: Final = RateLimitItemPerSecond(40, 2)  # 20 a second, 40 at once
+REQUESTS_OF_SOURCE: Final = RateLimitItemPerSecond(100, 5)  # of those without a token; 20 a second
+GUESTS: Final = RateLimitItemPerMinute(50, 10)  # 5 a minute, 50 at once
+REGISTRATIONS: Final = RateLimitItemPerHour(20)
+EXPORTS: Final = RateLimitItemPerHour(5)
+_DAY_S: Final = 86400.0
+
+
+class _Rates:
+    """A limit for each key: its amount at once, then its amount over its time (``windows.py``)."""
+
+    def __init__(self, limit: RateLimitItem, keys_max: int) -> None:
+        self._limit = limit
+        self._windows = Windows(keys_max)
+        self._limiter = SlidingWindowCounterRateLimiter(self._windows)
+
+    def __len__(self) -> int:
+        """The keys remembered."""
+        return len(self._windows)
+
+    def take(self, key: str, now: float) -> float:
+        """Take one: 0.0, or the seconds until there will be one."""
+        self._windows.now = now
+        if self._limiter.hit(self._limit, key):
+            return 0.0
+        return self._windows.wait_s(self._limit.key_for(key), self._limit.amount, self._limit.get_expiry())
+
+
+class Sources:
+    """The limits of this node's sources. Where they do not hold, all is let through and nothing kept."""
+
+    def __init__(self, settings: Settings, *, sources_max: int = SOURCES_MAX) -> None:
+        self._hold = settings.source_limits_hold
+        self._trusted = settings.trusted_proxies
+        self._connections_max = settings.max_connections
+        self._sources_max = sources_max
+        self._connected: dict[str, int] = {}
+        self._total = 0
+        self._accepts = _Rates(ACCEPTS, 1)
+        self._requests = _Rates(REQUESTS_OF_SOURCE, sources_max)
+        self._guests = _Rates(GUESTS, sources_max)
+        self._registrations = _Rates(REGISTRATIONS, sources_max)
+        self._key = secrets.token_bytes(32)
+        self._key_until = 0.0
+
+    @property
+    def connections(self) -> int:
+        """Sockets that have a place now."""
+        return self._total
+
+    def of(self, request: web.BaseRequest, now: float) -> str:
+        """The pseudonym of where ``request`` comes from; another one each day."""
+        if now >= self._key_until:
+            self._key, self._key_until = secrets.token_bytes(32), now + _DAY_S
+        prefix = prefix_of(address_of(request, self._trusted))
+        return hmac.digest(self._key, prefix.encode(), "sha256").hex()[:32]
+
+    def connect(self, source: str, now: float) -> Callable[[], None]:
+        """A place for one more socket, and the function that gives it back (once, however often called).
+
+        Raises ``Unavailable`` when this node is full or too many come at once, and
+        ``Refused("too_many")`` when the source has its share. Then nothing is taken.
+        """
+        if self._total >= self._connections_max:
+            raise Unavailable("This node has all the connections it takes.")
+        if self._hold and self._connected.get(source, 0) >= CONNECTIONS_PER_SOURCE_MAX:
+            raise Refused("too_many", "Too many connections from one place.", retry_after_s=10.0)
+        if self._hold and self._accepts.take("", now):
+            raise Unavailable("Too many connect at once.")
+        self._total += 1
+        if self._hold:
+            self._connected[source] = self._connected.get(source, 0) + 1
+        return _Place(self, source).leave
+
+    def request(self, source: str, now: float) -> None:
+        """Count one more request of somebody without a token. Raises ``Refused("too_many")``."""
+        self._take(self._requests, source, now, "Too many requests from one place.")
+
+    def guest(self, source: str, now: float) -> None:
+        """Count one more guest. Raises ``Refused("too_many")``."""
+        self._take(self._guests, source, now, "Too many guests from one place.")
+
+    def registration(self, source: str, now: float) -> None:
+        """Count one more account. Raises ``Refused("too_many")``."""
+        self._take(self._registrations, source, now, "Too many accounts from one place.")
+
+    def _take(self, rates: _Rates, source: str, now: float, message: str) -> None:
+        if self._hold and (wait_s := rates.take(source, now)):
+            raise Refused("too_many", message, retry_after_s=wait_s)
+
+    def _leave(self, source: str) -> None:
+        self._total -= 1
+        left = self._connected.pop(source, 1) - 1
+        if left > 0:
+            self._connected[source] = left
+
+
+class Requests:
+    """How often a caller may ask over HTTP: as often as a connection may send frames."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hold = settings.rate_limits
+        self._rates = _Rates(REQUESTS_OF_PERSON, SOURCES_MAX)
+        self._exports = _Rates(EXPORTS, SOURCES_MAX)
+
+    def take(self, caller: str, now: float) -> None:
+        """Count one more request. Raises ``Refused("too_many")``."""
+        self._take(self._rates, caller, now, "You are asking fast.")
+
+    def export(self, caller: str, now: float) -> None:
+        """Count one more export, which reads a lot. Raises ``Refused("too_many")``."""
+        self._take(self._exports, caller, now, "You have just had your data.")
+
+    def _take(self, rates: _Rates, caller: str, now: float, message: str) -> None:
+        if self._hold and (wait_s := rates.take(caller, now)):
+            words = f"{message} Try again in {math.ceil(wait_s)} s."
+            raise Refused("too_many", words, retry_after_s=wait_s)
+
+
+@attrs.define
+class _Place:
+    _sources: Sources
+    _source: str
+    _is_taken: bool = True
+
+    def leave(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._sources._leave(self._source)
+
+
+SOURCES: Final = web.AppKey("sources", Sources)
+REQUESTS: Final = web.AppKey("requests", Requests)
+
+
+def source_of(request: web.Request) -> str:
+    """The pseudonym of where ``request`` comes from, by the application's ``SOURCES``."""
+    return request.config_dict[SOURCES].of(request, time.monotonic())
