@@ -49,30 +49,7 @@ from chat_core.engine.results import (
     Result,
     Standing,
 )
-from chat_core.ports import (
-    Alarm,
-    Backplane,
-    BadToken,
-    Change,
-    Claims,
-    ClientIdTaken,
-    Clock,
-    Log,
-    NameTaken,
-    Policy,
-    Session,
-    Stale,
-    Store,
-    TokenExpired,
-    TokenInvalid,
-    Tokens,
-    Traces,
-)
-from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
-from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
-from chat_core.rules.rate import Bucket, Rate
-from chat_core.version import VERSION
-from chat_core.words.account import (
+from chat_core.model.account import (
     Account,
     Family,
     Grant,
@@ -82,7 +59,7 @@ from chat_core.words.account import (
     ProfilePage,
     Status,
 )
-from chat_core.words.commands import (
+from chat_core.model.commands import (
     AddMember,
     Block,
     CancelSearch,
@@ -111,7 +88,7 @@ from chat_core.words.commands import (
     Unblock,
     Unreact,
 )
-from chat_core.words.conversation import (
+from chat_core.model.conversation import (
     Channel,
     Conversation,
     EndReason,
@@ -122,7 +99,7 @@ from chat_core.words.conversation import (
     RoomOutcome,
     RoomState,
 )
-from chat_core.words.errors import (
+from chat_core.model.errors import (
     CODES,
     ChatError,
     Code,
@@ -132,7 +109,7 @@ from chat_core.words.errors import (
     Unavailable,
     WrongKeys,
 )
-from chat_core.words.events import (
+from chat_core.model.events import (
     ChannelChange,
     ChannelDeleted,
     ChannelsChanged,
@@ -172,9 +149,32 @@ from chat_core.words.events import (
     RoomKept,
     Waiting,
 )
-from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Mark, Message
-from chat_core.words.person import Card, Person, PersonKind
+from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.model.message import Mark, Message
+from chat_core.model.person import Card, Person, PersonKind
+from chat_core.ports import (
+    Alarm,
+    Backplane,
+    BadToken,
+    Change,
+    Claims,
+    ClientIdTaken,
+    Clock,
+    Log,
+    NameTaken,
+    Policy,
+    Session,
+    Stale,
+    Store,
+    TokenExpired,
+    TokenInvalid,
+    Tokens,
+    Traces,
+)
+from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
+from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
+from chat_core.rules.rate import Bucket, Rate
+from chat_core.version import VERSION
 
 __all__ = [
     "ANONYMOUS",

@@ -18,6 +18,9 @@ from chat_core.adapters.passwords import BcryptPasswords
 from chat_core.engine.accounts.service import enrol
 from chat_core.engine.chat import Chat
 from chat_core.engine.dependencies import AccountParts, Parts
+from chat_core.model.account import Account
+from chat_core.model.conversation import Retention, RoomRules
+from chat_core.model.errors import Unavailable
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.rules import accounts as rules
@@ -25,9 +28,6 @@ from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.matching import MATCHERS, first_come
 from chat_core.rules.password_attempts import Guesses
 from chat_core.rules.rate import Rate
-from chat_core.words.account import Account
-from chat_core.words.conversation import Retention, RoomRules
-from chat_core.words.errors import Unavailable
 
 if TYPE_CHECKING:
     from chat_core.adapters.sql.store import SQLStore

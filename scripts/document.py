@@ -12,8 +12,8 @@ from typing import Final
 
 import attrs
 
+from chat_core.model.conversation import RoomState
 from chat_core.rules.room import TRANSITIONS
-from chat_core.words.conversation import RoomState
 from chat_web.config.settings import Settings, load, shown, variables
 
 ROOT: Final = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import chat_core
-from chat_core.words import commands, errors, events
+from chat_core.model import commands, errors, events
 
 SOURCE = Path(chat_core.__file__).read_text("utf-8")
 IMPORTED = [

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.words.ids import CHANCE_DIGITS, chance_part, time_part
+from chat_core.model.ids import CHANCE_DIGITS, chance_part, time_part
 
 SLEW_MAX: Final = 0.001  # seconds of correction for each second that passed
 SLEW_EVERY_S: Final = 1.0

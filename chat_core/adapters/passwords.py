@@ -14,8 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from chat_core.words.errors import Unavailable
-from chat_core.words.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
+from chat_core.model.errors import Unavailable
+from chat_core.model.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
 
 COST: Final = 12  # 2 ** 12 rounds: about a quarter of a second
 _NOBODYS_SALT: Final = (

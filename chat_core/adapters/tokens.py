@@ -24,8 +24,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from chat_core.model.person import PersonKind
 from chat_core.ports import BadToken, Claims, TokenExpired, TokenInvalid
-from chat_core.words.person import PersonKind
 
 __all__ = ["BadToken", "Claims", "Key", "SignedTokens", "TokenExpired", "TokenInvalid"]
 

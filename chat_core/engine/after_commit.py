@@ -11,13 +11,9 @@ from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.lobby.pairing_records import Sessions
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
-from chat_core.ports import Clock
-from chat_core.rules import log as log_rules
-from chat_core.rules.mentions import mentions
-from chat_core.rules.notifications import channel_changes, notices
-from chat_core.words.commands import Tick
-from chat_core.words.conversation import Channel, Conversation, Retention, Room, RoomState
-from chat_core.words.events import (
+from chat_core.model.commands import Tick
+from chat_core.model.conversation import Channel, Conversation, Retention, Room, RoomState
+from chat_core.model.events import (
     Logged,
     MessageDeleted,
     MessageEdited,
@@ -26,8 +22,12 @@ from chat_core.words.events import (
     ReactionAdded,
     ReactionRemoved,
 )
-from chat_core.words.ids import ConversationId
-from chat_core.words.limits import EPHEMERAL_KEPT_S
+from chat_core.model.ids import ConversationId
+from chat_core.model.limits import EPHEMERAL_KEPT_S
+from chat_core.ports import Clock
+from chat_core.rules import log as log_rules
+from chat_core.rules.mentions import mentions
+from chat_core.rules.notifications import channel_changes, notices
 
 _MESSAGES: Final = frozenset({MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved})
 """Events that change nothing of a room but its head: nothing follows from them."""

@@ -34,14 +34,14 @@ from chat_core.engine.presence.status import Neighbours
 from chat_core.engine.results import Position, Reply, Result, Standing, resolving
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model import commands as c
+from chat_core.model.conversation import Conversation, Room, RoomState
+from chat_core.model.errors import ChatError, Disconnected, Refused, Unavailable
+from chat_core.model.events import Logged
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import HEAL_S, RECOVERY_EVENTS_MAX
+from chat_core.model.person import Person, PersonKind, guest
 from chat_core.ports import Policy
-from chat_core.words import commands as c
-from chat_core.words.conversation import Conversation, Room, RoomState
-from chat_core.words.errors import ChatError, Disconnected, Refused, Unavailable
-from chat_core.words.events import Logged
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import HEAL_S, RECOVERY_EVENTS_MAX
-from chat_core.words.person import Person, PersonKind, guest
 
 F = TypeVar("F")
 

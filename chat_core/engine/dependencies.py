@@ -5,13 +5,13 @@ from random import Random
 
 import attrs
 
+from chat_core.model.conversation import RoomRules
+from chat_core.model.ids import LobbyName
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.rules.lobby import LobbyRules, Matcher
 from chat_core.rules.password_attempts import Guesses
 from chat_core.rules.rate import Rate
-from chat_core.words.conversation import RoomRules
-from chat_core.words.ids import LobbyName
 
 
 @attrs.frozen(kw_only=True)

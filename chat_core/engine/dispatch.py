@@ -6,12 +6,12 @@ from chat_core.engine.conversations.ephemeral import Signs
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.results import Reply
+from chat_core.model.commands import Delete, Edit, MarkRead, React, Skip, Unreact
+from chat_core.model.conversation import Conversation, Room
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.ids import ConversationId, MessageId
+from chat_core.model.person import Person
 from chat_core.ports import Log
-from chat_core.words.commands import Delete, Edit, MarkRead, React, Skip, Unreact
-from chat_core.words.conversation import Conversation, Room
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.ids import ConversationId, MessageId
-from chat_core.words.person import Person
 
 
 class Errands:

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias, TypeVar
 
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import ChatError
-from chat_core.words.events import Logged
-from chat_core.words.ids import ConversationId, LobbyName
-from chat_core.words.limits import BACKLOG_MESSAGES_MAX, RECENT_MESSAGES_MAX
-from chat_core.words.message import Message
-from chat_core.words.values import value
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.errors import ChatError
+from chat_core.model.events import Logged
+from chat_core.model.ids import ConversationId, LobbyName
+from chat_core.model.limits import BACKLOG_MESSAGES_MAX, RECENT_MESSAGES_MAX
+from chat_core.model.message import Message
+from chat_core.model.values import value
 
 T = TypeVar("T")
 

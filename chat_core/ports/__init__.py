@@ -10,14 +10,14 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from chat_core.words.commands import Command
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.events import Logged, Notable, NoticeKey
-from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Mark, Message
-from chat_core.words.person import Card, Person, PersonKind
-from chat_core.words.values import value
+from chat_core.model.commands import Command
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.events import Logged, Notable, NoticeKey
+from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.model.message import Mark, Message
+from chat_core.model.person import Card, Person, PersonKind
+from chat_core.model.values import value
 
 
 class Stale(ChatError):

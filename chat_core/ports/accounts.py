@@ -7,9 +7,9 @@ As for all of ``chat_core.ports``: adapters do not inherit, and one contract sui
 from collections.abc import Sequence
 from typing import Protocol
 
-from chat_core.words.account import Account, Login, Status
-from chat_core.words.errors import ChatError
-from chat_core.words.ids import PersonId
+from chat_core.model.account import Account, Login, Status
+from chat_core.model.errors import ChatError
+from chat_core.model.ids import PersonId
 
 
 class UsernameTaken(ChatError):

@@ -11,10 +11,9 @@ from typing import Final
 
 import attrs
 
-from chat_core.rules.common_passwords import is_weak
-from chat_core.words.account import Account, ProfileChange
-from chat_core.words.errors import Refused
-from chat_core.words.limits import (
+from chat_core.model.account import Account, ProfileChange
+from chat_core.model.errors import Refused
+from chat_core.model.limits import (
     AVATAR_URL_LENGTH_MAX,
     BIO_LENGTH_MAX,
     BIRTH_YEAR_MIN,
@@ -28,6 +27,7 @@ from chat_core.words.limits import (
     USERNAME_LENGTH_MAX,
     USERNAME_LENGTH_MIN,
 )
+from chat_core.rules.common_passwords import is_weak
 
 GUEST_PREFIX: Final = "guest-"  # of the names that guests are given
 

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 import attrs
 
-from chat_core.words.commands import (
+from chat_core.model.commands import (
     AddMember,
     ChannelCommand,
     CreateChannel,
@@ -22,9 +22,9 @@ from chat_core.words.commands import (
     RemoveMember,
     SetRole,
 )
-from chat_core.words.conversation import Channel, Member, Role
-from chat_core.words.errors import InvariantBroken, Refused
-from chat_core.words.events import (
+from chat_core.model.conversation import Channel, Member, Role
+from chat_core.model.errors import InvariantBroken, Refused
+from chat_core.model.events import (
     ChannelDeleted,
     DataPublished,
     LeaveReason,
@@ -35,15 +35,15 @@ from chat_core.words.events import (
     OwnerChanged,
     RoleChanged,
 )
-from chat_core.words.ids import PersonId
-from chat_core.words.limits import (
+from chat_core.model.ids import PersonId
+from chat_core.model.limits import (
     CHANNEL_DESCRIPTION_LENGTH_MAX,
     CHANNEL_NAME_LENGTH_MAX,
     DATA_LENGTH_MAX,
     MEMBERS_PER_CHANNEL_MAX,
     OPEN_NAME_LENGTH_MAX,
 )
-from chat_core.words.person import Person
+from chat_core.model.person import Person
 
 _NAME: Final = re.compile(rf"[a-z0-9_-]{{1,{CHANNEL_NAME_LENGTH_MAX}}}")
 

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import product
 from typing import Final
 
-from chat_core.words.limits import PASSWORD_LENGTH_MIN
+from chat_core.model.limits import PASSWORD_LENGTH_MIN
 
 LEAST: Final = 3000  # as many are promised
 

@@ -14,11 +14,11 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from chat_core.words.conversation import Retention, RoomRules
-from chat_core.words.errors import InvariantBroken, Refused
-from chat_core.words.ids import ConversationId, LobbyName, PersonId
-from chat_core.words.limits import INTEREST_LENGTH_MAX, INTERESTS_MAX, QUEUE_LENGTH_MAX
-from chat_core.words.person import Person
+from chat_core.model.conversation import Retention, RoomRules
+from chat_core.model.errors import InvariantBroken, Refused
+from chat_core.model.ids import ConversationId, LobbyName, PersonId
+from chat_core.model.limits import INTEREST_LENGTH_MAX, INTERESTS_MAX, QUEUE_LENGTH_MAX
+from chat_core.model.person import Person
 
 PARTED_PAIRS_MAX: Final = 20_000  # remembered for the rematch pause; the oldest go first
 

@@ -3,10 +3,7 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from chat_core.rules import channel as channels
-from chat_core.rules import messages
-from chat_core.rules import room as rooms
-from chat_core.words.commands import (
+from chat_core.model.commands import (
     AddMember,
     Close,
     ConversationCommand,
@@ -29,12 +26,15 @@ from chat_core.words.commands import (
     Tick,
     Unreact,
 )
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import InvariantBroken, Refused
-from chat_core.words.events import Logged
-from chat_core.words.ids import MessageId
-from chat_core.words.message import Message
-from chat_core.words.person import Person
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.errors import InvariantBroken, Refused
+from chat_core.model.events import Logged
+from chat_core.model.ids import MessageId
+from chat_core.model.message import Message
+from chat_core.model.person import Person
+from chat_core.rules import channel as channels
+from chat_core.rules import messages
+from chat_core.rules import room as rooms
 
 
 def decide(

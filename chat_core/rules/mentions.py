@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from chat_core.words.conversation import Conversation, Retention
-from chat_core.words.events import Logged, Mentioned, MessagePosted
-from chat_core.words.limits import MENTIONS_MAX
+from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.events import Logged, Mentioned, MessagePosted
+from chat_core.model.limits import MENTIONS_MAX
 
 _NAME: Final = re.compile(r"(?<![\w@])@([A-Za-z0-9_.-]{3,32})")
 

@@ -12,10 +12,10 @@ from typing import Final, TypeVar, assert_never
 
 import attrs
 
-from chat_core.words.commands import Delete, Edit, MessageCommand, Post, React, Unreact
-from chat_core.words.conversation import Channel, Conversation, Member, Role, Room, RoomState
-from chat_core.words.errors import Refused
-from chat_core.words.events import (
+from chat_core.model.commands import Delete, Edit, MessageCommand, Post, React, Unreact
+from chat_core.model.conversation import Channel, Conversation, Member, Role, Room, RoomState
+from chat_core.model.errors import Refused
+from chat_core.model.events import (
     Logged,
     MessageDeleted,
     MessageEdited,
@@ -23,8 +23,8 @@ from chat_core.words.events import (
     ReactionAdded,
     ReactionRemoved,
 )
-from chat_core.words.ids import MessageId, PersonId
-from chat_core.words.limits import (
+from chat_core.model.ids import MessageId, PersonId
+from chat_core.model.limits import (
     ATTACHMENTS_MAX,
     CLIENT_ID_LENGTH_MAX,
     CONTENT_LENGTH_MAX,
@@ -32,8 +32,8 @@ from chat_core.words.limits import (
     REACTIONS_PER_MESSAGE_MAX,
     REACTORS_PER_EMOJI_MAX,
 )
-from chat_core.words.message import Message
-from chat_core.words.person import Person, nobody
+from chat_core.model.message import Message
+from chat_core.model.person import Person, nobody
 
 # Control characters but tab and newline, and surrogates that stand alone.
 _REFUSED_CHARACTERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -6,10 +6,8 @@ anyone (the reason says only that it ended).
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from chat_core.rules.log import evolve
-from chat_core.rules.mentions import mentions
-from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Room
-from chat_core.words.events import (
+from chat_core.model.conversation import Channel, Conversation, EndReason, Retention, Room
+from chat_core.model.events import (
     ChannelChange,
     ChannelDeleted,
     ChannelsChanged,
@@ -29,7 +27,9 @@ from chat_core.words.events import (
     RoomEnded,
     RoomKept,
 )
-from chat_core.words.ids import PersonId
+from chat_core.model.ids import PersonId
+from chat_core.rules.log import evolve
+from chat_core.rules.mentions import mentions
 
 
 def notices(room: Room, event: Logged) -> Iterator[Personal]:

@@ -9,8 +9,8 @@ from collections import OrderedDict, deque
 
 import attrs
 
-from chat_core.words.errors import Refused
-from chat_core.words.limits import (
+from chat_core.model.errors import Refused
+from chat_core.model.limits import (
     GUESSERS_MAX,
     GUESSES_PER_ACCOUNT_MAX,
     GUESSES_PER_SOURCE_MAX,

@@ -18,7 +18,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.words.account import Family, Login
+from chat_core.model.account import Family, Login
 
 JTI_LENGTH: Final = 32  # hexadecimal digits of a hash
 

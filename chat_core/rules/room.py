@@ -15,10 +15,10 @@ from typing import Final, TypeVar, assert_never
 
 import attrs
 
-from chat_core.words.commands import Close, Decline, End, Keep, Leave, RoomCommand, Start, Tick
-from chat_core.words.conversation import Answer, EndReason, Room, RoomOutcome, RoomState
-from chat_core.words.errors import InvariantBroken, Refused
-from chat_core.words.events import (
+from chat_core.model.commands import Close, Decline, End, Keep, Leave, RoomCommand, Start, Tick
+from chat_core.model.conversation import Answer, EndReason, Room, RoomOutcome, RoomState
+from chat_core.model.errors import InvariantBroken, Refused
+from chat_core.model.events import (
     CountdownStarted,
     DecisionOpened,
     KeepAsked,
@@ -31,7 +31,7 @@ from chat_core.words.events import (
     RoomEvent,
     RoomKept,
 )
-from chat_core.words.ids import PersonId
+from chat_core.model.ids import PersonId
 
 IDLE, COUNTDOWN, NOTIFICATION, ENDED = RoomState
 

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from chat_core.words.limits import TERM_LENGTH_MAX, TERMS_SOUGHT_MAX
+from chat_core.model.limits import TERM_LENGTH_MAX, TERMS_SOUGHT_MAX
 
 _PLAIN: Final = re.compile(r"[a-z0-9]+")
 # Accents of Latin, Greek and Cyrillic, points of Hebrew and Arabic, and what only chooses a glyph.

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
 from chat_core.engine.results import Placed, Position, Receipt, Recovery, Result
-from chat_core.words import commands as c
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import ChatError, Disconnected, Refused
-from chat_core.words.events import Event, Matched, Personal
-from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Message
-from chat_core.words.person import Person
+from chat_core.model import commands as c
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.errors import ChatError, Disconnected, Refused
+from chat_core.model.events import Event, Matched, Personal
+from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.model.message import Message
+from chat_core.model.person import Person
 
 if TYPE_CHECKING:
     from chat_core.testing.world import World

@@ -19,13 +19,13 @@ from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import Config, open_chat
 from chat_core.engine.chat import Chat
+from chat_core.model.ids import LobbyName
+from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Backplane, Store, Tokens
 from chat_core.ports.accounts import Accounts, Passwords
 from chat_core.testing.clock import FakeClock
 from chat_core.testing.passwords import PlainPasswords
 from chat_core.testing.people import Actor, NotSeen
-from chat_core.words.ids import LobbyName
-from chat_core.words.person import Person, PersonKind
 
 
 class World:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_core.adapters.sql.encryption.cipher import SEALED, Cipher
-from chat_core.words.errors import WrongKeys
+from chat_core.model.errors import WrongKeys
 
 OLD, NEW = b"old key, of thirty-two bytes or so", b"new key, of thirty-two bytes or so"
 ONE = Cipher([OLD])

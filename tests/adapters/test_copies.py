@@ -14,8 +14,8 @@ import pytest
 
 from chat_core import backup, restore
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
+from chat_core.model.errors import Unavailable
 from chat_core.testing.contracts.stories import Author, Story
-from chat_core.words.errors import Unavailable
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
 from chat_core.compose import check_database
+from chat_core.model.account import Account
+from chat_core.model.commands import Edit
+from chat_core.model.errors import WrongKeys
+from chat_core.model.events import DataPublished, MessageEdited
 from chat_core.ports.accounts import EmailTaken
 from chat_core.testing.contracts.stories import Author, Story
 from chat_core.testing.postgres import Cluster
-from chat_core.words.account import Account
-from chat_core.words.commands import Edit
-from chat_core.words.errors import WrongKeys
-from chat_core.words.events import DataPublished, MessageEdited
 from chat_web.cli.progress import Bar
 
 OLD, NEW, OTHER = (f"{name} key, of thirty-two bytes or so".encode() for name in ("old", "new", "other"))

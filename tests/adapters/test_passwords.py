@@ -10,8 +10,8 @@ import pytest
 
 from chat_core.adapters import passwords
 from chat_core.adapters.passwords import BcryptPasswords
-from chat_core.words.errors import Unavailable
-from chat_core.words.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
+from chat_core.model.errors import Unavailable
+from chat_core.model.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 from chat_core.adapters.sql.postgres.connection import PATIENCE, Patience, options
 from chat_core.adapters.sql.postgres.store import PostgresStore, open_postgres
 from chat_core.adapters.sql.postgres.writer import GROUP_MAX
+from chat_core.model.errors import InvariantBroken, Unavailable
+from chat_core.model.events import MessagePosted
 from chat_core.ports import Change, Stale
 from chat_core.testing.contracts.stories import Author, Story
 from chat_core.testing.postgres import Cluster
-from chat_core.words.errors import InvariantBroken, Unavailable
-from chat_core.words.events import MessagePosted
 from tests.adapters.cuts import Way, way_to
 
 SOON = Patience(connect_s=1.0, answer_s=1.5)

@@ -8,9 +8,9 @@ import pytest
 
 from chat_core.adapters.sql.postgres.connection import Patience
 from chat_core.adapters.sql.postgres.store import PostgresStore, open_postgres
+from chat_core.model.errors import Unavailable
 from chat_core.testing.contracts.stories import Author
 from chat_core.testing.postgres import Cluster
-from chat_core.words.errors import Unavailable
 
 
 @pytest.fixture

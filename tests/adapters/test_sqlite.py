@@ -17,11 +17,11 @@ import pytest
 from chat_core.adapters.sql.sqlite.connection import prepare
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.adapters.sql.sqlite.writer import GROUP_MAX
+from chat_core.model.conversation import Room
+from chat_core.model.errors import InvariantBroken, Unavailable
+from chat_core.model.events import MessagePosted
 from chat_core.ports import Change, Stale
 from chat_core.testing.contracts.stories import Author, Story
-from chat_core.words.conversation import Room
-from chat_core.words.errors import InvariantBroken, Unavailable
-from chat_core.words.events import MessagePosted
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ import pytest
 from chat_core.adapters.sql.schema import account_statements, migrations, statements
 from chat_core.adapters.sql.sqlite.connection import positional, prepare
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
+from chat_core.model.commands import Delete
+from chat_core.model.errors import Unavailable
 from chat_core.ports import Session
 from chat_core.testing.contracts.stories import Author
-from chat_core.words.commands import Delete
-from chat_core.words.errors import Unavailable
 
 
 @pytest.fixture

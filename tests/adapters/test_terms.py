@@ -13,10 +13,10 @@ from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.schema import migrations
 from chat_core.adapters.sql.sqlite.connection import prepare
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
+from chat_core.model.commands import Delete, Edit
 from chat_core.ports import Store
 from chat_core.testing.contracts.stories import Author, Story
 from chat_core.testing.postgres import Cluster
-from chat_core.words.commands import Delete, Edit
 
 PATIENCE_S = 20.0
 CANARY = "canary5d1f"

@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chat_core.adapters.tokens import BadToken, Key, SignedTokens, TokenExpired, TokenInvalid
-from chat_core.words.errors import Refused
-from chat_core.words.person import PersonKind
+from chat_core.model.errors import Refused
+from chat_core.model.person import PersonKind
 from tests.forgeries import (
     BAD,
     ED,

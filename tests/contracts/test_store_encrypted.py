@@ -11,12 +11,12 @@ from chat_core.adapters.sql.accounts import SQLAccounts
 from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.model.errors import Refused
 from chat_core.ports import Store
 from chat_core.ports.accounts import Accounts
 from chat_core.testing.contracts import AccountsContract, StoreContract
 from chat_core.testing.contracts.stories import Author
 from chat_core.testing.postgres import Cluster
-from chat_core.words.errors import Refused
 
 KEYS = (b"new key, of thirty-two bytes or so", b"old key, of thirty-two bytes or so")
 

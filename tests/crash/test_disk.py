@@ -20,9 +20,9 @@ import pytest
 from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.model.errors import Unavailable
 from chat_core.testing.contracts.stories import Author
 from chat_core.testing.postgres import Cluster
-from chat_core.words.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
 SENDERS, APPENDS = 8, 600

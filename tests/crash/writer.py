@@ -13,8 +13,8 @@ from random import Random
 from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.model.errors import Unavailable
 from chat_core.testing.contracts.stories import Author, Story
-from chat_core.words.errors import Unavailable
 
 
 def say(*words: object) -> None:

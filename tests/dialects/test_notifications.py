@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from chat_core.words.limits import NOTICES_KEPT_MAX
+from chat_core.model.limits import NOTICES_KEPT_MAX
 from chat_web.app_keys import CHAT
 from tests.dialects.sockets import Hall, Socket, hall
 from tests.web.callers import Caller

@@ -20,7 +20,7 @@ from chat_core import (
     Standing,
     Unavailable,
 )
-from chat_core.words.person import Card
+from chat_core.model.person import Card
 from chat_web.dialects.channel_chat import ChannelChat, Session
 from chat_web.dialects.intents import Follow, HangUp, Introduced, Say, Stands, Turn, Unfollow
 from chat_web.dialects.notifications import Notifications

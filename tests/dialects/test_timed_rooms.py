@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chat_core.words.limits import EPHEMERAL_KEPT_S
+from chat_core.model.limits import EPHEMERAL_KEPT_S
 from chat_web.app_keys import CHAT
 from tests.dialects.sockets import Hall, Socket, hall
 from tests.web.callers import Caller

@@ -7,13 +7,13 @@ from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
 from chat_core.engine.results import Position, Recovery, resolving
+from chat_core.model.account import Grant
+from chat_core.model.errors import ChatError
+from chat_core.model.events import Event, Personal
+from chat_core.model.ids import ConversationId
+from chat_core.model.person import Person
 from chat_core.ports import Claims
 from chat_core.testing import World
-from chat_core.words.account import Grant
-from chat_core.words.errors import ChatError
-from chat_core.words.events import Event, Personal
-from chat_core.words.ids import ConversationId
-from chat_core.words.person import Person
 
 PASSWORD = "correct horse"
 HERE, ELSEWHERE = "source-here", "source-elsewhere"

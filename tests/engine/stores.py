@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.adapters.memory.store import MemoryStore
+from chat_core.model.conversation import Conversation
+from chat_core.model.errors import Unavailable
+from chat_core.model.events import Logged
+from chat_core.model.ids import ConversationId, PersonId
 from chat_core.ports import Change, Session
-from chat_core.words.conversation import Conversation
-from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged
-from chat_core.words.ids import ConversationId, PersonId
 
 
 class FailingStore(MemoryStore):

@@ -7,14 +7,14 @@ import attrs
 import pytest
 
 from chat_core.compose import Config
+from chat_core.model.account import ProfileChange, Status
+from chat_core.model.conversation import Channel, Member
+from chat_core.model.errors import Refused, Unavailable
+from chat_core.model.events import MessagePosted, ReadMarked
+from chat_core.model.limits import MEMBERS_PER_CHANNEL_MAX
+from chat_core.model.person import PersonKind
 from chat_core.testing import World
 from chat_core.testing.passwords import PlainPasswords
-from chat_core.words.account import ProfileChange, Status
-from chat_core.words.conversation import Channel, Member
-from chat_core.words.errors import Refused, Unavailable
-from chat_core.words.events import MessagePosted, ReadMarked
-from chat_core.words.limits import MEMBERS_PER_CHANNEL_MAX
-from chat_core.words.person import PersonKind
 from tests.engine.desk import ELSEWHERE, HERE, PASSWORD, Socket, claims, code_of, signed_in, tokens
 
 CONFIG = Config(default_channels=("general", "random"))

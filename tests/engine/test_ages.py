@@ -4,10 +4,10 @@ import pytest
 
 from chat_core import Config
 from chat_core.engine.results import Receipt
+from chat_core.model.errors import Unavailable
+from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S
+from chat_core.model.message import Message
 from chat_core.testing import Actor, World
-from chat_core.words.errors import Unavailable
-from chat_core.words.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S
-from chat_core.words.message import Message
 from tests.engine.stores import FailingStore
 
 HOUR = 3600.0

@@ -6,9 +6,9 @@ import pytest
 
 from chat_core import Block, Unavailable, Unblock
 from chat_core.adapters.memory.store import MemoryStore
+from chat_core.model.events import RoomEnded
+from chat_core.model.ids import PersonId
 from chat_core.testing import World
-from chat_core.words.events import RoomEnded
-from chat_core.words.ids import PersonId
 from tests.engine.stores import FailingStore
 
 

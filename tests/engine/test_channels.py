@@ -12,9 +12,9 @@ from chat_core import (
     Post,
     Refused,
 )
+from chat_core.model.commands import Skip, Start
+from chat_core.model.events import ChannelDeleted, MemberJoined, MemberLeft, OwnerChanged
 from chat_core.testing import World
-from chat_core.words.commands import Skip, Start
-from chat_core.words.events import ChannelDeleted, MemberJoined, MemberLeft, OwnerChanged
 
 
 async def test_who_makes_a_channel_owns_it_and_others_join_and_talk(parley_world: World) -> None:

@@ -13,12 +13,12 @@ from chat_core.compose import open_chat
 from chat_core.engine.conversations import loaded
 from chat_core.engine.conversations.turns import unknown
 from chat_core.engine.delivery import connection
+from chat_core.model.commands import Edit
+from chat_core.model.conversation import Member, Retention, Room, RoomRules
+from chat_core.model.events import Logged, PresenceChanged
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import EPHEMERAL_EVENTS_MAX
 from chat_core.testing import FakeClock, World
-from chat_core.words.commands import Edit
-from chat_core.words.conversation import Member, Retention, Room, RoomRules
-from chat_core.words.events import Logged, PresenceChanged
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX
 from tests.engine.stores import DeafBackplane, FailingStore
 
 

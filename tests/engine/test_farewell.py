@@ -12,14 +12,14 @@ from chat_core.adapters.sql.accounts import SQLAccounts
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.compose import Config
 from chat_core.engine.results import Receipt
+from chat_core.model.account import ProfileChange
+from chat_core.model.commands import Block, CreateChannel, JoinChannel, MarkRead, Post, React, Search
+from chat_core.model.conversation import Channel, Room, RoomState
+from chat_core.model.errors import Refused, Unavailable
+from chat_core.model.events import MessageDeleted, PartnerLeft
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.person import Card, Person, nobody
 from chat_core.testing import Actor, World
-from chat_core.words.account import ProfileChange
-from chat_core.words.commands import Block, CreateChannel, JoinChannel, MarkRead, Post, React, Search
-from chat_core.words.conversation import Channel, Room, RoomState
-from chat_core.words.errors import Refused, Unavailable
-from chat_core.words.events import MessageDeleted, PartnerLeft
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.person import Card, Person, nobody
 from tests.engine.desk import PASSWORD, Socket, claims, code_of, signed_in, tokens
 
 CANARY = "canary-7f3a"

@@ -10,12 +10,12 @@ import pytest
 from chat_core.engine.delivery.flush_queue import Rounds
 from chat_core.engine.delivery.hub import Encoder, Hub
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
-from chat_core.words.conversation import Conversation, Retention, Room, RoomRules
-from chat_core.words.errors import Unavailable
-from chat_core.words.events import Event, Logged, OwnerChanged, PresenceChanged, PresenceStatus
-from chat_core.words.ids import ConversationId
-from chat_core.words.limits import HOLD_EVENTS_MAX
-from chat_core.words.person import Card, Person
+from chat_core.model.conversation import Conversation, Retention, Room, RoomRules
+from chat_core.model.errors import Unavailable
+from chat_core.model.events import Event, Logged, OwnerChanged, PresenceChanged, PresenceStatus
+from chat_core.model.ids import ConversationId
+from chat_core.model.limits import HOLD_EVENTS_MAX
+from chat_core.model.person import Card, Person
 
 Texts: TypeAlias = tuple[str, ...]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from chat_core import Config, End, Notice, OpenRoom, Start, Unavailable
 from chat_core.adapters.memory.store import MemoryStore
+from chat_core.model.events import NoticeKey
+from chat_core.model.ids import PersonId
+from chat_core.model.limits import RETRY_S
 from chat_core.testing import Actor, World
-from chat_core.words.events import NoticeKey
-from chat_core.words.ids import PersonId
-from chat_core.words.limits import RETRY_S
 
 CONFIG = Config(rate_limits=False)
 

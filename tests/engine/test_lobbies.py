@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from chat_core import Block, CancelSearch, Config, MayPair, Pair, Refused, Search, Seeker, Skip
+from chat_core.model.events import LeaveReason, Matched, PartnerLeft, RoomEnded, Waiting
 from chat_core.rules.lobby import Place
 from chat_core.testing import Actor, World
-from chat_core.words.events import LeaveReason, Matched, PartnerLeft, RoomEnded, Waiting
 from tests.engine.stores import FailingStore
 
 

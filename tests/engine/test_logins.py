@@ -8,10 +8,10 @@ import pytest
 
 from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import Config
+from chat_core.model.account import Grant, Login
+from chat_core.model.errors import Disconnected, Unavailable
 from chat_core.ports import Claims, TokenInvalid
 from chat_core.testing import World
-from chat_core.words.account import Grant, Login
-from chat_core.words.errors import Disconnected, Unavailable
 from tests.engine.desk import PASSWORD, Socket, claims, code_of, later, signed_in, tokens
 
 DAY = 86400.0

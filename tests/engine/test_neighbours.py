@@ -25,8 +25,8 @@ from chat_core import (
     Unavailable,
 )
 from chat_core.adapters.memory.store import MemoryStore
+from chat_core.model.errors import ChatError
 from chat_core.testing import Actor, World
-from chat_core.words.errors import ChatError
 
 CONFIG = Config(rate_limits=False, default_channels=("general", "random"))
 

@@ -7,11 +7,11 @@ import pytest
 from chat_core import Change, Chat, Command, CreateChannel, MessagePosted, Post, Stale, Unavailable
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.engine.results import Receipt
+from chat_core.model.commands import DeleteChannel, End, Keep
+from chat_core.model.conversation import RoomState
+from chat_core.model.events import DecisionOpened, RoomEnded, RoomKept
+from chat_core.model.limits import TURN_TRIES_MAX
 from chat_core.testing import Actor, FakeClock, World
-from chat_core.words.commands import DeleteChannel, End, Keep
-from chat_core.words.conversation import RoomState
-from chat_core.words.events import DecisionOpened, RoomEnded, RoomKept
-from chat_core.words.limits import TURN_TRIES_MAX
 from tests.engine.stores import DeafBackplane, FailingStore
 
 

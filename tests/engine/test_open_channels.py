@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from chat_core import Config, DataPublished, Position, PublishData, Refused, open_chat
+from chat_core.model.limits import DATA_LENGTH_MAX, OPEN_NAME_LENGTH_MAX
 from chat_core.testing import World
-from chat_core.words.limits import DATA_LENGTH_MAX, OPEN_NAME_LENGTH_MAX
 
 OPEN = Config(open_channels=True, rate_limits=False)
 

@@ -4,8 +4,8 @@ import pytest
 
 from chat_core import Command, Config, MessagePosted, Person, Post, Refused, Search, Unavailable
 from chat_core.engine.presence import people as people_module
+from chat_core.model.commands import Skip
 from chat_core.testing import World
-from chat_core.words.commands import Skip
 
 
 async def test_messages_have_a_rate() -> None:

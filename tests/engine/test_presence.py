@@ -4,9 +4,8 @@ import pytest
 
 from chat_core import Config, Disconnected, MessagePosted, Position, Post, PresenceStatus, Refused, Type
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
-from chat_core.testing import Actor, World
-from chat_core.words.commands import MarkRead
-from chat_core.words.events import (
+from chat_core.model.commands import MarkRead
+from chat_core.model.events import (
     LeaveReason,
     PartnerLeft,
     Personal,
@@ -16,7 +15,8 @@ from chat_core.words.events import (
     RoomEnded,
     Waiting,
 )
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S, RECOVERY_EVENTS_MAX
+from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S, RECOVERY_EVENTS_MAX
+from chat_core.testing import Actor, World
 
 
 async def test_who_comes_back_in_time_was_never_away(parley_world: World) -> None:

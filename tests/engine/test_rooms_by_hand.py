@@ -18,9 +18,9 @@ from chat_core import (
     RoomState,
     Search,
 )
+from chat_core.model.limits import VISIT_S
 from chat_core.testing import World
 from chat_core.testing.people import Actor
-from chat_core.words.limits import VISIT_S
 
 
 async def opened(one: Actor, other: Actor) -> tuple[Room, bool]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import pytest
 
 from chat_core import Chat, Config, Disconnected, Matched, Position, Post, Refused, Search, Seat, Unavailable
+from chat_core.model.commands import Edit
+from chat_core.model.conversation import Room
+from chat_core.model.events import MessageEdited, MessagePosted, RoomEnded
+from chat_core.model.ids import PersonId
+from chat_core.model.limits import CONTENT_LENGTH_MAX, EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
 from chat_core.testing import FakeClock, World
-from chat_core.words.commands import Edit
-from chat_core.words.conversation import Room
-from chat_core.words.events import MessageEdited, MessagePosted, RoomEnded
-from chat_core.words.ids import PersonId
-from chat_core.words.limits import CONTENT_LENGTH_MAX, EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
 from tests.engine.stores import FailingStore
 
 

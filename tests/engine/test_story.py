@@ -1,9 +1,8 @@
 """The whole story of two strangers, in sentences."""
 
 from chat_core import Keep, Matched, MessagePosted, Post, Search, open_chat
-from chat_core.testing import World
-from chat_core.words.conversation import EndReason, RoomOutcome, RoomState
-from chat_core.words.events import (
+from chat_core.model.conversation import EndReason, RoomOutcome, RoomState
+from chat_core.model.events import (
     DecisionOpened,
     KeepAsked,
     KeepDeclined,
@@ -12,6 +11,7 @@ from chat_core.words.events import (
     RoomEnded,
     RoomKept,
 )
+from chat_core.testing import World
 
 
 async def test_ten_lines_are_enough_to_embed_it() -> None:

@@ -6,12 +6,12 @@ import attrs
 import pytest
 
 from chat_core import Config, MessagePosted, Post, Refused, Result, Unavailable
+from chat_core.model.commands import Close, Tick
+from chat_core.model.conversation import Conversation, EndReason
+from chat_core.model.events import DecisionOpened, Notice, NoticeKind, RoomEnded
+from chat_core.model.ids import ConversationId
+from chat_core.model.limits import ASKS_WAITING_MAX
 from chat_core.testing import Actor, World
-from chat_core.words.commands import Close, Tick
-from chat_core.words.conversation import Conversation, EndReason
-from chat_core.words.events import DecisionOpened, Notice, NoticeKind, RoomEnded
-from chat_core.words.ids import ConversationId
-from chat_core.words.limits import ASKS_WAITING_MAX
 from tests.engine.stores import FailingStore
 
 

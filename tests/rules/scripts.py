@@ -12,13 +12,13 @@ from typing import Generic, TypeAlias, TypeVar
 import attrs
 import pytest
 
+from chat_core.model.commands import ConversationCommand
+from chat_core.model.conversation import Channel, Conversation, Member, Retention, Role, Room, RoomRules
+from chat_core.model.errors import Code, Refused
+from chat_core.model.events import Logged
+from chat_core.model.message import Message
+from chat_core.model.person import Person, PersonKind, pseudonym
 from chat_core.rules import log
-from chat_core.words.commands import ConversationCommand
-from chat_core.words.conversation import Channel, Conversation, Member, Retention, Role, Room, RoomRules
-from chat_core.words.errors import Code, Refused
-from chat_core.words.events import Logged
-from chat_core.words.message import Message
-from chat_core.words.person import Person, PersonKind, pseudonym
 
 R = "room-1"
 C = "channel-1"

@@ -6,10 +6,10 @@ from typing import Any, Final
 import attrs
 import pytest
 
+from chat_core.model.account import Account, ProfileChange, Status
+from chat_core.model.errors import Refused
+from chat_core.model.person import PersonKind
 from chat_core.rules import accounts, common_passwords
-from chat_core.words.account import Account, ProfileChange, Status
-from chat_core.words.errors import Refused
-from chat_core.words.person import PersonKind
 
 ANN: Final = Account(
     id="ann-id", username="Ann", email="ann@example.org", created_at=1.0, display_name="Ann", birth_year=1990

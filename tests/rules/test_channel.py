@@ -5,9 +5,7 @@ from collections.abc import Mapping
 import attrs
 import pytest
 
-from chat_core.rules import channel as rules
-from chat_core.rules import log
-from chat_core.words.commands import (
+from chat_core.model.commands import (
     AddMember,
     ChannelCommand,
     CreateChannel,
@@ -18,9 +16,9 @@ from chat_core.words.commands import (
     RemoveMember,
     SetRole,
 )
-from chat_core.words.conversation import Channel, Member, Role
-from chat_core.words.errors import Code, InvariantBroken, Refused
-from chat_core.words.events import (
+from chat_core.model.conversation import Channel, Member, Role
+from chat_core.model.errors import Code, InvariantBroken, Refused
+from chat_core.model.events import (
     ChannelDeleted,
     LeaveReason,
     Logged,
@@ -29,12 +27,14 @@ from chat_core.words.events import (
     OwnerChanged,
     RoleChanged,
 )
-from chat_core.words.limits import (
+from chat_core.model.limits import (
     CHANNEL_DESCRIPTION_LENGTH_MAX,
     CHANNEL_NAME_LENGTH_MAX,
     MEMBERS_PER_CHANNEL_MAX,
 )
-from chat_core.words.person import Person
+from chat_core.model.person import Person
+from chat_core.rules import channel as rules
+from chat_core.rules import log
 
 from .scripts import C, ann, bob, cat, eve, new_channel, only, refused, run
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chat_core.model.errors import Refused
 from chat_core.rules.password_attempts import Guesses
-from chat_core.words.errors import Refused
 
 HERE, ELSEWHERE = "here", "elsewhere"
 

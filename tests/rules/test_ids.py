@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_core.words import limits
-from chat_core.words.errors import CODES, ChatError, Disconnected, InvariantBroken, Refused, Unavailable
-from chat_core.words.ids import CHANCE_BITS, uuid7
-from chat_core.words.person import Person, pseudonym
+from chat_core.model import limits
+from chat_core.model.errors import CODES, ChatError, Disconnected, InvariantBroken, Refused, Unavailable
+from chat_core.model.ids import CHANCE_BITS, uuid7
+from chat_core.model.person import Person, pseudonym
 
 from .scripts import ann, bob, new_room
 

@@ -11,13 +11,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chat_core.model.conversation import Retention
+from chat_core.model.errors import InvariantBroken, Refused
+from chat_core.model.limits import INTEREST_LENGTH_MAX, INTERESTS_MAX, QUEUE_LENGTH_MAX
+from chat_core.model.person import Person
 from chat_core.rules import lobby as rules
 from chat_core.rules.lobby import Line, LobbyRules, Matcher, MayPair, Pair, Place, Seeker
 from chat_core.rules.matching import MATCHERS, first_come
-from chat_core.words.conversation import Retention
-from chat_core.words.errors import InvariantBroken, Refused
-from chat_core.words.limits import INTEREST_LENGTH_MAX, INTERESTS_MAX, QUEUE_LENGTH_MAX
-from chat_core.words.person import Person
 
 from .scripts import OPEN_ENDED, ann, bob, cat, eve, person
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_core.rules import log
-from chat_core.words import commands, events
-from chat_core.words.commands import (
+from chat_core.model import commands, events
+from chat_core.model.commands import (
     AddMember,
     Close,
     ConversationCommand,
@@ -26,10 +25,11 @@ from chat_core.words.commands import (
     Start,
     Tick,
 )
-from chat_core.words.conversation import Channel, Conversation, EndReason, Retention, Role
-from chat_core.words.errors import InvariantBroken, Refused
-from chat_core.words.events import Logged
-from chat_core.words.person import Person
+from chat_core.model.conversation import Channel, Conversation, EndReason, Retention, Role
+from chat_core.model.errors import InvariantBroken, Refused
+from chat_core.model.events import Logged
+from chat_core.model.person import Person
+from chat_core.rules import log
 
 from .scripts import C, R, ann, bob, cat, new_channel, new_room, refused, run
 

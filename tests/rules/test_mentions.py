@@ -3,12 +3,12 @@
 import attrs
 import pytest
 
+from chat_core.model.conversation import Channel, Conversation, Member, Retention
+from chat_core.model.events import MessagePosted
+from chat_core.model.limits import MENTIONS_MAX
+from chat_core.model.message import Message
+from chat_core.model.person import Person
 from chat_core.rules.mentions import mentions
-from chat_core.words.conversation import Channel, Conversation, Member, Retention
-from chat_core.words.events import MessagePosted
-from chat_core.words.limits import MENTIONS_MAX
-from chat_core.words.message import Message
-from chat_core.words.person import Person
 
 PEOPLE = {name: Person(id=f"{name}-id", username=name, display_name=name) for name in ("ann", "Bob", "c.d-e")}
 CHANNEL = Channel(

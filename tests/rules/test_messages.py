@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from chat_core.rules import log
-from chat_core.rules import messages as rules
-from chat_core.words.commands import Delete, Edit, MessageCommand, Post, React, Unreact
-from chat_core.words.conversation import Conversation, Retention, RoomOutcome, RoomState
-from chat_core.words.errors import Code, InvariantBroken, Refused
-from chat_core.words.events import (
+from chat_core.model.commands import Delete, Edit, MessageCommand, Post, React, Unreact
+from chat_core.model.conversation import Conversation, Retention, RoomOutcome, RoomState
+from chat_core.model.errors import Code, InvariantBroken, Refused
+from chat_core.model.events import (
     Logged,
     MessageDeleted,
     MessageEdited,
@@ -22,7 +20,7 @@ from chat_core.words.events import (
     ReactionAdded,
     ReactionRemoved,
 )
-from chat_core.words.limits import (
+from chat_core.model.limits import (
     ATTACHMENTS_MAX,
     CLIENT_ID_LENGTH_MAX,
     CONTENT_LENGTH_MAX,
@@ -30,8 +28,10 @@ from chat_core.words.limits import (
     REACTIONS_PER_MESSAGE_MAX,
     REACTORS_PER_EMOJI_MAX,
 )
-from chat_core.words.message import Message
-from chat_core.words.person import Person
+from chat_core.model.message import Message
+from chat_core.model.person import Person
+from chat_core.rules import log
+from chat_core.rules import messages as rules
 
 from .scripts import C, R, ann, bob, cat, eve, new_channel, new_room, only, refused, run
 

@@ -2,12 +2,12 @@
 
 import pytest
 
+from chat_core.model.commands import Close, Decline, End, Keep, Leave, Post, RoomCommand, Start, Tick
+from chat_core.model.conversation import EndReason, Room
+from chat_core.model.events import LeaveReason, Logged, Notice, NoticeKind, PartnerLeft, Personal
+from chat_core.model.person import Person
 from chat_core.rules import log
 from chat_core.rules.notifications import notices
-from chat_core.words.commands import Close, Decline, End, Keep, Leave, Post, RoomCommand, Start, Tick
-from chat_core.words.conversation import EndReason, Room
-from chat_core.words.events import LeaveReason, Logged, Notice, NoticeKind, PartnerLeft, Personal
-from chat_core.words.person import Person
 
 from .scripts import OPEN_ENDED, R, Step, ann, bob, cat, new_room, run
 

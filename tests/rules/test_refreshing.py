@@ -4,9 +4,9 @@ from typing import Final
 
 import attrs
 
+from chat_core.model.account import Login
+from chat_core.model.person import PersonKind
 from chat_core.rules.refresh_tokens import JTI_LENGTH, begun, jti_of, renewed, seen
-from chat_core.words.account import Login
-from chat_core.words.person import PersonKind
 
 DAY: Final = 86400.0
 ONE, TWO, THREE, FOUR = ("1" * 64, "2" * 64, "3" * 64, "4" * 64)

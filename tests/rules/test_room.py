@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_core.rules import room as rules
-from chat_core.words import events
-from chat_core.words.commands import (
+from chat_core.model import events
+from chat_core.model.commands import (
     Close,
     Decline,
     End,
@@ -21,9 +20,9 @@ from chat_core.words.commands import (
     Start,
     Tick,
 )
-from chat_core.words.conversation import Answer, EndReason, Room, RoomOutcome, RoomState
-from chat_core.words.errors import Code, InvariantBroken, Refused
-from chat_core.words.events import (
+from chat_core.model.conversation import Answer, EndReason, Room, RoomOutcome, RoomState
+from chat_core.model.errors import Code, InvariantBroken, Refused
+from chat_core.model.events import (
     CountdownStarted,
     DecisionOpened,
     KeepAsked,
@@ -35,7 +34,8 @@ from chat_core.words.events import (
     RoomEvent,
     RoomKept,
 )
-from chat_core.words.person import Person
+from chat_core.model.person import Person
+from chat_core.rules import room as rules
 
 from .scripts import OPEN_ENDED, R, ann, bob, cat, eve, new_room, only, refused, run
 

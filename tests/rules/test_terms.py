@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat_core.model.limits import TERM_LENGTH_MAX, TERMS_SOUGHT_MAX
 from chat_core.rules.search_terms import found, sought, terms_of
-from chat_core.words.limits import TERM_LENGTH_MAX, TERMS_SOUGHT_MAX
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery import hub as hubs
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.lobby.lobbies import Lobbies
+from chat_core.model.commands import Tick
+from chat_core.model.conversation import Conversation, Room
+from chat_core.model.events import Logged, RoomEvent
+from chat_core.model.ids import ConversationId, PersonId
 from chat_core.rules import room as room_rules
 from chat_core.rules.lobby import Line, Pair, Seeker
 from chat_core.testing import SimulationFailed, simulate
-from chat_core.words.commands import Tick
-from chat_core.words.conversation import Conversation, Room
-from chat_core.words.events import Logged, RoomEvent
-from chat_core.words.ids import ConversationId, PersonId
 
 SEEDS = 200
 STEPS = 300

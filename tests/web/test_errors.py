@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from chat_core.words.errors import CODES, Refused, Unavailable
+from chat_core.model.errors import CODES, Refused, Unavailable
 from chat_web.config.settings import Settings
 from chat_web.http import errors, headers
 

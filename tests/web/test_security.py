@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from chat_core.words.errors import Refused, Unavailable
+from chat_core.model.errors import Refused, Unavailable
 from chat_web.config.settings import Settings
 from chat_web.http import errors, rate_limits
 from chat_web.http import headers as http_headers

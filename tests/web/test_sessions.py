@@ -8,8 +8,8 @@ import pytest
 
 from chat_core import Config, Grant, ProfileChange, Unavailable, open_tokens
 from chat_core.adapters.memory.accounts import MemoryAccounts
+from chat_core.model.account import Login
 from chat_core.testing import World
-from chat_core.words.account import Login
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.http.auth import Introductions

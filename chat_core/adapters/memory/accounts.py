@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import attrs
 
+from chat_core.model.account import Account, Login, Status
+from chat_core.model.ids import PersonId
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules.accounts import email_key, username_key
-from chat_core.words.account import Account, Login, Status
-from chat_core.words.ids import PersonId
 
 
 class MemoryAccounts:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from chat_core.adapters.memory.log import MemoryLog
-from chat_core.ports import Change, Clock, Hint
-from chat_core.words.conversation import Conversation, Room, RoomState
-from chat_core.words.events import (
+from chat_core.model.conversation import Conversation, Room, RoomState
+from chat_core.model.events import (
     Logged,
 )
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
+from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
+from chat_core.ports import Change, Clock, Hint
 
 
 class InProcessBackplane(MemoryLog):

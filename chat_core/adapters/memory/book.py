@@ -4,12 +4,12 @@ from typing import Any
 
 import attrs
 
+from chat_core.model.conversation import Conversation
+from chat_core.model.events import Logged, MessageEdited, MessagePosted
+from chat_core.model.ids import MessageId, PersonId
+from chat_core.model.message import Message
+from chat_core.model.person import Card
 from chat_core.rules import messages as message_rules
-from chat_core.words.conversation import Conversation
-from chat_core.words.events import Logged, MessageEdited, MessagePosted
-from chat_core.words.ids import MessageId, PersonId
-from chat_core.words.message import Message
-from chat_core.words.person import Card
 
 
 @attrs.define

@@ -4,17 +4,17 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 
 from chat_core.adapters.memory.book import Book
-from chat_core.ports import Change, ClientIdTaken, NameTaken, Stale
-from chat_core.words.conversation import Channel, Conversation
-from chat_core.words.events import (
+from chat_core.model.conversation import Channel, Conversation
+from chat_core.model.events import (
     Logged,
     MemberJoined,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
 )
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.message import Message
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.message import Message
+from chat_core.ports import Change, ClientIdTaken, NameTaken, Stale
 
 
 def joined(event: Logged, person: PersonId) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
-from chat_core.words.conversation import Conversation
-from chat_core.words.events import Notable, Notice, NoticeKey
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import NOTICES_KEPT_MAX
+from chat_core.model.conversation import Conversation
+from chat_core.model.events import Notable, Notice, NoticeKey
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import NOTICES_KEPT_MAX
 
 
 class Notices:

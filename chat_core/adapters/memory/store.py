@@ -7,13 +7,13 @@ import attrs
 
 from chat_core.adapters.memory.log import MemoryLog, joined
 from chat_core.adapters.memory.notifications import Notices
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.events import Notable, NoticeKey, RoomEnded
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.message import Mark, Message
+from chat_core.model.person import Card
 from chat_core.ports import Change, Session
 from chat_core.rules import search_terms
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.events import Notable, NoticeKey, RoomEnded
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.message import Mark, Message
-from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX = 200
 _LOWERED = {ord(upper): upper.lower() for upper in string.ascii_uppercase}

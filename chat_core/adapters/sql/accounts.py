@@ -9,11 +9,11 @@ from chat_core.adapters.sql.encryption.cipher import Cipher
 from chat_core.adapters.sql.schema import account_statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row, to_json
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.model.account import Account, Family, Login, Status
+from chat_core.model.ids import PersonId
+from chat_core.model.person import PersonKind
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules.accounts import email_key, username_key
-from chat_core.words.account import Account, Family, Login, Status
-from chat_core.words.ids import PersonId
-from chat_core.words.person import PersonKind
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from chat_core.adapters.sql.encryption.cipher import Cipher
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.schema.migrations import KEYS
 from chat_core.adapters.sql.store import SQLStore
-from chat_core.words.errors import WrongKeys
+from chat_core.model.errors import WrongKeys
 
 ADD_KEY: Final = "insert into message_keys (id, sealed) values ($1, $2) on conflict do nothing"
 DROP_OTHER_KEYS: Final = "delete from message_keys where id <> $1"

@@ -17,8 +17,8 @@ from chat_core.adapters.sql.encryption.fields import data_about
 from chat_core.adapters.sql.key_check import DROP_OTHER_KEYS
 from chat_core.adapters.sql.schema.event_rows import Row, to_json
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.model.errors import WrongKeys
 from chat_core.rules.accounts import email_key
-from chat_core.words.errors import WrongKeys
 
 ROWS_AT_ONCE: Final = 200
 

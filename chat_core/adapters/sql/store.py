@@ -16,14 +16,14 @@ from chat_core.adapters.sql.operations.pages import events_after, marked, one_me
 from chat_core.adapters.sql.operations.timeline import rows_across
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.rows import conversations
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.errors import Refused, Unavailable
+from chat_core.model.events import Logged, Notable, NoticeKey
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.message import Mark, Message
+from chat_core.model.person import Card
 from chat_core.ports import Change, Session
 from chat_core.rules.search_terms import sought
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import Refused, Unavailable
-from chat_core.words.events import Logged, Notable, NoticeKey
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.message import Mark, Message
-from chat_core.words.person import Card
 
 ROOMS_LISTED_MAX: Final = 200
 SEQ_MAX: Final = 2**63 - 1

@@ -14,21 +14,21 @@ import attrs
 
 from chat_core.engine.accounts.sessions import Logins
 from chat_core.engine.results import Result, resolving
-from chat_core.ports.accounts import Accounts
-from chat_core.words.account import Account
-from chat_core.words.commands import (
+from chat_core.model.account import Account
+from chat_core.model.commands import (
     ConversationCommand,
     DeleteChannel,
     Leave,
     LeaveChannel,
     Purge,
 )
-from chat_core.words.conversation import Channel, Conversation, Retention, Role, Room, RoomState
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import RETRY_S
-from chat_core.words.message import Message
-from chat_core.words.person import Person, PersonKind, nobody
+from chat_core.model.conversation import Channel, Conversation, Retention, Role, Room, RoomState
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import RETRY_S
+from chat_core.model.message import Message
+from chat_core.model.person import Person, PersonKind, nobody
+from chat_core.ports.accounts import Accounts
 
 if TYPE_CHECKING:
     from chat_core.engine.chat import Chat

@@ -16,15 +16,15 @@ from weakref import WeakValueDictionary
 from chat_core.engine.accounts.erasure import Farewell
 from chat_core.engine.accounts.sessions import Logins
 from chat_core.engine.dependencies import AccountParts
+from chat_core.model.account import Account, Grant, Profile, ProfileChange, ProfilePage, Status
+from chat_core.model.commands import JoinChannel
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.ids import PersonId
+from chat_core.model.limits import ACCOUNTS_PAGE_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
+from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Claims, Tokens
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules import accounts as rules
-from chat_core.words.account import Account, Grant, Profile, ProfileChange, ProfilePage, Status
-from chat_core.words.commands import JoinChannel
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.ids import PersonId
-from chat_core.words.limits import ACCOUNTS_PAGE_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
-from chat_core.words.person import Person, PersonKind
 
 if TYPE_CHECKING:
     from chat_core.engine.chat import Chat

@@ -18,13 +18,10 @@ import attrs
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
-from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
-from chat_core.ports.accounts import Accounts
-from chat_core.rules import refresh_tokens
-from chat_core.words.account import Account, Grant, Login
-from chat_core.words.errors import ChatError, Refused, Unavailable
-from chat_core.words.ids import PersonId
-from chat_core.words.limits import (
+from chat_core.model.account import Account, Grant, Login
+from chat_core.model.errors import ChatError, Refused, Unavailable
+from chat_core.model.ids import PersonId
+from chat_core.model.limits import (
     GUEST_PASS_S,
     LOGIN_ENDS_S,
     LOGIN_POLL_S,
@@ -32,7 +29,10 @@ from chat_core.words.limits import (
     LOGINS_KNOWN_MAX,
     LOGINS_SWEPT_S,
 )
-from chat_core.words.person import Person, PersonKind, guest
+from chat_core.model.person import Person, PersonKind, guest
+from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
+from chat_core.ports.accounts import Accounts
+from chat_core.rules import refresh_tokens
 
 REVOKED: Final = (3503, "revoked: sign in again")
 TOKEN_BYTES: Final = 32

@@ -6,13 +6,13 @@ from typing import Final
 
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.results import Receipt, Reply
+from chat_core.model.commands import ChannelCommand, CreateChannel
+from chat_core.model.conversation import Channel, Retention
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.ids import ConversationId
+from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Clock, NameTaken, Store
 from chat_core.rules import channel as channel_rules
-from chat_core.words.commands import ChannelCommand, CreateChannel
-from chat_core.words.conversation import Channel, Retention
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.ids import ConversationId
-from chat_core.words.person import Person, PersonKind
 
 NAMES_KNOWN_MAX: Final = 10_000
 

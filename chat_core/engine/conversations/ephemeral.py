@@ -6,12 +6,12 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.presence.followers import card_in
 from chat_core.engine.results import Done, Reply
+from chat_core.model.commands import MarkRead, Type
+from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.events import PersonTyped, ReadMarked
+from chat_core.model.person import Person
 from chat_core.ports import Clock, Store
-from chat_core.words.commands import MarkRead, Type
-from chat_core.words.conversation import Conversation, Retention
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.events import PersonTyped, ReadMarked
-from chat_core.words.person import Person
 
 
 class Signs:

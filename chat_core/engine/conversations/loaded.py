@@ -14,14 +14,14 @@ from chat_core.engine.delivery.hub import Hub, Listener
 from chat_core.engine.results import Reply
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.commands import ConversationCommand
+from chat_core.model.conversation import Channel, Conversation, Retention
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.events import ChannelDeleted, Logged, MemberLeft
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import CONVERSATIONS_LOADED_MAX, RETRY_S
+from chat_core.model.person import Person
 from chat_core.ports import Backplane, Clock, Log, Store
-from chat_core.words.commands import ConversationCommand
-from chat_core.words.conversation import Channel, Conversation, Retention
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.events import ChannelDeleted, Logged, MemberLeft
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import CONVERSATIONS_LOADED_MAX, RETRY_S
-from chat_core.words.person import Person
 
 _HISTORY_READ = 300  # events a read, when a slot catches up with its log
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Sequence
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.results import Excerpt, Recent
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.errors import Refused
+from chat_core.model.events import Logged
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import HISTORY_PAGE_MAX, SEARCH_LENGTH_MAX
+from chat_core.model.message import Mark, Message
+from chat_core.model.person import Person
 from chat_core.ports import Store
 from chat_core.rules import channel as channel_rules
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import Refused
-from chat_core.words.events import Logged
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import HISTORY_PAGE_MAX, SEARCH_LENGTH_MAX
-from chat_core.words.message import Mark, Message
-from chat_core.words.person import Person
 
 
 class Reading:

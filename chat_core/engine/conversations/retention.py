@@ -11,9 +11,9 @@ from typing import Final
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.errors import ChatError
+from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S
 from chat_core.ports import Clock, Store
-from chat_core.words.errors import ChatError
-from chat_core.words.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S
 
 AT_ONCE: Final = 100  # rooms or conversations that are asked for together
 

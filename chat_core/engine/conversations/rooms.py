@@ -6,13 +6,13 @@ from collections.abc import Callable
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.notifications import Notices
 from chat_core.engine.results import Receipt, Reply
+from chat_core.model.commands import OpenRoom
+from chat_core.model.conversation import Member, Retention, Room, RoomRules, RoomState
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.events import Notice, NoticeKind
+from chat_core.model.ids import PersonId
+from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Clock, Store
-from chat_core.words.commands import OpenRoom
-from chat_core.words.conversation import Member, Retention, Room, RoomRules, RoomState
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.events import Notice, NoticeKind
-from chat_core.words.ids import PersonId
-from chat_core.words.person import Person, PersonKind
 
 
 class Rooms:

@@ -16,11 +16,7 @@ from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.results import Receipt, Reply, Result
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
-from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Store
-from chat_core.rules import log as log_rules
-from chat_core.rules import messages as message_rules
-from chat_core.rules.notifications import kept
-from chat_core.words.commands import (
+from chat_core.model.commands import (
     AddMember,
     ConversationCommand,
     Delete,
@@ -36,13 +32,17 @@ from chat_core.words.commands import (
     SetRole,
     Unreact,
 )
-from chat_core.words.conversation import Channel, Conversation, Retention
-from chat_core.words.errors import ChatError, Refused, Unavailable
-from chat_core.words.events import Logged, MessagePosted, Notable
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TURN_TRIES_MAX
-from chat_core.words.message import Message
-from chat_core.words.person import Person, PersonKind
+from chat_core.model.conversation import Channel, Conversation, Retention
+from chat_core.model.errors import ChatError, Refused, Unavailable
+from chat_core.model.events import Logged, MessagePosted, Notable
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TURN_TRIES_MAX
+from chat_core.model.message import Message
+from chat_core.model.person import Person, PersonKind
+from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Store
+from chat_core.rules import log as log_rules
+from chat_core.rules import messages as message_rules
+from chat_core.rules.notifications import kept
 
 _log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ import attrs
 from chat_core.engine.accounts.sessions import REVOKED
 from chat_core.engine.delivery.hub import Encoder
 from chat_core.engine.results import START, Position, Recent, Recovery, Reply
-from chat_core.words.commands import Command
-from chat_core.words.conversation import Conversation, Room, RoomState
-from chat_core.words.errors import ChatError, Refused
-from chat_core.words.events import Matched, Personal
-from chat_core.words.ids import ConversationId
-from chat_core.words.limits import RECOVERY_EVENTS_MAX, TOPICS_PER_CONNECTION_MAX
-from chat_core.words.person import Person
+from chat_core.model.commands import Command
+from chat_core.model.conversation import Conversation, Room, RoomState
+from chat_core.model.errors import ChatError, Refused
+from chat_core.model.events import Matched, Personal
+from chat_core.model.ids import ConversationId
+from chat_core.model.limits import RECOVERY_EVENTS_MAX, TOPICS_PER_CONNECTION_MAX
+from chat_core.model.person import Person
 
 if TYPE_CHECKING:
     from chat_core.engine.chat import Chat

@@ -19,12 +19,12 @@ from typing import Any, Final, Protocol, TypeVar
 import attrs
 
 from chat_core.engine.delivery.flush_queue import Rounds
-from chat_core.words.conversation import Conversation
-from chat_core.words.errors import ChatError
-from chat_core.words.events import Event, Logged, Passing
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import HOLD_EVENTS_MAX
-from chat_core.words.person import Person
+from chat_core.model.conversation import Conversation
+from chat_core.model.errors import ChatError
+from chat_core.model.events import Event, Logged, Passing
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import HOLD_EVENTS_MAX
+from chat_core.model.person import Person
 
 F = TypeVar("F")
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.results import Position, Recovery, Result, resolving
-from chat_core.words.commands import Command
-from chat_core.words.conversation import Conversation
-from chat_core.words.errors import Disconnected, Refused
-from chat_core.words.events import Event, MessageEdited, MessagePosted, Personal
-from chat_core.words.ids import ConversationId
-from chat_core.words.limits import EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
-from chat_core.words.person import Person
+from chat_core.model.commands import Command
+from chat_core.model.conversation import Conversation
+from chat_core.model.errors import Disconnected, Refused
+from chat_core.model.events import Event, MessageEdited, MessagePosted, Personal
+from chat_core.model.ids import ConversationId
+from chat_core.model.limits import EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
+from chat_core.model.person import Person
 
 if TYPE_CHECKING:
     from chat_core.engine.chat import Chat

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from chat_core.engine.presence.people import People, PersonalListener
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.conversation import Retention
+from chat_core.model.errors import ChatError
+from chat_core.model.events import Mentioned, Notable, NoticeKey
+from chat_core.model.ids import PersonId
+from chat_core.model.limits import RETRY_S
 from chat_core.ports import Clock, Store
-from chat_core.words.conversation import Retention
-from chat_core.words.errors import ChatError
-from chat_core.words.events import Mentioned, Notable, NoticeKey
-from chat_core.words.ids import PersonId
-from chat_core.words.limits import RETRY_S
 
 
 class Notices:

@@ -9,12 +9,12 @@ from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.presence.people import People
 from chat_core.engine.results import Done, Reply, Result, Standing, resolving
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.commands import Block, Close, Unblock
+from chat_core.model.conversation import EndReason
+from chat_core.model.errors import ChatError, Refused, Unavailable
+from chat_core.model.ids import PersonId
+from chat_core.model.person import Person
 from chat_core.ports import Clock, Store
-from chat_core.words.commands import Block, Close, Unblock
-from chat_core.words.conversation import EndReason
-from chat_core.words.errors import ChatError, Refused, Unavailable
-from chat_core.words.ids import PersonId
-from chat_core.words.person import Person
 
 
 class Blocks:

@@ -21,17 +21,17 @@ from chat_core.engine.presence.people import People
 from chat_core.engine.results import Done, Placed, Reply, Result
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.commands import Close, Leave, Search
+from chat_core.model.conversation import EndReason, Member, Retention, Room, RoomState
+from chat_core.model.errors import ChatError, InvariantBroken, Refused
+from chat_core.model.events import Logged, Matched, MemberLeft, Notable, Notice, NoticeKind, Waiting
+from chat_core.model.ids import ConversationId, LobbyName, PersonId
+from chat_core.model.limits import MATCHER_CYCLE_S, RETRY_S
+from chat_core.model.person import Person, pseudonym
 from chat_core.ports import Clock, Session, Store
 from chat_core.rules import room as room_rules
 from chat_core.rules.lobby import Line, LobbyRules, Matcher, Pair, Place, Seeker
 from chat_core.rules.notifications import found, kept
-from chat_core.words.commands import Close, Leave, Search
-from chat_core.words.conversation import EndReason, Member, Retention, Room, RoomState
-from chat_core.words.errors import ChatError, InvariantBroken, Refused
-from chat_core.words.events import Logged, Matched, MemberLeft, Notable, Notice, NoticeKind, Waiting
-from chat_core.words.ids import ConversationId, LobbyName, PersonId
-from chat_core.words.limits import MATCHER_CYCLE_S, RETRY_S
-from chat_core.words.person import Person, pseudonym
 
 _log = logging.getLogger(__name__)
 

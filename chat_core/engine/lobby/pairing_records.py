@@ -6,10 +6,10 @@ little later, and after a crash the next start closes what was left open.
 
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.errors import ChatError
+from chat_core.model.ids import ConversationId
+from chat_core.model.limits import RETRY_S
 from chat_core.ports import Clock, Store
-from chat_core.words.errors import ChatError
-from chat_core.words.ids import ConversationId
-from chat_core.words.limits import RETRY_S
 
 
 class Sessions:

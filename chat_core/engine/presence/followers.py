@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.presence.people import Attendee
 from chat_core.engine.results import Position
+from chat_core.model.conversation import Conversation
+from chat_core.model.events import PresenceChanged, PresenceStatus
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.person import Card, Person
 from chat_core.ports import Clock
-from chat_core.words.conversation import Conversation
-from chat_core.words.events import PresenceChanged, PresenceStatus
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.person import Card, Person
 
 
 class Attendance:

@@ -11,16 +11,16 @@ import attrs
 
 from chat_core.engine.results import Position
 from chat_core.engine.runtime.alarms import Alarms
+from chat_core.model.account import Status
+from chat_core.model.errors import Disconnected, Refused
+from chat_core.model.events import Personal
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.limits import CONNECTIONS_PER_PERSON_MAX, MET_MAX, VISIT_S, VISITORS_MAX
+from chat_core.model.person import Person
 from chat_core.ports import Clock
 from chat_core.rules import presence as presence_rules
 from chat_core.rules.presence import Attendance, Presence
 from chat_core.rules.rate import Bucket, Rate
-from chat_core.words.account import Status
-from chat_core.words.errors import Disconnected, Refused
-from chat_core.words.events import Personal
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.limits import CONNECTIONS_PER_PERSON_MAX, MET_MAX, VISIT_S, VISITORS_MAX
-from chat_core.words.person import Person
 
 
 class PersonalListener(Protocol):

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 
 from chat_core.engine.presence.people import Attendee, PersonalListener
 from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.account import Status
+from chat_core.model.conversation import Channel, Conversation
+from chat_core.model.errors import ChatError
+from chat_core.model.events import NeighbourSeen
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.person import Person
 from chat_core.ports import Clock
-from chat_core.words.account import Status
-from chat_core.words.conversation import Channel, Conversation
-from chat_core.words.errors import ChatError
-from chat_core.words.events import NeighbourSeen
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.person import Person
 
 
 class Neighbours:

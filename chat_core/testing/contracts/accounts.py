@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import attrs
 
+from chat_core.model.account import Account, Family, Login, Status
+from chat_core.model.person import PersonKind
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, UsernameTaken
 from chat_core.testing.contracts.expect import equal, raises, true
-from chat_core.words.account import Account, Family, Login, Status
-from chat_core.words.person import PersonKind
 
 NOW: Final = 1_700_000_000.0
 ONE, TWO, THREE = ("1" * 64, "2" * 64, "3" * 64)

@@ -7,15 +7,15 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Final, TypeAlias
 
+from chat_core.model.commands import Leave
+from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.events import Logged
+from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
 from chat_core.ports import Backplane, Log
 from chat_core.testing.clock import FakeClock
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.log import LogContract
 from chat_core.testing.contracts.stories import Author, Story
-from chat_core.words.commands import Leave
-from chat_core.words.conversation import Conversation, Retention
-from chat_core.words.events import Logged
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
 
 ROUNDS: Final = 20  # of the event loop, in which a hint of this process arrives
 

@@ -7,14 +7,14 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Final
 
+from chat_core.model.commands import Delete, DeleteChannel, Edit, Post, React, Unreact
+from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.events import Logged
+from chat_core.model.limits import EPHEMERAL_EVENTS_MAX
+from chat_core.model.message import Message
 from chat_core.ports import ClientIdTaken, Log, NameTaken, Stale
 from chat_core.testing.contracts.expect import equal, raises, true
 from chat_core.testing.contracts.stories import Author, Story
-from chat_core.words.commands import Delete, DeleteChannel, Edit, Post, React, Unreact
-from chat_core.words.conversation import Conversation, Retention
-from chat_core.words.events import Logged
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX
-from chat_core.words.message import Message
 
 SEEDS: Final = 12  # random stories
 STORY_EVENTS_MAX: Final = EPHEMERAL_EVENTS_MAX - 15  # a turn more, and still no log is cut

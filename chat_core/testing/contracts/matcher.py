@@ -6,9 +6,9 @@ from itertools import combinations
 from random import Random
 from typing import Final
 
+from chat_core.model.person import Person
 from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
 from chat_core.testing.contracts.expect import equal, true
-from chat_core.words.person import Person
 
 SEEDS: Final = 60
 WAITING_MAX: Final = 24

@@ -6,15 +6,15 @@ from random import Random
 
 import attrs
 
+from chat_core.model.commands import End, JoinChannel, Keep, Start
+from chat_core.model.conversation import Room
+from chat_core.model.events import Notice, NoticeKind
+from chat_core.model.limits import NOTICES_KEPT_MAX
+from chat_core.model.person import Person, nobody
 from chat_core.ports import Change, Stale, Store
 from chat_core.rules.notifications import kept
 from chat_core.testing.contracts.expect import equal, raises
 from chat_core.testing.contracts.stories import Author, Story
-from chat_core.words.commands import End, JoinChannel, Keep, Start
-from chat_core.words.conversation import Room
-from chat_core.words.events import Notice, NoticeKind
-from chat_core.words.limits import NOTICES_KEPT_MAX
-from chat_core.words.person import Person, nobody
 
 
 class NoticesContract(abc.ABC):

@@ -4,11 +4,11 @@ import abc
 from contextlib import AbstractAsyncContextManager
 from random import Random
 
+from chat_core.model.commands import JoinChannel, LeaveChannel, React
+from chat_core.model.person import nobody
 from chat_core.ports import Session, Store
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.stories import STARTS_AT, Author
-from chat_core.words.commands import JoinChannel, LeaveChannel, React
-from chat_core.words.person import nobody
 
 
 class TracesContract(abc.ABC):

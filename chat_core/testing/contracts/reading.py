@@ -8,10 +8,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.ports import Store
-from chat_core.testing.contracts.expect import equal
-from chat_core.testing.contracts.stories import STARTS_AT, Author, Story
-from chat_core.words.commands import (
+from chat_core.model.commands import (
     Delete,
     DeleteChannel,
     Edit,
@@ -21,8 +18,11 @@ from chat_core.words.commands import (
     Post,
     React,
 )
-from chat_core.words.message import Mark, Message
-from chat_core.words.person import Person
+from chat_core.model.message import Mark, Message
+from chat_core.model.person import Person
+from chat_core.ports import Store
+from chat_core.testing.contracts.expect import equal
+from chat_core.testing.contracts.stories import STARTS_AT, Author, Story
 
 
 class ReadingContract(abc.ABC):

@@ -4,10 +4,10 @@ import abc
 from contextlib import AbstractAsyncContextManager
 from random import Random
 
+from chat_core.model.commands import End, JoinChannel, React
 from chat_core.ports import Session, Store
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.stories import STARTS_AT, Author
-from chat_core.words.commands import End, JoinChannel, React
 
 
 class AgesContract(abc.ABC):

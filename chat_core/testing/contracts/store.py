@@ -8,6 +8,17 @@ from typing import Final
 
 import attrs
 
+from chat_core.model.commands import (
+    DeleteChannel,
+    End,
+    JoinChannel,
+    Keep,
+    Leave,
+    LeaveChannel,
+    Start,
+)
+from chat_core.model.events import OwnerChanged
+from chat_core.model.person import Person
 from chat_core.ports import Change, Log, Session, Store
 from chat_core.rules.log import evolve
 from chat_core.testing.contracts.expect import equal, true
@@ -17,17 +28,6 @@ from chat_core.testing.contracts.personal_data import TracesContract
 from chat_core.testing.contracts.reading import ReadingContract
 from chat_core.testing.contracts.retention import AgesContract
 from chat_core.testing.contracts.stories import STARTS_AT, Author, Story
-from chat_core.words.commands import (
-    DeleteChannel,
-    End,
-    JoinChannel,
-    Keep,
-    Leave,
-    LeaveChannel,
-    Start,
-)
-from chat_core.words.events import OwnerChanged
-from chat_core.words.person import Person
 
 ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"

@@ -11,11 +11,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.ports import Change
-from chat_core.rules import channel as channel_rules
-from chat_core.rules import log
-from chat_core.rules import messages as message_rules
-from chat_core.words.commands import (
+from chat_core.model.commands import (
     AddMember,
     ConversationCommand,
     Decline,
@@ -35,12 +31,16 @@ from chat_core.words.commands import (
     Tick,
     Unreact,
 )
-from chat_core.words.conversation import Channel, Conversation, Member, Retention, Role, Room, RoomRules
-from chat_core.words.errors import Refused
-from chat_core.words.events import Logged, MessageEdited, MessagePosted
-from chat_core.words.ids import CHANCE_BITS, MessageId, PersonId, uuid7
-from chat_core.words.message import Message
-from chat_core.words.person import Person, PersonKind, pseudonym
+from chat_core.model.conversation import Channel, Conversation, Member, Retention, Role, Room, RoomRules
+from chat_core.model.errors import Refused
+from chat_core.model.events import Logged, MessageEdited, MessagePosted
+from chat_core.model.ids import CHANCE_BITS, MessageId, PersonId, uuid7
+from chat_core.model.message import Message
+from chat_core.model.person import Person, PersonKind, pseudonym
+from chat_core.ports import Change
+from chat_core.rules import channel as channel_rules
+from chat_core.rules import log
+from chat_core.rules import messages as message_rules
 
 TRIES_MAX: Final = 100  # commands that may be refused or change nothing
 STARTS_AT: Final = 1_700_000_000.25

@@ -5,11 +5,11 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from chat_core.engine.results import Position
+from chat_core.model import commands as c
+from chat_core.model.conversation import Role, Room
+from chat_core.model.errors import Disconnected
+from chat_core.model.ids import ConversationId
 from chat_core.testing.simulation.crowd import Device, Somebody, turned_away
-from chat_core.words import commands as c
-from chat_core.words.conversation import Role, Room
-from chat_core.words.errors import Disconnected
-from chat_core.words.ids import ConversationId
 
 if TYPE_CHECKING:
     from chat_core.testing.simulation.simulator import Node, Simulation

@@ -13,9 +13,9 @@ import attrs
 
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.results import Position, Recovery
-from chat_core.words.conversation import Conversation, Retention
-from chat_core.words.errors import ChatError, Disconnected, InvariantBroken
-from chat_core.words.events import (
+from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.errors import ChatError, Disconnected, InvariantBroken
+from chat_core.model.events import (
     Event,
     Logged,
     Matched,
@@ -27,9 +27,9 @@ from chat_core.words.events import (
     PresenceChanged,
     PresenceStatus,
 )
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, RECOVERY_EVENTS_MAX
-from chat_core.words.person import Person
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, RECOVERY_EVENTS_MAX
+from chat_core.model.person import Person
 
 if TYPE_CHECKING:
     from chat_core.testing.simulation.simulator import Node, Simulation

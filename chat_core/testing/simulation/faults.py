@@ -11,16 +11,16 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.errors import Unavailable
+from chat_core.model.events import Logged, Notable, NoticeKey
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.message import Mark, Message
+from chat_core.model.person import Card
 from chat_core.ports import Backplane as BackplanePort
 from chat_core.ports import Change, Clock, Hint, Session
 from chat_core.ports import Log as LogPort
 from chat_core.ports import Store as StorePort
-from chat_core.words.conversation import Channel, Conversation, Room
-from chat_core.words.errors import Unavailable
-from chat_core.words.events import Logged, Notable, NoticeKey
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.message import Mark, Message
-from chat_core.words.person import Card
 
 Committed: TypeAlias = Callable[[Change], None]
 

@@ -34,10 +34,7 @@ import attrs
 
 from chat_core.engine.chat import Chat
 from chat_core.engine.results import Receipt
-from chat_core.ports import Change
-from chat_core.rules import log as log_rules
-from chat_core.rules.lobby import Line
-from chat_core.words.conversation import (
+from chat_core.model.conversation import (
     Answer,
     Channel,
     Conversation,
@@ -46,8 +43,8 @@ from chat_core.words.conversation import (
     Room,
     RoomState,
 )
-from chat_core.words.errors import InvariantBroken
-from chat_core.words.events import (
+from chat_core.model.errors import InvariantBroken
+from chat_core.model.events import (
     ChannelDeleted,
     DecisionOpened,
     KeepAsked,
@@ -60,8 +57,11 @@ from chat_core.words.events import (
     RoomEvent,
     RoomKept,
 )
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.limits import EPHEMERAL_EVENTS_MAX, HEAL_S, MATCHER_CYCLE_S
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, HEAL_S, MATCHER_CYCLE_S
+from chat_core.ports import Change
+from chat_core.rules import log as log_rules
+from chat_core.rules.lobby import Line
 
 LATE_S: Final = 1.0  # what is due is done within it
 HAIR: Final = 1e-6

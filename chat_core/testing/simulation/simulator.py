@@ -23,6 +23,11 @@ from chat_core.compose import Config, lobbies
 from chat_core.engine.chat import Chat
 from chat_core.engine.dependencies import Parts
 from chat_core.engine.results import Receipt, Result
+from chat_core.model.commands import Block, Command, Post, Unblock
+from chat_core.model.conversation import Channel, Retention
+from chat_core.model.errors import ChatError, InvariantBroken, Refused, Unavailable
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Change, Store
 from chat_core.rules.matching import MATCHERS
 from chat_core.testing.clock import FakeClock
@@ -33,11 +38,6 @@ from chat_core.testing.simulation.faults import Faults, FaultyBackplane, FaultyS
 from chat_core.testing.simulation.invariants import Journal, check_at_rest, check_deadlines, check_lines
 from chat_core.testing.simulation.seeded_loop import SeededLoop
 from chat_core.testing.simulation.shutdown import end, quiesce
-from chat_core.words.commands import Block, Command, Post, Unblock
-from chat_core.words.conversation import Channel, Retention
-from chat_core.words.errors import ChatError, InvariantBroken, Refused, Unavailable
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.person import Person, PersonKind
 
 LAST_EVENTS: Final = 40  # that a failure shows
 CONFIG: Final = Config(countdown_s=20.0, notification_s=5.0, resume_s=10.0, rate_limits=False)

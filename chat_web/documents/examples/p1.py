@@ -3,7 +3,7 @@
 from typing import Final
 
 from chat_web.documents.dialect_docs import Dialogue, Frame
-from chat_web.documents.examples.shared import ANN, AT, MESSAGE, error, frame
+from chat_web.documents.examples.frame_example import ANN, AT, MESSAGE, error, frame
 
 _SHOWN: Final = {
     **MESSAGE,

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from chat_web.documents.dialect_docs import Dialogue, Frame
-from chat_web.documents.examples.shared import ANN, AT, BOB, MESSAGE, ROOM, SHOWN_ROOM, error, frame
+from chat_web.documents.examples.frame_example import ANN, AT, BOB, MESSAGE, ROOM, SHOWN_ROOM, error, frame
 
 _SHOWN: Final = {
     **MESSAGE,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from chat_web.documents.dialect_docs import Dialogue
-from chat_web.documents.examples.shared import ANN, AT, BOB, MESSAGE, ROOM, error, frame
+from chat_web.documents.examples.frame_example import ANN, AT, BOB, MESSAGE, ROOM, error, frame
 
 _BOB: Final = {"user_id": BOB["id"], "username": "bob"}
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from chat_core.words.errors import WrongKeys
+from chat_core.model.errors import WrongKeys
 
 KEY_BYTES_MIN: Final = 32
 SEALED: Final = "\x01"

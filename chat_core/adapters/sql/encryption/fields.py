@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import attrs
 
 from chat_core.adapters.sql.encryption.cipher import Cipher
+from chat_core.model.events import DataPublished, Logged, MessageEdited, MessagePosted
+from chat_core.model.message import Message
 from chat_core.ports import Change
-from chat_core.words.events import DataPublished, Logged, MessageEdited, MessagePosted
-from chat_core.words.message import Message
 
 
 def sealed(change: Change, cipher: Cipher) -> Change:

@@ -12,10 +12,9 @@ from chat_core.adapters.sql.operations.notifications import steps as notice_step
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row, event_row
 from chat_core.adapters.sql.schema.rows import member_row, message_row, opening_row, state_row, terms_text
-from chat_core.ports import Change
-from chat_core.words.conversation import Conversation, Member, Room
-from chat_core.words.errors import InvariantBroken
-from chat_core.words.events import (
+from chat_core.model.conversation import Conversation, Member, Room
+from chat_core.model.errors import InvariantBroken
+from chat_core.model.events import (
     ChannelDeleted,
     Logged,
     MemberJoined,
@@ -28,7 +27,8 @@ from chat_core.words.events import (
     ReactionRemoved,
     RoleChanged,
 )
-from chat_core.words.ids import PersonId
+from chat_core.model.ids import PersonId
+from chat_core.ports import Change
 
 Step: TypeAlias = tuple[str, Row]
 

@@ -3,9 +3,9 @@
 from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.operations.batch import posted
 from chat_core.adapters.sql.schema import statements as sql
+from chat_core.model.conversation import Channel
+from chat_core.model.errors import ChatError, InvariantBroken
 from chat_core.ports import Change, ClientIdTaken, NameTaken, Stale
-from chat_core.words.conversation import Channel
-from chat_core.words.errors import ChatError, InvariantBroken
 
 
 async def reason(db: Connection, change: Change) -> ChatError:

@@ -9,11 +9,11 @@ from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.schema.rows import conversations, own_fields, own_text
-from chat_core.words.conversation import Conversation, Room
-from chat_core.words.errors import InvariantBroken
-from chat_core.words.events import MENTION, Mentioned, Notable, Notice, NoticeKey, NoticeKind
-from chat_core.words.ids import PersonId
-from chat_core.words.limits import NOTICES_KEPT_MAX
+from chat_core.model.conversation import Conversation, Room
+from chat_core.model.errors import InvariantBroken
+from chat_core.model.events import MENTION, Mentioned, Notable, Notice, NoticeKey, NoticeKind
+from chat_core.model.ids import PersonId
+from chat_core.model.limits import NOTICES_KEPT_MAX
 
 
 def steps(notices: Sequence[Notable]) -> list[tuple[str, Row]]:

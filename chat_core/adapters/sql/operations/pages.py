@@ -7,9 +7,9 @@ from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row, event
 from chat_core.adapters.sql.schema.rows import message, reactions_by_message
-from chat_core.words.events import Logged, MessagePosted
-from chat_core.words.ids import ConversationId
-from chat_core.words.message import Message
+from chat_core.model.events import Logged, MessagePosted
+from chat_core.model.ids import ConversationId
+from chat_core.model.message import Message
 
 MESSAGES_AT_ONCE: Final = 128  # whose reactions one statement asks for
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import to_json
+from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.person import Card
 from chat_core.ports import Session
-from chat_core.words.ids import ConversationId, PersonId
-from chat_core.words.person import Card
 
 _FORGET: Final = (
     sql.FORGET_BLOCKS_OF,

@@ -5,8 +5,8 @@ from typing import Final
 from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.operations.timeline import last_up_to
 from chat_core.adapters.sql.schema import statements as sql
-from chat_core.words.ids import ConversationId
-from chat_core.words.message import Mark
+from chat_core.model.ids import ConversationId
+from chat_core.model.message import Mark
 
 # In this order: PostgreSQL has no keys that would take the rows of a conversation along.
 _DROP: Final = (

@@ -11,8 +11,8 @@ from typing import Final
 from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row
-from chat_core.words.ids import ConversationId
-from chat_core.words.message import Mark
+from chat_core.model.ids import ConversationId
+from chat_core.model.message import Mark
 
 SEQ_MAX: Final = 2**63 - 2
 

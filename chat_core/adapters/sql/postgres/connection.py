@@ -14,7 +14,7 @@ from chat_core.adapters.sql.schema import migrations
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.schema.rows import terms_text
 from chat_core.adapters.sql.schema.search_terms import FILL, HAS_TERMS, HAS_TERMS_IN_POSTGRESQL, UNFILLED
-from chat_core.words.errors import Unavailable
+from chat_core.model.errors import Unavailable
 
 MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
 STATEMENTS_KEPT: Final = 256  # prepared ones, for each connection

@@ -25,8 +25,8 @@ from chat_core.adapters.sql.postgres.connection import (
 from chat_core.adapters.sql.postgres.writer import Writer
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 from chat_core.ports import Change
-from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 
 READERS: Final = 4  # connections, made as they are needed
 

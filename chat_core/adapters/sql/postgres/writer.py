@@ -38,8 +38,8 @@ from chat_core.adapters.sql.postgres.connection import (
 )
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row
+from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 from chat_core.ports import Change
-from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 
 GROUP_MAX: Final = 100  # changes a commit
 TRIES_MAX: Final = 3  # for one change, where another process' transactions are in the way

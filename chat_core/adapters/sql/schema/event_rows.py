@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from chat_core.words.conversation import EndReason, Role, RoomOutcome, RoomState
-from chat_core.words.errors import InvariantBroken
-from chat_core.words.events import (
+from chat_core.model.conversation import EndReason, Role, RoomOutcome, RoomState
+from chat_core.model.errors import InvariantBroken
+from chat_core.model.events import (
     ChannelDeleted,
     CountdownStarted,
     DataPublished,
@@ -33,8 +33,8 @@ from chat_core.words.events import (
     RoomEvent,
     RoomKept,
 )
-from chat_core.words.ids import ConversationId
-from chat_core.words.person import Card
+from chat_core.model.ids import ConversationId
+from chat_core.model.person import Card
 
 Row: TypeAlias = tuple[Any, ...]
 

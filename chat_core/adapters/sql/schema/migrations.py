@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.words.errors import Unavailable
+from chat_core.model.errors import Unavailable
 
 TABLE: Final = """
 create table if not exists schema_migrations (version bigint primary key, name text not null)"""

@@ -13,8 +13,7 @@ import attrs
 
 from chat_core.adapters.sql.encryption.cipher import SEALED
 from chat_core.adapters.sql.schema.event_rows import Row, to_json
-from chat_core.rules.search_terms import terms_of
-from chat_core.words.conversation import (
+from chat_core.model.conversation import (
     Answer,
     Channel,
     Conversation,
@@ -27,10 +26,11 @@ from chat_core.words.conversation import (
     RoomRules,
     RoomState,
 )
-from chat_core.words.errors import InvariantBroken
-from chat_core.words.ids import MessageId, PersonId
-from chat_core.words.message import Message
-from chat_core.words.person import Card
+from chat_core.model.errors import InvariantBroken
+from chat_core.model.ids import MessageId, PersonId
+from chat_core.model.message import Message
+from chat_core.model.person import Card
+from chat_core.rules.search_terms import terms_of
 
 KINDS: Final[Mapping[str, type[Conversation]]] = {"room": Room, "channel": Channel}
 STATE_COLUMNS: Final = 7  # of a conversation with its members; those of a member follow

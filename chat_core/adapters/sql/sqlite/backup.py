@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chat_core.adapters.sql.schema import migrations
 from chat_core.adapters.sql.sqlite.connection import FILE_MODE, prepare
-from chat_core.words.errors import Unavailable
+from chat_core.model.errors import Unavailable
 
 
 def backup(path: Path, copy: Path) -> None:

@@ -16,7 +16,7 @@ from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.schema import migrations
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.schema.rows import terms_text
-from chat_core.words.errors import InvariantBroken, Unavailable
+from chat_core.model.errors import InvariantBroken, Unavailable
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.sqlite.connection import at_once, connect
 from chat_core.adapters.sql.sqlite.replies import answer
-from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
+from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 
 READERS: Final = 2
 

@@ -16,8 +16,8 @@ from chat_core.adapters.sql.sqlite.connection import prepare
 from chat_core.adapters.sql.sqlite.readers import Readers
 from chat_core.adapters.sql.sqlite.writer import Writer
 from chat_core.adapters.sql.store import SQLStore
+from chat_core.model.errors import Unavailable
 from chat_core.ports import Change
-from chat_core.words.errors import Unavailable
 
 T = TypeVar("T")
 

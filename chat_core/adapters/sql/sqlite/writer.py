@@ -27,8 +27,8 @@ from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.sqlite.connection import at_once, connect, positional
 from chat_core.adapters.sql.sqlite.fts_index import WordIndex
 from chat_core.adapters.sql.sqlite.replies import Answer, answer
+from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 from chat_core.ports import Change
-from chat_core.words.errors import ChatError, InvariantBroken, Unavailable
 
 GROUP_MAX: Final = 100  # changes a commit
 ROWS_AT_ONCE: Final = 64  # of one statement; a power of two

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from chat_core.words.ids import ConversationId, MessageId, PersonId
-from chat_core.words.person import Card
-from chat_core.words.values import value
+from chat_core.model.ids import ConversationId, MessageId, PersonId
+from chat_core.model.person import Card
+from chat_core.model.values import value
 
 
 @value(order=True)

@@ -18,12 +18,12 @@ copy, and is never shown.
 import enum
 from typing import Final, TypeAlias
 
-from chat_core.words.account import Status
-from chat_core.words.conversation import Channel, EndReason, Role, Room, RoomOutcome, RoomState
-from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.message import Message
-from chat_core.words.person import Card
-from chat_core.words.values import value
+from chat_core.model.account import Status
+from chat_core.model.conversation import Channel, EndReason, Role, Room, RoomOutcome, RoomState
+from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.model.message import Message
+from chat_core.model.person import Card
+from chat_core.model.values import value
 
 
 @value(kw_only=True)

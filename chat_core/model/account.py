@@ -9,8 +9,8 @@ import enum
 
 import attrs
 
-from chat_core.words.ids import PersonId
-from chat_core.words.person import Person, PersonKind
+from chat_core.model.ids import PersonId
+from chat_core.model.person import Person, PersonKind
 
 
 class Status(enum.StrEnum):

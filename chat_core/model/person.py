@@ -7,8 +7,8 @@ that room alone, elsewhere it shows the person's own id and names.
 
 import enum
 
-from chat_core.words.ids import PersonId
-from chat_core.words.values import value
+from chat_core.model.ids import PersonId
+from chat_core.model.values import value
 
 
 class PersonKind(enum.StrEnum):

@@ -10,9 +10,9 @@ from typing import Self
 
 import attrs
 
-from chat_core.words.ids import ConversationId, LobbyName, PersonId
-from chat_core.words.person import Card
-from chat_core.words.values import value
+from chat_core.model.ids import ConversationId, LobbyName, PersonId
+from chat_core.model.person import Card
+from chat_core.model.values import value
 
 
 class Retention(enum.StrEnum):

@@ -6,10 +6,10 @@ Who asks is not part of a command: the connection knows. ``Tick``, ``Close`` and
 
 from typing import TypeAlias
 
-from chat_core.words.conversation import EndReason, Role
-from chat_core.words.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.words.person import Person
-from chat_core.words.values import value
+from chat_core.model.conversation import EndReason, Role
+from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
+from chat_core.model.person import Person
+from chat_core.model.values import value
 
 # Lobbies
 
