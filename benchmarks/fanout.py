@@ -5,6 +5,7 @@
     python -m benchmarks.fanout --cases n100w8 --rounds 3
     python -m benchmarks.fanout --only naive
     python -m benchmarks.fanout --loop uvloop        both servers on uvloop, not on asyncio's own loop
+    python -m benchmarks.fanout --before ../parley   against another checkout of Parley
 
 In here: cases, and rounds in turn (A B A B …). The servers' processes are in `servers.py`, the table and the
 verdict in `figures.py`, the load generator in `load.py`, the other server in `naive.py`; README.md says how
@@ -39,6 +40,7 @@ CASES = ("pair", "n2w1", "n10w4", "n100w1", "n100w8")
 BIG_CASE = "n1000w16"
 BARS = {"n100w8": 4.0}
 BAR_ELSEWHERE = 1.0
+BAR_BEFORE = 0.95  # against another checkout of Parley
 MEMBERS_IN_ALL = 200
 DELIVERY = Unit(one="delivery", many="deliveries")
 
@@ -85,6 +87,8 @@ def started(
     """A server of this name, with so many channels and nothing on disk."""
 
     def command(port: int) -> Sequence[str]:
+        if name == "before":
+            return module_command("chat_web", loop=options.loop, checkout=options.before)
         if name == "naive":
             return module_command("benchmarks.naive", str(port), loop=options.loop)
         return (
@@ -142,7 +146,8 @@ def run_case(case: Case, options: argparse.Namespace, cores: Cores | None) -> Re
         for name in names:
             runs[name].other_lines = sum(room.other_lines for room in rooms[name])
             runs[name].latencies_s = [latency for room in rooms[name] for latency in room.latencies_s]
-    return Result(case=case.name, bar=case.bar, runs=runs)
+    bar = case.bar if options.before is None else BAR_BEFORE
+    return Result(case=case.name, bar=bar, runs=runs)
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:

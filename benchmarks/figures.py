@@ -220,6 +220,12 @@ def add_options(parser: argparse.ArgumentParser, cases: Sequence[str]) -> None:
     parser.add_argument("--cases", default=",".join(cases), help=f"comma list ({','.join(cases)})")
     parser.add_argument("--only", choices=("naive", "parley"), help="one server alone")
     parser.add_argument(
+        "--before",
+        metavar="FOLDER",
+        type=Path,
+        help="another checkout of Parley, in place of the naive server: is this one slower?",
+    )
+    parser.add_argument(
         "--parley",
         metavar="COMMAND",
         help="how Parley is started, if not from here; it gets HOST and PORT in the environment",
@@ -237,5 +243,6 @@ def checked_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | 
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("at least one round, of more than 0 s")
-    options.names = [options.only] if options.only else ["naive", "parley"]
+    other = "naive" if options.before is None else "before"
+    options.names = [options.only] if options.only else [other, "parley"]
     return options

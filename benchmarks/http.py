@@ -44,6 +44,7 @@ from benchmarks.servers import Cores, Server, module_command, running, two_cores
 
 CASES = ("me", "messages", "channel", "post")
 BAR = 2.0
+BAR_BEFORE = 0.95  # against another checkout of Parley
 CALLERS = 8
 CHANNELS = ("general", "random")
 HISTORY = 300
@@ -109,7 +110,7 @@ class Shapes:
     """How the answers of one server are read. Decoding raises where a field is missing or another."""
 
     def __init__(self, server: str) -> None:
-        self._is_parley = server == "parley"
+        self._is_parley = server != "naive"
         self._profile = msgspec.json.Decoder(Profile)
         message: Any = ParleyMessage if self._is_parley else NaiveMessage
         page: Any = ParleyPage if self._is_parley else list[NaiveMessage]
@@ -331,6 +332,8 @@ def started(name: str, options: argparse.Namespace, cores: Cores | None) -> Abst
     """A server of this name, whose database is a new file."""
 
     def command(port: int) -> Sequence[str]:
+        if name == "before":
+            return module_command("chat_web", loop=options.loop, checkout=options.before)
         if name == "naive":
             return module_command("benchmarks.naive_http", str(port), "naive.db", loop=options.loop)
         return (
@@ -363,7 +366,7 @@ def run_case(case: str, options: argparse.Namespace, cores: Cores | None) -> Res
                 tell(case, name, sample, REQUEST)
         for name, run in runs.items():
             run.latencies_s = callers[name].latencies_s
-    return Result(case=case, bar=BAR, runs=runs)
+    return Result(case=case, bar=BAR if options.before is None else BAR_BEFORE, runs=runs)
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -40,13 +40,17 @@ class Server:
     port: int
 
 
-def module_command(module: str, *arguments: str, loop: str) -> list[str]:
-    """A module as a program; on asyncio's own loop it must believe that uvloop is not installed."""
-    if loop == "uvloop":
-        return [sys.executable, "-m", module, *arguments]
-    program = (
-        f"import runpy, sys; sys.modules['uvloop'] = None; runpy.run_module({module!r}, None, '__main__')"
-    )
+def module_command(module: str, *arguments: str, loop: str, checkout: Path | None = None) -> list[str]:
+    """A module as a program, from this checkout or another.
+
+    On asyncio's own loop the program must believe that uvloop is not installed.
+    """
+    program = "import runpy, sys; "
+    if checkout is not None:
+        program += f"sys.path.insert(0, {str(checkout.resolve())!r}); "
+    if loop != "uvloop":
+        program += "sys.modules['uvloop'] = None; "
+    program += f"runpy.run_module({module!r}, None, '__main__')"
     return [sys.executable, "-c", program, *arguments]
 
 
