@@ -16,6 +16,7 @@ from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.adapters.passwords import BcryptPasswords
 from chat_core.engine.accounts.service import enrol
+from chat_core.engine.assemble import assemble
 from chat_core.engine.chat import Chat
 from chat_core.engine.dependencies import AccountParts, Parts
 from chat_core.model.account import Account
@@ -124,7 +125,7 @@ async def open_chat(
             guesses=Guesses() if config.rate_limits else None,
         ),
     )
-    chat = Chat(parts)
+    chat = assemble(parts)
     await chat.start()
     for name in config.default_channels:
         await chat.channels.ensure(name)

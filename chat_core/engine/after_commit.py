@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chat_core.engine.conversations.channels import Channels
+from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.delivery.notifications import Notices
@@ -12,22 +13,20 @@ from chat_core.engine.lobby.pairing_records import Sessions
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.model.commands import Tick
-from chat_core.model.conversation import Channel, Conversation, Retention, Room, RoomState
+from chat_core.model.conversation import Channel, Retention, Room, RoomState
 from chat_core.model.events import (
     Logged,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
-    Notice,
+    Notable,
     ReactionAdded,
     ReactionRemoved,
 )
 from chat_core.model.ids import ConversationId
 from chat_core.model.limits import EPHEMERAL_KEPT_S
 from chat_core.ports import Clock
-from chat_core.rules import log as log_rules
-from chat_core.rules.mentions import mentions
-from chat_core.rules.notifications import channel_changes, notices
+from chat_core.rules.notifications import channel_changes
 
 _MESSAGES: Final = frozenset({MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved})
 """Events that change nothing of a room but its head: nothing follows from them."""
@@ -59,29 +58,29 @@ class Aftermath:
         self._sessions = sessions
         self._notices = notices
 
-    def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
-        for named in mentions(after, events):
-            self._notices.tell(named)
-        if not isinstance(before, Room) or not isinstance(after, Room):
-            if isinstance(before, Channel) and isinstance(after, Channel):
-                self._channel_changed(before, after, events)
-            return
-        if events and _MESSAGES.issuperset(map(type, events)):  # nearly always
-            return
+    def __call__(self, commit: Commit) -> None:
+        before, after, events = commit.before, commit.after, commit.events
+        if isinstance(before, Channel) and isinstance(after, Channel):
+            self._tell(commit)
+            self._channel_changed(before, after, events)
+        elif isinstance(before, Room) and isinstance(after, Room):
+            if not events or not _MESSAGES.issuperset(map(type, events)):  # seldom
+                self._room_changed(before, after, events)
+            self._tell(commit)
+
+    def _tell(self, commit: Commit) -> None:
+        for event in commit.personal:
+            if isinstance(event, Notable):
+                self._notices.tell(event)
+            else:
+                self._people.tell(event)
+
+    def _room_changed(self, before: Room, after: Room, events: Sequence[Logged]) -> None:
         if after.retention is Retention.NONE:
             self._passing_room_changed(before, after)
         if after.deadline != before.deadline:
             self.set_alarm(after)
         self._lobbies.room_changed(before, after, events)
-        state: Conversation = before
-        for event in events:
-            state = log_rules.evolve(state, event)
-            if isinstance(state, Room):
-                for told in notices(state, event):
-                    if isinstance(told, Notice):
-                        self._notices.tell(told)
-                    else:
-                        self._people.tell(told)
 
     def _channel_changed(self, before: Channel, after: Channel, events: Sequence[Logged]) -> None:
         if after.deleted:

@@ -111,8 +111,12 @@ Reply: TypeAlias = Callable[[Result | ChatError], None]
 """Called exactly once with the result or with what went wrong. It must not wait or raise."""
 
 
-def resolving(answered: asyncio.Future[T]) -> Callable[[T | ChatError], None]:
-    """A reply that settles a future; nobody hears it once the future's owner has gone."""
+async def result_of(ask: Callable[[Callable[[T | ChatError], None]], object]) -> T:
+    """Call ``ask`` with a reply, and wait for what the reply is given; raises it where it is a ``ChatError``.
+
+    Cancelling the wait does not stop what was asked for: its reply then goes nowhere.
+    """
+    answered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
     def reply(result: T | ChatError) -> None:
         if answered.done():
@@ -122,4 +126,5 @@ def resolving(answered: asyncio.Future[T]) -> Callable[[T | ChatError], None]:
         else:
             answered.set_result(result)
 
-    return reply
+    ask(reply)
+    return await answered

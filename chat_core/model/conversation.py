@@ -11,7 +11,7 @@ from typing import Self
 import attrs
 
 from chat_core.model.ids import ConversationId, LobbyName, PersonId
-from chat_core.model.person import Card
+from chat_core.model.person import Card, Person
 from chat_core.model.values import value
 
 
@@ -109,6 +109,11 @@ class Conversation:
         """The id of the present member of this user name, in whatever case it is written."""
         wanted = username.casefold()
         return next((p for p in self.present() if self.members[p].card.username.casefold() == wanted), None)
+
+    def card_of(self, person: Person) -> Card:
+        """How the person is seen here: as the member that they are or were, else as themselves."""
+        member = self.members.get(person.id)
+        return person.card if member is None else member.card
 
     def owner_of(self, card_id: PersonId) -> PersonId | None:
         """The real id behind a card that is shown here."""

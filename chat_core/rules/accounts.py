@@ -179,3 +179,8 @@ def _tidy(name: str, value: object) -> object:
     if isinstance(value, tuple):
         return tuple(dict.fromkeys(interest.strip() for interest in value))
     return value.strip() if name in ("display_name", "email") and isinstance(value, str) else value
+
+
+def unknown_user() -> Refused:
+    """The one answer for a user who is not there, and for one who does not want to be found."""
+    return Refused("unknown_user", "There is no such user.")

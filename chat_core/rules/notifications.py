@@ -4,9 +4,9 @@ A partner is told who left; who declined to keep a timed room is not told to
 anyone (the reason says only that it ended).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from chat_core.model.conversation import Channel, Conversation, EndReason, Retention, Room
+from chat_core.model.conversation import Channel, Conversation, EndReason, Room
 from chat_core.model.events import (
     ChannelChange,
     ChannelDeleted,
@@ -19,7 +19,6 @@ from chat_core.model.events import (
     MemberJoined,
     MemberLeft,
     MessagePosted,
-    Notable,
     Notice,
     NoticeKind,
     PartnerLeft,
@@ -28,7 +27,6 @@ from chat_core.model.events import (
     RoomKept,
 )
 from chat_core.model.ids import PersonId
-from chat_core.rules.log import evolve
 from chat_core.rules.mentions import mentions
 
 
@@ -60,20 +58,11 @@ def notices(room: Room, event: Logged) -> Iterator[Personal]:
             yield from _to_all(room, event, NoticeKind.ROOM_ENDED)
 
 
-def kept(before: Conversation, events: Sequence[Logged]) -> tuple[Notable, ...]:
-    """What a turn in a stored conversation has people hear of: to be kept until they were told."""
-    if before.retention is not Retention.STORED:
-        return ()
-    named = tuple(mentions(before, events))
-    if not isinstance(before, Room) or {MessagePosted}.issuperset(map(type, events)):  # nearly always
-        return named
-    found: list[Notice] = []
-    state: Conversation = before
-    for event in events:
-        state = evolve(state, event)
-        if isinstance(state, Room):
-            found.extend(notice for notice in notices(state, event) if isinstance(notice, Notice))
-    return named + tuple(found)
+def personal(state: Conversation, event: Logged) -> Iterable[Personal]:
+    """What people are to hear of the event: mentions and notices. ``state`` is the conversation after it."""
+    if type(event) is MessagePosted:  # first: it comes most often
+        return mentions(state, (event,)) if "@" in event.message.content else ()
+    return notices(state, event) if isinstance(state, Room) else ()
 
 
 def found(room: Room, at: float) -> tuple[Notice, ...]:

@@ -1,12 +1,12 @@
 """What tests of accounts share: a chat on a clock that stands still, sockets that are let in by a session."""
 
-import asyncio
+from functools import partial
 
 from chat_core.adapters.tokens import Key, SignedTokens
 from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
-from chat_core.engine.results import Position, Recovery, resolving
+from chat_core.engine.results import Position, result_of
 from chat_core.model.account import Grant
 from chat_core.model.errors import ChatError
 from chat_core.model.events import Event, Personal
@@ -57,10 +57,7 @@ class Socket:
         return cls(world.chat, person, grant.sid)
 
     async def follows(self, conversation: ConversationId) -> None:
-        answered: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
-        reply = resolving(answered)
-        self.connection.follow(conversation, Position(epoch="", seq=0), reply)
-        await answered
+        await result_of(partial(self.connection.follow, conversation, Position(epoch="", seq=0)))
 
     def deliver(self, frames: tuple[Event, ...]) -> None:
         self.events.extend(frames)

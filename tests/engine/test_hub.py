@@ -83,7 +83,7 @@ class Stand:
 
 @pytest.fixture
 def stand() -> Stand:
-    async def read_after(conversation: ConversationId, seq: int) -> Sequence[Logged]:
+    async def read_after(conversation: Conversation, seq: int) -> Sequence[Logged]:
         await asyncio.sleep(0)
         if made.fails:
             raise Unavailable("no reading")

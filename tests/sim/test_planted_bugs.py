@@ -10,12 +10,12 @@ from typing import Any
 import attrs
 import pytest
 
-from chat_core.engine.conversations import loaded
+from chat_core.engine.conversations.commit import Commit, Commits
 from chat_core.engine.conversations.loaded import Ask, Slot, Slots
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery import hub as hubs
 from chat_core.engine.delivery.hub import Hub
-from chat_core.engine.lobby.lobbies import Lobbies
+from chat_core.engine.lobby.pairing import Matchmaking
 from chat_core.model.commands import Tick
 from chat_core.model.conversation import Conversation, Room
 from chat_core.model.events import Logged, RoomEvent
@@ -97,10 +97,10 @@ def blocks_are_not_checked(patch: pytest.MonkeyPatch) -> None:
 def nobody_looks_again(patch: pytest.MonkeyPatch) -> None:
     """Who was released is not looked at again."""
 
-    def faulty(self: Lobbies, line: Line, pair: Pair) -> None:
+    def faulty(self: Matchmaking, line: Line, pair: Pair) -> None:
         line.release(pair)
 
-    patch.setattr(Lobbies, "_release", faulty)
+    patch.setattr(Matchmaking, "_release", faulty)
 
 
 # In the turn
@@ -132,18 +132,17 @@ def state_is_kept_after_a_failed_append(patch: pytest.MonkeyPatch) -> None:
 
 def told_order_is_turned_round(patch: pytest.MonkeyPatch) -> None:
     """The facts of one turn are told newest first."""
-    true = Slots._tell
+    true = Commits.apply
 
-    def faulty(self: Slots, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
-        topic = self._hub._topics.get(after.id)
-        if topic is None or len(events) < 2 or after.members is not before.members:
-            true(self, before, after, events)
-            return
-        topic.told = after.head
-        for event in reversed(events):
-            self._hub._gather(topic, event)
+    def faulty(self: Commits, commit: Commit, *, ours: bool) -> None:
+        topic = self._hub._topics.get(commit.after.id)
+        if topic is not None and len(commit.events) > 1 and commit.after.members is commit.before.members:
+            topic.told = commit.after.head
+            for event in reversed(commit.events):
+                self._hub._gather(topic, event)
+        true(self, commit, ours=ours)
 
-    patch.setattr(Slots, "_tell", faulty)
+    patch.setattr(Commits, "apply", faulty)
 
 
 def told_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
@@ -170,7 +169,7 @@ def a_slow_reading_sets_the_conversation_back(patch: pytest.MonkeyPatch) -> None
             if state is None:
                 raise RuntimeError("gone")
             missed = await self._missed(slot, known, state)
-            self.become(slot, known, state, missed, ours=False)
+            self.become(slot, Commit(known, state, missed), ours=False)
         return slot.state
 
     patch.setattr(Slots, "fresh", faulty)
@@ -239,10 +238,10 @@ def follows_without_holding(patch: pytest.MonkeyPatch) -> None:
 def who_left_goes_on_hearing(patch: pytest.MonkeyPatch) -> None:
     """A member who left is not taken off the topic."""
 
-    def faulty(self: Slots, conversation: Conversation, person: PersonId) -> None:
+    def faulty(self: Commits, conversation: Conversation, person: PersonId) -> None:
         return None
 
-    patch.setattr(loaded.Slots, "_drop", faulty)
+    patch.setattr(Commits, "_drop", faulty)
 
 
 PLANTS: tuple[Plant, ...] = (

@@ -1,8 +1,8 @@
 """Accounts: signing up, in and out, being called otherwise, and finding others.
 
 The desk at the door of a chat. Every change runs to its end once begun, whoever
-still waits for it. Kept out: sessions (``engine.logins``), leaving for good
-(``engine.farewell``), and where a request comes from: ``source`` is opaque.
+still waits for it. Kept out: sessions (``sessions``), leaving for good
+(``erasure``), what is handed over (``export``), and where a request comes from: ``source`` is opaque.
 """
 
 import asyncio
@@ -10,24 +10,28 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
 from weakref import WeakValueDictionary
 
 from chat_core.engine.accounts.erasure import Farewell
+from chat_core.engine.accounts.export import Export
 from chat_core.engine.accounts.sessions import Logins
 from chat_core.engine.dependencies import AccountParts
+from chat_core.engine.dispatch import Dispatch
+from chat_core.engine.presence.people import People
+from chat_core.engine.presence.status import Neighbours
+from chat_core.engine.results import result_of
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.account import Account, Grant, Profile, ProfileChange, ProfilePage, Status
 from chat_core.model.commands import JoinChannel
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.ids import PersonId
 from chat_core.model.limits import ACCOUNTS_PAGE_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
 from chat_core.model.person import Person, PersonKind
-from chat_core.ports import Claims, Tokens
+from chat_core.model.person import guest as guest_person
+from chat_core.ports import Claims, Clock, Tokens
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules import accounts as rules
-
-if TYPE_CHECKING:
-    from chat_core.engine.chat import Chat
 
 _log = logging.getLogger(__name__)
 
@@ -35,30 +39,38 @@ _log = logging.getLogger(__name__)
 class AccountDesk:
     """What may be done about accounts and sessions. ``chat.accounts`` is one."""
 
-    def __init__(self, chat: "Chat", parts: AccountParts) -> None:
-        self._chat = chat
-        self._clock = chat.clock
-        self._tasks = chat.tasks
+    def __init__(
+        self,
+        *,
+        parts: AccountParts,
+        clock: Clock,
+        tasks: Tasks,
+        new_id: Callable[[], str],
+        people: People,
+        neighbours: Neighbours,
+        dispatch: Dispatch,
+        logins: Logins,
+        erasure: Farewell,
+        export: Export,
+    ) -> None:
+        self._parts = parts
         self._accounts = parts.accounts
         self._passwords = parts.passwords
-        self._parts = parts
-        self.logins = Logins(
-            clock=chat.clock,
-            alarms=chat.alarms,
-            tasks=chat.tasks,
-            people=chat.people,
-            accounts=parts.accounts,
-            tokens=parts.tokens,
-            new_id=chat.new_id,
-            refresh_s=parts.refresh_s,
-        )
+        self._clock = clock
+        self._tasks = tasks
+        self._new_id = new_id
+        self._people = people
+        self._neighbours = neighbours
+        self._dispatch = dispatch
+        self.logins = logins
+        self._erasure = erasure
+        self._export = export
         self._changing: WeakValueDictionary[PersonId, asyncio.Lock] = WeakValueDictionary()
-        self._farewell = Farewell(chat, parts.accounts, self.logins)
 
     async def start(self) -> None:
         """Go on with what was interrupted; look after sessions from now on."""
         self.logins.start()
-        await self._farewell.resume()
+        await self._erasure.resume()
 
     def stop(self) -> None:
         self._passwords.close()
@@ -110,7 +122,7 @@ class AccountDesk:
         """A new person without an account, and a session that can be refreshed."""
         if display_name:
             rules.refuse(display_name=rules.wrong_display_name(display_name))
-        person = self._chat.guest(display_name.strip() or "Guest")
+        person = guest_person(self._new_id(), display_name.strip() or "Guest")
         grant = await self._tasks.whole(self.logins.begin(person, None, password=None))
         return _there(grant)
 
@@ -132,13 +144,8 @@ class AccountDesk:
         """All that a user has told. Refuses ``unknown_user`` for who has no account."""
         account = await self._accounts.by_id(person)
         if account is None:
-            raise _unknown()
+            raise rules.unknown_user()
         return account
-
-    async def shows_read_marks(self, person: Person) -> bool:
-        """Whether others may see how far the person has read; only a user can have switched it off."""
-        account = await self._accounts.by_id(person.id)
-        return account is None or account.shows_read_marks
 
     async def change(
         self, person: PersonId, change: ProfileChange, *, sid: str = "", source: str = ""
@@ -156,17 +163,10 @@ class AccountDesk:
         """What others see from now on while the user is here."""
         await self._tasks.whole(self._accounts.seen(person, self._clock.now(), status))
         account = await self.account(person)
-        attendee = self._chat.people.get(person)
+        attendee = self._people.get(person)
         if attendee is not None:
-            self._chat.neighbours.look(attendee)
+            self._neighbours.look(attendee)
         return account
-
-    async def status_of(self, person: Person) -> Status:
-        """How others see the person now. Raises ``Unavailable``."""
-        if not self._chat.people.is_here(person.id):
-            return Status.OFFLINE
-        account = await self._accounts.by_id(person.id) if person.kind is PersonKind.USER else None
-        return Status.ONLINE if account is None else self.shown(account).status
 
     async def erase(self, person: Person, *, password: str = "", source: str = "") -> None:
         """The person leaves for good: sessions end at once, then texts, names and account are gone.
@@ -176,11 +176,11 @@ class AccountDesk:
         account = await self._accounts.by_id(person.id)
         if account is not None:
             await self._check_password(account, password, source)
-        await self._tasks.whole(self._farewell.erase(person.id))
+        await self._tasks.whole(self._erasure.erase(person.id))
 
     async def export(self, person: Person) -> dict[str, object]:
         """Everything stored about the person, as JSON can say it; times are seconds since 1970."""
-        return await self._farewell.export(person, await self._accounts.by_id(person.id))
+        return await self._export.of(person, await self._accounts.by_id(person.id))
 
     # Others
 
@@ -188,7 +188,7 @@ class AccountDesk:
         """What everybody may know about the user of this name. Refuses ``unknown_user``."""
         account = await self._accounts.by_username(username)
         if account is None:
-            raise _unknown()
+            raise rules.unknown_user()
         return self.shown(account)
 
     async def named(self, username: str) -> Person | None:
@@ -212,8 +212,8 @@ class AccountDesk:
         key, part = rules.username_key(after), q.lower()
         here = sorted(
             (rules.username_key(attendee.person.username), attendee.person.id)
-            for attendee in self._chat.people
-            if attendee.person.kind is PersonKind.USER and self._chat.people.is_here(attendee.person.id)
+            for attendee in self._people
+            if attendee.person.kind is PersonKind.USER and self._people.is_here(attendee.person.id)
         )
         rest = [person for name, person in here if name > key]
         found: list[Account] = []
@@ -230,7 +230,7 @@ class AccountDesk:
 
     def shown(self, account: Account) -> Profile:
         """The account as others see it now."""
-        return account.profile(is_here=self._chat.people.is_here(account.id), now=self._clock.now())
+        return account.profile(is_here=self._people.is_here(account.id), now=self._clock.now())
 
     # Whose token it is
 
@@ -253,7 +253,7 @@ class AccountDesk:
         if guest is not None and await self._accounts.by_id(guest.id) is not None:
             raise _has_account()
         account = Account(
-            id=self._chat.new_id() if guest is None else guest.id,
+            id=self._new_id() if guest is None else guest.id,
             username=username,
             email=email,
             created_at=self._clock.now(),
@@ -268,7 +268,7 @@ class AccountDesk:
         """Into the default channels. What fails is tried again at the first login."""
         for name in self._parts.default_channels:
             try:
-                await self._chat.do(account.person, JoinChannel(name=name))
+                await result_of(partial(self._dispatch.ask, account.person, JoinChannel(name=name)))
             except ChatError:
                 _log.warning("a new user could not join the channel %s", name)
 
@@ -337,7 +337,7 @@ class AccountDesk:
             hashed = await self._passwords.hash(change.password)
         try:
             if after != account and not await self._accounts.update(after):
-                raise _unknown()
+                raise rules.unknown_user()
         except EmailTaken:
             raise _email_taken() from None
         if hashed is not None:
@@ -382,10 +382,6 @@ def _there(grant: Grant | None) -> Grant:
 
 def _limit(limit: int) -> int:
     return math.floor(min(max(limit, 1), ACCOUNTS_PAGE_MAX))
-
-
-def _unknown() -> Refused:
-    return Refused("unknown_user", "There is no such user.")
 
 
 def _has_account() -> Refused:

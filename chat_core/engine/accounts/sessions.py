@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
+from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
@@ -34,7 +35,6 @@ from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
 from chat_core.ports.accounts import Accounts
 from chat_core.rules import refresh_tokens
 
-REVOKED: Final = (3503, "revoked: sign in again")
 TOKEN_BYTES: Final = 32
 TOKEN_LENGTH_MAX: Final = 200
 TRIES_MAX: Final = 8  # of writing a session that others write too

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.results import Receipt, Reply
 from chat_core.model.commands import ChannelCommand, CreateChannel
@@ -102,10 +103,11 @@ class Channels:
             owner=None if by is None else by.id,
         )
         opening = channel_rules.opening(channel, by=by, now=now)
-        opened = await self._conversations.open(channel, opening)
+        commit = Commit.of(channel, opening)
+        await self._conversations.open(commit)
         self._remember(channel)
-        self._conversations.begin(channel, opened, opening)
-        return opened if isinstance(opened, Channel) else channel
+        self._conversations.begin(commit)
+        return commit.after if isinstance(commit.after, Channel) else channel
 
     def _remember(self, channel: Channel) -> None:
         self._ids[channel.name] = channel.id

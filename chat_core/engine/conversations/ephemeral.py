@@ -1,10 +1,7 @@
 """Signs: what members show one another without its being kept: typing, and how far they have read."""
 
-from collections.abc import Awaitable, Callable
-
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.hub import Hub
-from chat_core.engine.presence.followers import card_in
 from chat_core.engine.results import Done, Reply
 from chat_core.model.commands import MarkRead, Type
 from chat_core.model.conversation import Conversation, Retention
@@ -12,13 +9,11 @@ from chat_core.model.errors import ChatError, Refused
 from chat_core.model.events import PersonTyped, ReadMarked
 from chat_core.model.person import Person
 from chat_core.ports import Clock, Store
+from chat_core.ports.accounts import Accounts
 
 
 class Signs:
-    """Passes signs on to who follows; a read mark of a stored conversation is kept as well.
-
-    ``shows_marks`` tells whether a person lets others see how far it has read.
-    """
+    """Passes signs on to who follows; a read mark of a stored conversation is kept as well."""
 
     def __init__(
         self,
@@ -26,10 +21,9 @@ class Signs:
         store: Store,
         hub: Hub,
         conversations: Conversations,
-        *,
-        shows_marks: Callable[[Person], Awaitable[bool]],
+        accounts: Accounts,
     ) -> None:
-        self._shows_marks = shows_marks
+        self._accounts = accounts
         self._clock = clock
         self._store = store
         self._hub = hub
@@ -61,7 +55,7 @@ class Signs:
             if not 0 <= command.seq <= state.head:
                 words = "There is no event of that number yet."
                 raise Refused("invalid", words, fields={"seq": words})
-            told = await self._shows_marks(person)
+            told = await self._shows_read_marks(person)
             if state.retention is Retention.STORED:
                 moved = await self._store.mark_read(state.id, person.id, command.seq)
                 told = told and moved
@@ -74,8 +68,13 @@ class Signs:
                     at=self._clock.now(),
                     by=person.id,
                     conversation=state.id,
-                    person=card_in(state, person),
+                    person=state.card_of(person),
                     seq=command.seq,
                 )
             )
         reply(Done())
+
+    async def _shows_read_marks(self, person: Person) -> bool:
+        """Whether others may see how far the person has read; only a user can have switched it off."""
+        account = await self._accounts.by_id(person.id)
+        return account is None or account.shows_read_marks

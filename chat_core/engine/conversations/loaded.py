@@ -2,34 +2,29 @@
 
 A slot becomes what a turn has stored, what another node has stored, or what is
 read again because nobody here knows any more (after a failed write, say). Each
-fact is told, and its consequences drawn, once on this node. Kept out: deciding.
+fact becomes a commit once on this node. Kept out: deciding, and where commits go.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import attrs
 
-from chat_core.engine.delivery.hub import Hub, Listener
+from chat_core.engine.conversations.commit import Commit, Commits
+from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.results import Reply
 from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.logs import Logs
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import ConversationCommand
-from chat_core.model.conversation import Channel, Conversation, Retention
+from chat_core.model.conversation import Conversation
 from chat_core.model.errors import ChatError, Refused
-from chat_core.model.events import ChannelDeleted, Logged, MemberLeft
-from chat_core.model.ids import ConversationId, PersonId
+from chat_core.model.events import Logged
+from chat_core.model.ids import ConversationId
 from chat_core.model.limits import CONVERSATIONS_LOADED_MAX, RETRY_S
 from chat_core.model.person import Person
-from chat_core.ports import Backplane, Clock, Log, Store
+from chat_core.ports import Clock, Log
 
 _HISTORY_READ = 300  # events a read, when a slot catches up with its log
-
-
-class Consequences(Protocol):
-    """What follows from facts beside their being told: alarms, notices, places in lobbies."""
-
-    def __call__(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None: ...
 
 
 @attrs.define(eq=False)
@@ -64,24 +59,19 @@ class Slots:
         self,
         *,
         clock: Clock,
-        store: Store,
-        backplane: Backplane,
+        logs: Logs,
+        commits: Commits,
         hub: Hub,
         tasks: Tasks,
         alarms: Alarms,
-        consequences: Consequences,
     ) -> None:
         self._clock = clock
-        self._store = store
-        self._backplane = backplane
+        self._logs = logs
+        self._commits = commits
         self._hub = hub
         self._tasks = tasks
         self._alarms = alarms
-        self._consequences = consequences
         self._slots: dict[ConversationId, Slot] = {}
-
-    def log_of(self, conversation: Conversation) -> Log:
-        return self._store if conversation.retention is Retention.STORED else self._backplane
 
     def get(self, conversation: ConversationId) -> Slot | None:
         return self._slots.get(conversation)
@@ -91,16 +81,16 @@ class Slots:
         slot = self._slots.get(conversation)
         if slot is not None:
             return slot
-        for log in (self._backplane, self._store):
-            state = await log.load(conversation)
-            if state is not None:
-                return self.keep(Slot(conversation, log, state, state))
-        return None
+        found = await self._logs.load(conversation)
+        if found is None:
+            return None
+        log, state = found
+        return self.keep(Slot(conversation, log, state, state))
 
     def adopt(self, conversation: Conversation) -> Slot:
         """The slot of a conversation as it was just stored, or read elsewhere."""
         known = self._slots.get(conversation.id)
-        slot = Slot(conversation.id, self.log_of(conversation), conversation, conversation)
+        slot = Slot(conversation.id, self._logs.of(conversation), conversation, conversation)
         return known or self.keep(slot)
 
     def keep(self, slot: Slot) -> Slot:
@@ -120,55 +110,28 @@ class Slots:
 
     # Becoming
 
-    def become(
-        self, slot: Slot, before: Conversation, after: Conversation, events: Sequence[Logged], *, ours: bool
-    ) -> None:
-        """From here on it is true: tell it, here and (``ours``) to other nodes, and draw the consequences."""
-        slot.state = slot.known = after
-        self._tell(before, after, events)
-        if ours:
-            self._backplane.publish(after, events)
-        self._consequences(before, after, events)
+    def become(self, slot: Slot, commit: Commit, *, ours: bool) -> None:
+        """From here on it is true, here and for everybody whom it concerns."""
+        slot.state = slot.known = commit.after
+        self._commits.apply(commit, ours=ours)
 
     def hear(self, after: Conversation, events: Sequence[Logged]) -> None:
         """A hint: these were stored, by another node or by this one. Lost, late or doubled does no harm."""
         slot = self._slots.get(after.id)
         if slot is None:
-            self._hub.tell(after, events)
-            self._hub.flush_soon(after.id)
+            self._commits.tell(after, events)
         elif after.head <= slot.known.head:
             return
         elif events and events[0].seq == slot.known.head + 1 and events[-1].seq == after.head:
-            self.become(slot, slot.known, after, events, ours=False)
-            self._hub.flush_soon(slot.id)
+            self._catch_up(slot, after, events, ours=False)
         else:
             self.doubt(slot)
 
-    def _tell(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
-        """Hand the events to who follows; who ceases to be a member hears nothing that others do next."""
-        if after.members is not before.members:
-            for person in tuple(before.present()):
-                if after.member(person) is None:
-                    last = _last_heard(events, person)
-                    self._hub.tell(after, events[:last])
-                    events = events[last:]
-                    self._drop(after, person)
-        self._hub.tell(after, events)
-        if isinstance(after, Channel) and after.deleted:
-            for listener in self._hub.listeners(after.id):  # also who only read
-                self._let_go(listener, after)
-
-    def _drop(self, conversation: Conversation, person: PersonId) -> None:
-        """Who is no member any more hears no more (a public channel goes on being readable)."""
-        if isinstance(conversation, Channel) and not conversation.private:
-            return
-        for listener in self._hub.listeners(conversation.id):
-            if listener.person.id == person:
-                self._let_go(listener, conversation)
-
-    def _let_go(self, listener: Listener, conversation: Conversation) -> None:
-        self._hub.detach(listener, conversation.id)
-        listener.lost(conversation.id, may_follow=False)
+    def _catch_up(self, slot: Slot, after: Conversation, events: Sequence[Logged], *, ours: bool) -> None:
+        """Become what was stored without a turn of this node."""
+        told = Commit.of(slot.known, events).personal
+        self.become(slot, Commit(slot.known, after, events, told), ours=ours)
+        self._hub.flush_soon(slot.id)
 
     # Catching up
 
@@ -210,9 +173,8 @@ class Slots:
             if slot.known is not known or slot.state is not None or slot.doubts != doubts:
                 continue  # a turn, a hint or another reading was faster, or this one began before the doubt
             if state.head > known.head:
-                self.become(slot, known, state, missed, ours=slot.in_doubt)
+                self._catch_up(slot, state, missed, ours=slot.in_doubt)
                 self._hub.compare(state)  # what the log no longer has is admitted at once
-                self._hub.flush_soon(slot.id)
             slot.state = slot.known = state
             slot.in_doubt = False
         return slot.state
@@ -226,14 +188,3 @@ class Slots:
                 return ()
             missed.extend(event for event in events if event.seq <= state.head)
         return missed
-
-
-def _last_heard(events: Sequence[Logged], person: PersonId) -> int:
-    """How many of the events one hears who ceases to be a member with one of them."""
-    for index, event in enumerate(events):
-        if isinstance(event, ChannelDeleted) or (isinstance(event, MemberLeft) and event.member == person):
-            end = index + 1
-            while end < len(events) and events[end].by == person:
-                end += 1
-            return end
-    return 0

@@ -1,11 +1,13 @@
 """Reading: what a person may see, and pages of it. Everything else is as if it were not there."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.presence.people import People
 from chat_core.engine.results import Excerpt, Recent
-from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.engine.runtime.logs import Logs
+from chat_core.model.conversation import Channel, Conversation, Room, RoomState
 from chat_core.model.errors import Refused
 from chat_core.model.events import Logged
 from chat_core.model.ids import ConversationId, PersonId
@@ -17,19 +19,21 @@ from chat_core.rules import channel as channel_rules
 
 
 class Reading:
-    """Questions about conversations. ``passing_rooms`` tells a person's open rooms that nobody stores."""
+    """Questions about conversations."""
 
     def __init__(
         self,
         store: Store,
+        logs: Logs,
         conversations: Conversations,
         channels: Channels,
-        passing_rooms: Callable[[PersonId], Iterable[ConversationId]],
+        people: People,
     ) -> None:
         self._store = store
+        self._logs = logs
         self._conversations = conversations
         self._channels = channels
-        self._passing_rooms = passing_rooms
+        self._people = people
 
     def may_read(self, person: PersonId, conversation: Conversation) -> bool:
         """Members read; a public channel is read by anybody."""
@@ -69,7 +73,7 @@ class Reading:
 
     async def events_after(self, state: Conversation, seq: int, limit: int) -> Sequence[Logged]:
         """The log after a seq, whoever asks."""
-        return await self._conversations.log_of(state).after(state.id, seq, limit)
+        return await self._logs.of(state).after(state.id, seq, limit)
 
     async def messages(
         self,
@@ -82,7 +86,7 @@ class Reading:
     ) -> Sequence[Message]:
         """A page of messages, oldest first: the last below ``before``, or the first above ``after``."""
         state = await self.conversation(person, conversation)
-        log = self._conversations.log_of(state)
+        log = self._logs.of(state)
         return await log.messages(
             conversation, before=before, after=after, limit=min(limit, HISTORY_PAGE_MAX)
         )
@@ -91,7 +95,7 @@ class Reading:
         self, state: Conversation, wanted: Recent, *, up_to: int
     ) -> tuple[Sequence[Message], bool]:
         """The messages that ``wanted`` means, up to a seq; and whether there are more after its own."""
-        log = self._conversations.log_of(state)
+        log = self._logs.of(state)
         if wanted.after is not None:
             found = await log.messages(state.id, before=None, after=wanted.after, limit=wanted.most + 1)
             found = [message for message in found if message.seq <= up_to]
@@ -105,11 +109,21 @@ class Reading:
     async def rooms(self, person: Person) -> Sequence[Room]:
         """The rooms that the person is in, ended ones too, the newest first."""
         rooms = [room for room in await self._store.rooms_of(person.id) if room.member(person.id)]
-        for room_id in tuple(self._passing_rooms(person.id)):
+        for room_id in self._people.passing_rooms(person.id):
             room = await self._conversations.state(room_id)
             if isinstance(room, Room) and room.member(person.id):
                 rooms.append(room)
         return sorted(rooms, key=lambda room: (room.created_at, room.id), reverse=True)
+
+    async def open_rooms(self, person: Person) -> Sequence[Room]:
+        """The rooms that the person is in and that have not ended."""
+        listed = await self._store.rooms_of(person.id)
+        rooms = [room for room in listed if room.state is not RoomState.ENDED and room.member(person.id)]
+        for room_id in self._people.passing_rooms(person.id):
+            room = await self._conversations.state(room_id)
+            if isinstance(room, Room) and room.state is not RoomState.ENDED:
+                rooms.append(room)
+        return rooms
 
     async def channels_of(self, person: Person) -> Sequence[Channel]:
         """The channels that the person is a member of, by name."""

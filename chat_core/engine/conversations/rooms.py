@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.notifications import Notices
 from chat_core.engine.results import Receipt, Reply
@@ -13,6 +14,7 @@ from chat_core.model.events import Notice, NoticeKind
 from chat_core.model.ids import PersonId
 from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Clock, Store
+from chat_core.rules import accounts
 
 
 class Rooms:
@@ -61,7 +63,7 @@ class Rooms:
 
     async def _opened(self, by: Person, other: Person) -> Receipt:
         if other.id in await self._store.blocked_with(by.id):
-            raise unknown_user()  # who blocked the caller is not told of
+            raise accounts.unknown_user()  # who blocked the caller is not told of
         for room in await self._store.rooms_of_two(by.id, other.id):
             if room.state is not RoomState.ENDED:
                 return Receipt(conversation=room, repeated=True, durable=self._store.durable)
@@ -75,11 +77,6 @@ class Rooms:
             rules=self._rules,
         )
         invited = Notice(at=now, to=other.id, kind=NoticeKind.INVITED, room=room, sender=by.card)
-        await self._conversations.open(room, (), (invited,))
+        await self._conversations.open(Commit.of(room, ()), (invited,))
         self._notices.tell(invited)
         return Receipt(conversation=room, durable=self._store.durable)
-
-
-def unknown_user() -> Refused:
-    """The one answer for who is not there, and for who does not want to be found."""
-    return Refused("unknown_user", "There is no such user.")

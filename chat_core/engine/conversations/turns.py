@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
-from chat_core.engine.conversations.loaded import Ask, Consequences, Slot, Slots
+from chat_core.engine.conversations.commit import Commit, Commits
+from chat_core.engine.conversations.loaded import Ask, Slot, Slots
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.results import Receipt, Reply, Result
 from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.logs import Logs
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import (
     AddMember,
@@ -34,31 +36,38 @@ from chat_core.model.commands import (
 )
 from chat_core.model.conversation import Channel, Conversation, Retention
 from chat_core.model.errors import ChatError, Refused, Unavailable
-from chat_core.model.events import Logged, MessagePosted, Notable
+from chat_core.model.events import Logged, MessagePosted, Notable, Personal
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TURN_TRIES_MAX
 from chat_core.model.message import Message
 from chat_core.model.person import Person, PersonKind
-from chat_core.ports import Backplane, Change, ClientIdTaken, Clock, Stale, Store
+from chat_core.ports import Change, ClientIdTaken, Clock, Stale
 from chat_core.rules import log as log_rules
 from chat_core.rules import messages as message_rules
-from chat_core.rules.notifications import kept
+from chat_core.rules import notifications as notification_rules
 
 _log = logging.getLogger(__name__)
 
 
 @attrs.define
 class _Plan:
-    """What a batch comes to: the state after it, its facts, and each one's answer."""
+    """What a batch comes to: its facts, the state after them, what people hear, and each one's answer."""
 
+    before: Conversation
     after: Conversation
-    events: list[Logged]
-    answers: list[tuple[Ask, Receipt | Refused]]
+    events: list[Logged] = attrs.field(factory=list)
+    personal: list[Personal] = attrs.field(factory=list)
+    answers: list[tuple[Ask, Receipt | Refused]] = attrs.field(factory=list)
 
     def take(self, events: Iterable[Logged]) -> None:
         """These happen too."""
-        self.after = log_rules.fold(self.after, events)
-        self.events.extend(events)
+        for event in events:
+            self.after = log_rules.evolve(self.after, event)
+            self.events.append(event)
+            self.personal.extend(notification_rules.personal(self.after, event))
+
+    def commit(self) -> Commit:
+        return Commit(self.before, self.after, tuple(self.events), self.personal)
 
     def client_ids(self) -> list[tuple[PersonId, str]]:
         """The (author, client_id) pairs of what it posts."""
@@ -73,54 +82,53 @@ class Conversations:
         self,
         *,
         clock: Clock,
-        store: Store,
-        backplane: Backplane,
+        logs: Logs,
+        is_durable: bool,
+        loaded: Slots,
+        commits: Commits,
         hub: Hub,
         tasks: Tasks,
         alarms: Alarms,
         new_id: Callable[[], str],
         guests_may_post: bool,
-        consequences: Consequences,
     ) -> None:
         self._clock = clock
-        self._store = store
+        self._logs = logs
+        self._is_durable = is_durable
+        self._slots = loaded
+        self._commits = commits
         self._hub = hub
         self._tasks = tasks
         self._alarms = alarms
         self._new_id = new_id
         self._guests_may_post = guests_may_post
-        self._consequences = consequences
-        self._slots = Slots(
-            clock=clock,
-            store=store,
-            backplane=backplane,
-            hub=hub,
-            tasks=tasks,
-            alarms=alarms,
-            consequences=consequences,
-        )
-        self.log_of = self._slots.log_of
-        self.hear = self._slots.hear
-        self.compare = self._slots.compare
-        self.forget = self._slots.forget
 
-    async def open(
-        self, conversation: Conversation, events: Sequence[Logged], notices: Sequence[Notable] = ()
-    ) -> Conversation:
-        """Store a new conversation with its first facts. Raises as ``Log.append`` does."""
-        after = log_rules.fold(conversation, events)
-        change = Change(after=after, expected=None, events=events, notices=notices)
-        await self.log_of(conversation).append(change)
+    async def open(self, commit: Commit, notices: Sequence[Notable] = ()) -> None:
+        """Store a new conversation with its first facts; ``notices`` are told besides those of the facts.
+
+        Raises as ``Log.append`` does.
+        """
+        after = commit.after
+        kept = (*notices, *commit.notices)
+        change = Change(after=after, expected=None, events=commit.events, notices=kept)
+        await self._logs.of(after).append(change)
         self._slots.adopt(after)
-        return after
 
-    def begin(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
+    def begin(self, commit: Commit) -> None:
         """Draw the consequences of a conversation that ``open`` stored."""
-        self._consequences(before, after, events)
+        self._commits.entail(commit)
 
     def adopt(self, conversation: Conversation) -> None:
         """Take up a stored conversation that was read elsewhere (after a restart)."""
         self._slots.adopt(conversation)
+
+    def forget(self, conversation: ConversationId) -> None:
+        """Drop what is known of it: its log is gone or no longer of interest."""
+        self._slots.forget(conversation)
+
+    async def compare(self, conversation: ConversationId) -> None:
+        """Catch up with the log if it has gone on without this node's hearing of it."""
+        await self._slots.compare(conversation)
 
     def peek(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as this node knows it, None when it is not loaded."""
@@ -200,8 +208,9 @@ class Conversations:
             plan = self._plan(before, batch, targets, repeated.copy())
             if not plan.events:
                 break
+            commit = plan.commit()
             try:
-                await slot.log.append(_change(before, plan))
+                await slot.log.append(_change(commit))
             except Stale:
                 slot.state = None
                 continue
@@ -211,8 +220,8 @@ class Conversations:
             except ChatError as error:
                 _answer_refused(plan)
                 raise error
-            if slot.known.head < plan.after.head:  # else a reading was faster, and has told it
-                self._slots.become(slot, before, plan.after, plan.events, ours=True)
+            if slot.known.head < commit.after.head:  # else a reading was faster, and has told it
+                self._slots.become(slot, commit, ours=True)
             break
         else:
             raise Unavailable("This conversation is very busy. Try again.")
@@ -229,7 +238,7 @@ class Conversations:
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
     ) -> _Plan:
-        plan = _Plan(state, [], [])
+        plan = _Plan(state, state)
         for ask in batch:
             try:
                 plan.answers.append((ask, self._decided(plan, ask, targets, repeated)))
@@ -295,7 +304,7 @@ class Conversations:
             events=events,
             message=message,
             repeated=repeated,
-            durable=self._store.durable and plan.after.retention is Retention.STORED,
+            durable=self._is_durable and plan.after.retention is Retention.STORED,
         )
 
     async def _targets(self, slot: Slot, batch: Sequence[Ask]) -> dict[MessageId, Message]:
@@ -309,9 +318,10 @@ class Conversations:
         return targets
 
 
-def _change(before: Conversation, plan: _Plan) -> Change:
-    events = tuple(plan.events)
-    return Change(after=plan.after, expected=before.head, events=events, notices=kept(before, events))
+def _change(commit: Commit) -> Change:
+    return Change(
+        after=commit.after, expected=commit.before.head, events=commit.events, notices=commit.notices
+    )
 
 
 def _check_guest(state: Conversation, command: ConversationCommand, by: Person | None) -> None:

@@ -6,24 +6,25 @@ programs that embed Parley.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from chat_core.engine.accounts.sessions import REVOKED
-from chat_core.engine.delivery.hub import Encoder
+from chat_core.engine.delivery.hub import Encoder, Hub
+from chat_core.engine.disconnects import REVOKED
+from chat_core.engine.presence.followers import Attendance
+from chat_core.engine.presence.people import Attendee, People
+from chat_core.engine.presence.status import Neighbours
 from chat_core.engine.results import START, Position, Recent, Recovery, Reply
+from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import Command
 from chat_core.model.conversation import Conversation, Room, RoomState
 from chat_core.model.errors import ChatError, Refused
-from chat_core.model.events import Matched, Personal
+from chat_core.model.events import Logged, Matched, Personal
 from chat_core.model.ids import ConversationId
 from chat_core.model.limits import RECOVERY_EVENTS_MAX, TOPICS_PER_CONNECTION_MAX
+from chat_core.model.message import Message
 from chat_core.model.person import Person
-
-if TYPE_CHECKING:
-    from chat_core.engine.chat import Chat
-    from chat_core.engine.presence.people import Attendee
 
 F = TypeVar("F")
 F_contra = TypeVar("F_contra", contravariant=True)
@@ -48,6 +49,52 @@ class Sink(Protocol[F_contra]):
         """End the connection; the code says whether to come back."""
 
 
+class History(Protocol):
+    """What a connection reads. Everything here raises ``Unavailable`` where the log does not answer."""
+
+    async def conversation(self, person: Person, conversation: ConversationId) -> Conversation:
+        """A conversation that the person may read. Refuses the rest, all alike."""
+
+    async def events_after(self, state: Conversation, seq: int, limit: int) -> Sequence[Logged]:
+        """The log after a seq."""
+
+    async def recent(
+        self, state: Conversation, wanted: Recent, *, up_to: int
+    ) -> tuple[Sequence[Message], bool]:
+        """The messages that ``wanted`` means, up to a seq; and whether there are more after its own."""
+
+
+class Node(Protocol):
+    """What a connection needs of the node that it is on."""
+
+    @property
+    def hub(self) -> Hub: ...
+
+    @property
+    def people(self) -> People: ...
+
+    @property
+    def attendance(self) -> Attendance: ...
+
+    @property
+    def neighbours(self) -> Neighbours: ...
+
+    @property
+    def tasks(self) -> Tasks: ...
+
+    @property
+    def reading(self) -> History: ...
+
+    def ask(self, person: Person, command: Command, reply: Reply) -> None:
+        """Ask for something; ``reply`` is called exactly once. Never raises."""
+
+    def peek(self, conversation: ConversationId) -> Conversation | None:
+        """The conversation as this node knows it, None when it is not loaded."""
+
+    def has_ended(self, sid: str) -> bool:
+        """Whether this session is known to have ended."""
+
+
 class Connection(Generic[F]):
     """What a carrier holds. Made by ``Chat.attach``; ``close`` is to be called when the carrier ends.
 
@@ -57,7 +104,7 @@ class Connection(Generic[F]):
 
     def __init__(
         self,
-        chat: "Chat",
+        node: Node,
         *,
         person: Person,
         encoder: Encoder[F],
@@ -70,7 +117,7 @@ class Connection(Generic[F]):
         self.sid = sid
         self.encoder = encoder
         self.deliver = sink.deliver  # the sink's own method: a call of ours between would double the price
-        self._chat = chat
+        self._node = node
         self._sink = sink
         self._autofollow = autofollow
         self._follows: dict[ConversationId, None] = {}
@@ -78,8 +125,8 @@ class Connection(Generic[F]):
         self._open = True
         self._watches = False
         self.shows_notices = False
-        self._attendee: Attendee = chat.people.enter(person, self, may_return=may_return)
-        chat.neighbours.look(self._attendee)
+        self._attendee: Attendee = node.people.enter(person, self, may_return=may_return)
+        node.neighbours.look(self._attendee)
 
     @property
     def is_open(self) -> bool:
@@ -90,17 +137,20 @@ class Connection(Generic[F]):
         """What this connection follows, in the order in which it began to."""
         return tuple(self._follows)
 
+    def is_following(self, conversation: ConversationId) -> bool:
+        return conversation in self._follows
+
     def renew(self, sid: str) -> None:
         """Another session of the person holds it from now on; one that is over ends it (3503)."""
         self.sid = sid
-        if self._chat.accounts.logins.has_ended(sid):
+        if self._node.has_ended(sid):
             self.end(*REVOKED)
 
     # Asking
 
     def ask(self, command: Command, reply: Reply) -> None:
         """Ask for something; ``reply`` is called once, perhaps before this returns. Never raises."""
-        self._chat.ask(self.person, command, reply)
+        self._node.ask(self.person, command, reply)
 
     def follow(
         self,
@@ -115,19 +165,19 @@ class Connection(Generic[F]):
         before this returns; live events reach the sink after it has returned,
         without a hole or a double between the two.
         """
-        self._chat.spawn(self._follow(conversation, since, ready, recent))
+        self._node.tasks.spawn(self._follow(conversation, since, ready, recent))
 
     def watch_neighbours(self) -> None:
         """Hear from here on who comes and goes of those that share a channel which is followed here."""
         if self._open and not self._watches:
             self._watches = True
             for conversation in self._follows:
-                self._chat.neighbours.watch(self, conversation)
+                self._node.hub.watch(self, conversation)
 
     def unfollow(self, conversation: ConversationId) -> None:
         """Hear it no more. What was told before is delivered first."""
         if conversation in self._follows:
-            self._chat.hub.detach(self, conversation)
+            self._node.hub.detach(self, conversation)
             self._forget(conversation)
 
     def close(self) -> None:
@@ -137,12 +187,12 @@ class Connection(Generic[F]):
         self._open = False
         heard = {}
         for conversation in self._follows:
-            topic = self._chat.hub.detach(self, conversation)
+            topic = self._node.hub.detach(self, conversation)
             if topic is not None:
                 heard[conversation] = Position(epoch=topic.conversation.epoch, seq=topic.told)
-            self._chat.neighbours.unwatch(self, conversation)
         self._follows.clear()
-        self._chat.left(self._attendee, self, heard)
+        self._node.attendance.dropped(self._attendee, self, heard)
+        self._node.people.leave(self._attendee, self)
 
     # Hearing: called by the hub and by people
 
@@ -166,7 +216,7 @@ class Connection(Generic[F]):
         recent: Recent | None,
     ) -> None:
         try:
-            state = await self._chat.conversation(self.person, conversation)
+            state = await self._node.reading.conversation(self.person, conversation)
             offset = self._begin(state, hold=True)
         except ChatError as error:
             ready(error)
@@ -184,7 +234,7 @@ class Connection(Generic[F]):
         ready(answer)
         if self._catching_up.get(conversation) is mine:  # else it was unfollowed, and followed again
             del self._catching_up[conversation]
-            self._chat.hub.release(self, conversation)
+            self._node.hub.release(self, conversation)
 
     async def _recovery(self, state: Conversation, offset: int, since: Position | None) -> Recovery:
         """Every event after ``since`` up to ``offset``, or none."""
@@ -195,7 +245,7 @@ class Connection(Generic[F]):
             return nothing
         missing = offset - since.seq
         try:
-            events = await self._chat.events_after(state, since.seq, missing) if missing else ()
+            events = await self._node.reading.events_after(state, since.seq, missing) if missing else ()
         except ChatError:
             return nothing
         if len(events) != missing or (missing and events[0].seq != since.seq + 1):
@@ -203,9 +253,8 @@ class Connection(Generic[F]):
         return Recovery(conversation=state, offset=offset, events=tuple(events), recovered=True)
 
     async def _with_recent(self, recovery: Recovery, recent: Recent) -> Recovery:
-        messages, has_gap = await self._chat.reading.recent(
-            recovery.conversation, recent, up_to=recovery.offset
-        )
+        history = self._node.reading
+        messages, has_gap = await history.recent(recovery.conversation, recent, up_to=recovery.offset)
         return attrs.evolve(recovery, messages=tuple(messages), has_gap=has_gap)
 
     def _begin(self, state: Conversation, *, hold: bool = False) -> int:
@@ -216,13 +265,13 @@ class Connection(Generic[F]):
             if len(self._follows) >= TOPICS_PER_CONNECTION_MAX:
                 raise Refused("too_many", "This connection follows too many conversations.")
             self._follows[state.id] = None
-            self._chat.attendance.followed(self._attendee, state)
-            if self._watches:
-                self._chat.neighbours.watch(self, state.id)
-        offset = self._chat.hub.attach(self, state, hold=hold)
+            self._node.attendance.followed(self._attendee, self, state)
+        offset = self._node.hub.attach(self, state, hold=hold)
         if not self.is_open:  # what was waiting for it was too much
-            self._chat.hub.detach(self, state.id)
+            self._node.hub.detach(self, state.id)
             raise Refused("wrong_state", "This connection is closed.")
+        if self._watches:
+            self._node.hub.watch(self, state.id)
         return offset
 
     def _begin_if_room(self, state: Conversation) -> None:
@@ -234,7 +283,7 @@ class Connection(Generic[F]):
     def _unfollow_ended(self) -> None:
         """Make room among the topics: nothing more comes of a room that has ended."""
         for conversation in tuple(self._follows):
-            state = self._chat.peek(conversation)
+            state = self._node.peek(conversation)
             if state is None or (isinstance(state, Room) and state.state is RoomState.ENDED):
                 self.unfollow(conversation)
 
@@ -242,5 +291,4 @@ class Connection(Generic[F]):
         self._catching_up.pop(conversation, None)
         if conversation in self._follows:
             del self._follows[conversation]
-            self._chat.neighbours.unwatch(self, conversation)
-            self._chat.attendance.unfollowed(self._attendee, conversation)
+            self._node.attendance.unfollowed(self._attendee, conversation)

@@ -19,9 +19,9 @@ from typing import Any, Final, Protocol, TypeVar
 import attrs
 
 from chat_core.engine.delivery.flush_queue import Rounds
-from chat_core.model.conversation import Conversation
+from chat_core.model.conversation import Channel, Conversation
 from chat_core.model.errors import ChatError
-from chat_core.model.events import Event, Logged, Passing
+from chat_core.model.events import Event, Logged, NeighbourSeen, Passing
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.limits import HOLD_EVENTS_MAX
 from chat_core.model.person import Person
@@ -64,6 +64,13 @@ class Listener(Protocol):
         With ``may_follow`` events are missing that the log no longer has: it may
         follow again from here. Otherwise the conversation is no longer its own.
         """
+
+
+class Watcher(Listener, Protocol):
+    """A listener that also wants to hear how the others of a channel are seen."""
+
+    def tell(self, event: NeighbourSeen) -> None:
+        """Hand on what concerns its person."""
 
 
 @attrs.define
@@ -111,6 +118,7 @@ class Topic:
     told: int  # the newest seq that was handed to the listeners
     groups: dict[Encoder[Any], _Group] = attrs.field(factory=dict)
     holds: dict[Listener, list[tuple[Event, Conversation]]] = attrs.field(factory=dict)
+    watchers: dict[Listener, Watcher] = attrs.field(factory=dict)
     listeners: int = 0
     is_due: bool = False  # it is flushed at the end of this round, or when the timer rings
     timer: asyncio.TimerHandle | None = None
@@ -146,13 +154,14 @@ class Hub:
         flush_s: float,
         rounds: Rounds,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        read_after: Callable[[ConversationId, int], Coroutine[Any, Any, Sequence[Logged]]],
+        read_after: Callable[[Conversation, int], Coroutine[Any, Any, Sequence[Logged]]],
     ) -> None:
         self._flush_s = flush_s
         self._rounds = rounds
         self._spawn = spawn
         self._read_after = read_after
         self._topics: dict[ConversationId, Topic] = {}
+        self._watched: dict[ConversationId, Topic] = {}  # with watchers, or with none left
 
     def __contains__(self, conversation: ConversationId) -> bool:
         return conversation in self._topics
@@ -223,9 +232,27 @@ class Hub:
             del topic.holds[listener]
         else:
             return None
+        topic.watchers.pop(listener, None)
         topic.listeners -= 1
         self._drop_if_empty(topic)
         return topic
+
+    def watch(self, watcher: Watcher, conversation: ConversationId) -> None:
+        """As long as it listens to this conversation, it is one of the ``watchers``. Idempotent."""
+        topic = self._topics.get(conversation)
+        if topic is not None:
+            topic.watchers[watcher] = watcher
+            self._watched[conversation] = topic
+
+    def watchers(self, person: PersonId) -> Sequence[Watcher]:
+        """The watchers of the channels in which the person is, each once."""
+        found: dict[Watcher, None] = {}
+        for conversation, topic in tuple(self._watched.items()):
+            if not topic.watchers or self._topics.get(conversation) is not topic:
+                del self._watched[conversation]
+            elif isinstance(topic.conversation, Channel) and topic.conversation.member(person) is not None:
+                found.update(dict.fromkeys(topic.watchers.values()))
+        return tuple(found)
 
     def listeners(self, conversation: ConversationId) -> Sequence[Listener]:
         """Everybody who follows it here, in no order that means anything."""
@@ -293,6 +320,7 @@ class Hub:
         for topic in tuple(self._topics.values()):
             topic.flush()
         self._topics.clear()
+        self._watched.clear()
 
     def _gather(self, topic: Topic, event: Event) -> None:
         for group in topic.groups.values():
@@ -336,7 +364,7 @@ class Hub:
         try:
             while self._topics.get(conversation) is topic:
                 before = topic.told
-                events = await self._read_after(conversation, before)
+                events = await self._read_after(topic.conversation, before)
                 if events and events[0].seq > topic.told + 1:
                     topic.told = events[-1].seq
                     del self._topics[conversation]

@@ -6,13 +6,16 @@ is kept up to ``OUTBOX_BYTES_MAX``; above it the seat is *slow* and ends (3008).
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
-from chat_core.engine.delivery.connection import Connection
-from chat_core.engine.results import Position, Recovery, Result, resolving
+from chat_core.engine.delivery.connection import Connection, Sink
+from chat_core.engine.delivery.hub import Encoder
+from chat_core.engine.disconnects import CLOSED, NOT_OPEN, SLOW
+from chat_core.engine.results import Position, Recovery, Result, Standing, result_of
 from chat_core.model.commands import Command
 from chat_core.model.conversation import Conversation
 from chat_core.model.errors import Disconnected, Refused
@@ -21,12 +24,30 @@ from chat_core.model.ids import ConversationId
 from chat_core.model.limits import EVENT_OVERHEAD_BYTES, OUTBOX_BYTES_MAX
 from chat_core.model.person import Person
 
-if TYPE_CHECKING:
-    from chat_core.engine.chat import Chat
-
 E = TypeVar("E", bound=Event)
+F = TypeVar("F")
 
-SLOW: Final = (3008, "slow: too much unread")
+
+class Host(Protocol):
+    """The chat, as far as a seat needs it."""
+
+    def attach(
+        self,
+        person: Person,
+        encoder: Encoder[F],
+        sink: Sink[F],
+        *,
+        may_return: bool = True,
+        autofollow: Callable[[Conversation], bool] | None = None,
+        sid: str = "",
+    ) -> Connection[F]:
+        """A connection of the person. Raises ``Disconnected``."""
+
+    async def standing(self, person: Person) -> Standing:
+        """The rooms and channels that the person is in."""
+
+    async def do(self, person: Person, command: Command) -> Result:
+        """Ask, and wait for the result. Raises ``Refused`` or ``Unavailable``."""
 
 
 class EventsAsTheyAre:
@@ -46,9 +67,9 @@ _ENCODER: Final = EventsAsTheyAre()
 class Seat:
     """``async with chat.connect(person) as seat``. Also usable with ``open`` and ``close``."""
 
-    def __init__(self, chat: "Chat", person: Person) -> None:
+    def __init__(self, host: Host, person: Person) -> None:
         self.person = person
-        self._chat = chat
+        self._host = host
         self._connection: Connection[tuple[Event, ...]] | None = None
         self._unread: deque[Event] = deque()
         self._unread_bytes = 0
@@ -66,10 +87,10 @@ class Seat:
 
     async def open(self) -> None:
         """Connect, and follow every room and channel that the person has."""
-        self._connection = self._chat.attach(self.person, _ENCODER, self, autofollow=_everything)
+        self._connection = self._host.attach(self.person, _ENCODER, self, autofollow=_everything)
         self._connection.shows_notices = True
         try:
-            standing = await self._chat.standing(self.person)
+            standing = await self._host.standing(self.person)
             for conversation in (*standing.rooms, *standing.channels):
                 with suppress(Refused):  # it is over meanwhile, or there are too many
                     await self.follow(conversation.id)
@@ -81,13 +102,13 @@ class Seat:
         """Leave; the person may come back within the grace. What is unread is lost. Harmless twice."""
         if self._connection is not None:
             self._connection.close()
-        self._end(Disconnected(1000, "closed"))
+        self._end(Disconnected(*CLOSED))
 
     async def do(self, command: Command) -> Result:
         """Ask, and wait for the result. Raises ``Refused``, ``Unavailable`` or ``Disconnected``."""
         if self._ended is not None:
             raise self._ended
-        return await self._chat.do(self.person, command)
+        return await self._host.do(self.person, command)
 
     async def next(self, kind: type[E]) -> E:
         """The next event of this kind; those before it that are of other kinds are passed over.
@@ -116,10 +137,8 @@ class Seat:
     async def follow(self, conversation: ConversationId, since: Position | None = None) -> Recovery:
         """Hear the conversation from here on; what came after ``since`` is in the answer, or nothing is."""
         if self._connection is None or self._ended is not None:
-            raise self._ended or Disconnected(1000, "not open")
-        answered: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
-        self._connection.follow(conversation, since, resolving(answered))
-        return await answered
+            raise self._ended or Disconnected(*NOT_OPEN)
+        return await result_of(partial(self._connection.follow, conversation, since))
 
     # The sink of its connection
 

@@ -1,13 +1,13 @@
 """Blocks: by person, both ways, at once. A pending match is undone, a common room ends."""
 
-import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from functools import partial
 
+from chat_core.engine.conversations.reading import Reading
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.presence.people import People
-from chat_core.engine.results import Done, Reply, Result, Standing, resolving
+from chat_core.engine.results import Done, Reply, result_of
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import Block, Close, Unblock
 from chat_core.model.conversation import EndReason
@@ -18,7 +18,7 @@ from chat_core.ports import Clock, Store
 
 
 class Blocks:
-    """Who may never be paired with whom. ``standing`` tells the rooms that a person is in."""
+    """Who may never be paired with whom."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Blocks:
         people: People,
         lobbies: Lobbies,
         conversations: Conversations,
-        standing: Callable[[Person], Awaitable[Standing]],
+        reading: Reading,
         tasks: Tasks,
     ) -> None:
         self._clock = clock
@@ -36,7 +36,7 @@ class Blocks:
         self._people = people
         self._lobbies = lobbies
         self._conversations = conversations
-        self._standing = standing
+        self._reading = reading
         self._tasks = tasks
         self._asked: dict[PersonId, deque[tuple[Block | Unblock, Person, Reply]]] = {}
 
@@ -95,14 +95,11 @@ class Blocks:
 
     async def _part(self, person: Person, other: PersonId) -> None:
         """End the common rooms of two of whom one blocked the other; raises where one has not ended yet."""
-        for room in (await self._standing(person)).rooms:
+        for room in await self._reading.open_rooms(person):
             if room.member(other) is not None:
                 close = Close(room=room.id, reason=EndReason.BLOCKED)
-                answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-                settle = resolving(answered)
-                self._conversations.ask(room.id, close, None, settle)
                 try:
-                    await answered
+                    await result_of(partial(self._conversations.ask, room.id, close, None))
                 except Unavailable:
                     self._conversations.insist(room.id, close, None)
                     raise
@@ -115,8 +112,8 @@ class Blocks:
         attendee = self._people.get(person.id)
         if attendee is not None and card_id in attendee.met:
             return attendee.met[card_id]
-        followed = () if attendee is None else tuple(map(self._conversations.peek, attendee.follows))
-        for state in (*followed, *(await self._standing(person)).rooms):
+        followed = () if attendee is None else tuple(map(self._conversations.peek, attendee.followed()))
+        for state in (*followed, *await self._reading.open_rooms(person)):
             if state is not None and person.id in state.members:
                 behind = state.owner_of(card_id)
                 if behind is not None:

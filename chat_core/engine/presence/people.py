@@ -9,6 +9,7 @@ from typing import Protocol
 
 import attrs
 
+from chat_core.engine.disconnects import TOO_MANY_CONNECTIONS
 from chat_core.engine.results import Position
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.model.account import Status
@@ -37,6 +38,13 @@ class PersonalListener(Protocol):
 
     sid: str
 
+    def is_following(self, conversation: ConversationId) -> bool:
+        """Whether it hears this conversation."""
+
+    @property
+    def follows(self) -> Sequence[ConversationId]:
+        """Everything that it follows, oldest first."""
+
     def tell(self, event: Personal) -> None:
         """Hand on what concerns the person."""
 
@@ -48,14 +56,13 @@ class PersonalListener(Protocol):
 class Attendee:
     """A person who is here, or was within the grace.
 
-    ``follows`` counts the connections that follow a conversation; ``heard`` is
-    how far the person had heard each when the last connection went.
+    ``heard`` is how far the person had heard each conversation when the last
+    connection went, as long as no other has taken its place.
     """
 
     person: Person
     presence: Presence = attrs.field(factory=Presence)
     connections: dict[PersonalListener, None] = attrs.field(factory=dict)
-    follows: dict[ConversationId, int] = attrs.field(factory=dict)
     heard: dict[ConversationId, Position] = attrs.field(factory=dict)
     passing_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
     shown: Status = Status.OFFLINE  # how neighbours were told last that the person is seen
@@ -64,6 +71,22 @@ class Attendee:
     met: dict[PersonId, PersonId] = attrs.field(factory=dict)  # who is behind a pseudonym, the latest last
     messages: Bucket | None = None
     searches: Bucket | None = None
+
+    def is_following(
+        self, conversation: ConversationId, *, apart_from: "PersonalListener | None" = None
+    ) -> bool:
+        """Whether a connection (of the others) follows it, or one did that may still come back."""
+        if conversation in self.heard:
+            return True
+        return any(
+            connection is not apart_from and connection.is_following(conversation)
+            for connection in self.connections
+        )
+
+    def followed(self) -> Sequence[ConversationId]:
+        """Everything that ``is_following``, each once."""
+        live = (conversation for connection in self.connections for conversation in connection.follows)
+        return tuple(dict.fromkeys((*live, *self.heard)))
 
     def meets(self, card_id: PersonId, person: PersonId) -> None:
         """Remember who is behind a pseudonym: a block must find the person when the room is long over."""
@@ -84,10 +107,7 @@ class Attendee:
 
 
 class People:
-    """Everybody who is here.
-
-    When a grace is over, ``gone`` is called for who did not come back, ``back`` for who did.
-    """
+    """Everybody who is here. When a grace is over, those hear of it who ``subscribe``."""
 
     def __init__(
         self,
@@ -97,17 +117,23 @@ class People:
         resume_s: float,
         messages: Rate | None,
         searches: Rate | None,
-        gone: Callable[[Attendee], None],
-        back: Callable[[Attendee], None],
     ) -> None:
         self._clock = clock
         self._alarms = alarms
         self._resume_s = resume_s
         self._messages = messages
         self._searches = searches
-        self._gone = gone
-        self._back = back
+        self._gone: list[Callable[[Attendee], None]] = []
+        self._back: list[Callable[[Attendee], None]] = []
         self._attendees: dict[PersonId, Attendee] = {}
+
+    def subscribe(self, *, gone: Callable[[Attendee], None], back: Callable[[Attendee], None]) -> None:
+        """When a grace is over, ``gone`` is called for those who did not come back, ``back`` for the rest.
+
+        In the order of the subscriptions.
+        """
+        self._gone.append(gone)
+        self._back.append(back)
 
     def __iter__(self) -> Iterator[Attendee]:
         return iter(tuple(self._attendees.values()))
@@ -133,7 +159,7 @@ class People:
         """One more connection of the person. Above the limit it is turned away (3504)."""
         attendee = self.attendee(person)
         if len(attendee.connections) >= CONNECTIONS_PER_PERSON_MAX:
-            raise Disconnected(3504, "too many connections: close another one first")
+            raise Disconnected(*TOO_MANY_CONNECTIONS)
         attendee.connections[connection] = None
         attendee.presence = presence_rules.connected(attendee.presence, may_return=may_return)
         return attendee  # the alarm of the grace stays: not everything may have been followed again by then
@@ -193,6 +219,11 @@ class People:
             for connection in attendee.connections:
                 connection.person = attendee.person
 
+    def passing_rooms(self, person: PersonId) -> Sequence[ConversationId]:
+        """The person's open rooms that nobody stores."""
+        attendee = self._attendees.get(person)
+        return () if attendee is None else tuple(attendee.passing_rooms)
+
     def connections(self) -> Sequence[PersonalListener]:
         return [connection for attendee in self for connection in attendee.connections]
 
@@ -205,12 +236,14 @@ class People:
     def _check_gone(self, attendee: Attendee) -> None:
         if not presence_rules.is_gone(attendee.presence, now=self._clock.now()):
             if attendee.connections:
-                self._back(attendee)
+                for back in self._back:
+                    back(attendee)
             return
         if self._attendees.get(attendee.person.id) is attendee:
             del self._attendees[attendee.person.id]
         attendee.presence = Presence()
-        self._gone(attendee)
+        for gone in self._gone:
+            gone(attendee)
 
     def _forget_visitors(self) -> None:
         """Forget who only asked over HTTP and owes nothing any more."""

@@ -3,47 +3,48 @@
 Only connections that ask for it hear of it, about the channels that they follow.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
+from typing import Protocol
 
-from chat_core.engine.presence.people import Attendee, PersonalListener
+from chat_core.engine.presence.people import Attendee, People
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.account import Status
-from chat_core.model.conversation import Channel, Conversation
 from chat_core.model.errors import ChatError
 from chat_core.model.events import NeighbourSeen
-from chat_core.model.ids import ConversationId, PersonId
-from chat_core.model.person import Person
+from chat_core.model.ids import PersonId
+from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Clock
+from chat_core.ports.accounts import Accounts
+
+
+class Watcher(Protocol):
+    """A connection that wants to hear how others are seen."""
+
+    @property
+    def person(self) -> Person: ...
+
+    def tell(self, event: NeighbourSeen) -> None:
+        """Hand on what concerns its person."""
+
+
+class Watchers(Protocol):
+    """The hub, as far as a status needs it."""
+
+    def watchers(self, person: PersonId) -> Iterable[Watcher]:
+        """The connections that watch a channel in which the person is, each once."""
 
 
 class Neighbours:
-    """Watchers by conversation. ``status_of`` tells how others see a person now."""
+    """Tells the watchers of a person's channels how the person is seen, once that changes."""
 
     def __init__(
-        self,
-        *,
-        clock: Clock,
-        tasks: Tasks,
-        peek: Callable[[ConversationId], Conversation | None],
-        status_of: Callable[[Person], Awaitable[Status]],
+        self, *, clock: Clock, tasks: Tasks, people: People, accounts: Accounts, topics: Watchers
     ) -> None:
         self._clock = clock
         self._tasks = tasks
-        self._peek = peek
-        self._status_of = status_of
-        self._watchers: dict[ConversationId, dict[PersonalListener, None]] = {}
-
-    def watch(self, watcher: PersonalListener, conversation: ConversationId) -> None:
-        """Tell the watcher how the members of that channel are seen, once that changes. Twice is once."""
-        self._watchers.setdefault(conversation, {})[watcher] = None
-
-    def unwatch(self, watcher: PersonalListener, conversation: ConversationId) -> None:
-        """Tell it no more. Harmless where it did not watch."""
-        watchers = self._watchers.get(conversation)
-        if watchers is not None:
-            watchers.pop(watcher, None)
-            if not watchers:
-                del self._watchers[conversation]
+        self._people = people
+        self._accounts = accounts
+        self._topics = topics
 
     def look(self, attendee: Attendee) -> None:
         """The person came, has gone, or wants to be seen otherwise: told where that makes a difference."""
@@ -58,15 +59,15 @@ class Neighbours:
             return
         attendee.shown = status
         by, card = attendee.person.id, attendee.person.card
-        for watcher in self._sharing(by):
+        for watcher in self._topics.watchers(by):
             to = watcher.person.id
             watcher.tell(NeighbourSeen(at=at, by=by, to=to, person=card, status=status, last_seen=at))
 
-    def _sharing(self, person: PersonId) -> dict[PersonalListener, None]:
-        """The watchers of the channels in which the person is, each once."""
-        found: dict[PersonalListener, None] = {}
-        for conversation, watchers in self._watchers.items():
-            state = self._peek(conversation)
-            if isinstance(state, Channel) and state.member(person) is not None:
-                found.update(watchers)
-        return found
+    async def _status_of(self, person: Person) -> Status:
+        """How others see the person now. Raises ``Unavailable``."""
+        if not self._people.is_here(person.id):
+            return Status.OFFLINE
+        account = await self._accounts.by_id(person.id) if person.kind is PersonKind.USER else None
+        if account is None:
+            return Status.ONLINE
+        return account.profile(is_here=self._people.is_here(person.id), now=self._clock.now()).status

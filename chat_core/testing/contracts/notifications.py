@@ -6,13 +6,13 @@ from random import Random
 
 import attrs
 
+from chat_core.engine.conversations.commit import Commit
 from chat_core.model.commands import End, JoinChannel, Keep, Start
 from chat_core.model.conversation import Room
 from chat_core.model.events import Notice, NoticeKind
 from chat_core.model.limits import NOTICES_KEPT_MAX
 from chat_core.model.person import Person, nobody
 from chat_core.ports import Change, Stale, Store
-from chat_core.rules.notifications import kept
 from chat_core.testing.contracts.expect import equal, raises
 from chat_core.testing.contracts.stories import Author, Story
 
@@ -33,7 +33,7 @@ class NoticesContract(abc.ABC):
             for turn in ((ann, Start(room=story.id)), (ann, Keep(room=story.id)), (bob, End(room=story.id))):
                 before = _room(story)
                 change = story.turn(turn)
-                notices = kept(before, change.events)
+                notices = Commit.of(before, change.events).notices
                 told += [notice for notice in notices if notice.to == bob.id]
                 await store.append(attrs.evolve(change, notices=notices))
             equal(list(await store.notices_of(bob.id)), told)
@@ -48,8 +48,9 @@ class NoticesContract(abc.ABC):
             story = author.channel("general", ann, bob)
             await store.append(story.opening())
             await store.append(story.turn((bob, JoinChannel(name="general"))))
+            before = story.state
             change = story.post(ann, "hi @bob")
-            notices = kept(story.state, change.events)
+            notices = Commit.of(before, change.events).notices
             await store.append(attrs.evolve(change, notices=notices))
             equal([notice.to for notice in notices], [bob.id])
             equal(tuple(await store.notices_of(bob.id)), notices)
@@ -62,7 +63,7 @@ class NoticesContract(abc.ABC):
             await store.append(story.opening())
             before = _room(story)
             change = story.turn((ann, Start(room=story.id)))
-            await store.append(attrs.evolve(change, notices=kept(before, change.events)))
+            await store.append(attrs.evolve(change, notices=Commit.of(before, change.events).notices))
             (mine,) = await store.notices_of(ann.id)
             await store.drop_notices(ann.id, [mine.key])
             await store.drop_notices(ann.id, [mine.key])
@@ -77,7 +78,9 @@ class NoticesContract(abc.ABC):
             before = _room(story)
             change = story.turn((ann, Start(room=story.id)))
             await store.append(change)
-            await raises(Stale, store.append(attrs.evolve(change, notices=kept(before, change.events))))
+            await raises(
+                Stale, store.append(attrs.evolve(change, notices=Commit.of(before, change.events).notices))
+            )
             equal(list(await store.notices_of(bob.id)), [])
 
     async def test_the_newest_hundred_of_a_person_are_kept(self) -> None:

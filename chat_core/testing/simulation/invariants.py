@@ -27,7 +27,6 @@ post is nowhere, an outbox is bounded, a change is whole whoever asked, the trac
 repeats. I-19 is no matter of the core.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -304,8 +303,8 @@ def _check_ghosts(chat: Chat, line: Line, journal: Journal) -> None:
 
 
 def _check_follows(chat: Chat) -> None:
-    """A topic's listeners are open connections that follow it, and attendance counts just those."""
-    counted: dict[PersonId, dict[ConversationId, int]] = {}
+    """A topic's listeners are just the open connections that follow it, and no follow is counted twice."""
+    counted: dict[int, dict[ConversationId, None]] = {}
     for topic in chat.hub.topics():
         conversation = topic.conversation.id
         for listener in chat.hub.listeners(conversation):
@@ -313,16 +312,15 @@ def _check_follows(chat: Chat) -> None:
                 raise InvariantBroken(f"I-17: a topic of {conversation} refers to what has ended")
             if not chat.may_read(listener.person.id, topic.conversation):
                 raise InvariantBroken(f"I-6: {listener.person.id} follows {conversation} and may not read it")
-            follows = counted.setdefault(listener.person.id, {})
-            follows[conversation] = follows.get(conversation, 0) + 1
+            counted.setdefault(id(listener), {})[conversation] = None
     for attendee in chat.people:
-        here = counted.get(attendee.person.id, {})
-        expected: Mapping[ConversationId, int] = here
-        if attendee.heard:
-            expected = dict(here)
-            for conversation in attendee.heard:
-                expected[conversation] = expected.get(conversation, 0) + 1
-        if dict(attendee.follows) != dict(expected):
-            raise InvariantBroken(
-                f"I-15: {attendee.person.id} follows {attendee.follows}, counted {expected}"
-            )
+        live: dict[ConversationId, None] = {}
+        for connection in attendee.connections:
+            here = counted.get(id(connection), {})
+            if here.keys() != set(connection.follows):
+                who = attendee.person.id
+                raise InvariantBroken(f"I-15: {who} follows {connection.follows}, the hub knows {here}")
+            live.update(here)
+        if not live.keys().isdisjoint(attendee.heard):
+            who = attendee.person.id
+            raise InvariantBroken(f"I-15: {who} follows {live}, and still awaits {attendee.heard}")

@@ -43,7 +43,7 @@ def end(world: "Simulation") -> None:
         chat = node.chat
         left: dict[str, Any] = {
             "topics": chat.hub.topics(),
-            "people": [a.person.id for a in chat.people if a.connections or a.follows],
+            "people": [a.person.id for a in chat.people if a.connections or a.heard],
             "places": [p for line in chat.lobbies.lines.values() for p in line.people()],
             "deadlines": dict(world.journal.deadlines),
             "alarms": len(chat.alarms) - 4,  # comparing heads goes on, and looking after sessions and ages

@@ -20,6 +20,7 @@ from chat_core.adapters.clock import Ids
 from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import Config, lobbies
+from chat_core.engine.assemble import assemble
 from chat_core.engine.chat import Chat
 from chat_core.engine.dependencies import Parts
 from chat_core.engine.results import Receipt, Result
@@ -312,7 +313,7 @@ class Simulation:
             guests_may_post=False,
             accounts=no_accounts(),
         )
-        chat = Chat(parts)
+        chat = assemble(parts)
         self.loop.run_until_complete(chat.start())
         store.use(self.faults)
         backplane.use(self.faults)

@@ -1,0 +1,294 @@
+"""Assembly: builds the parts of a node in the order in which they need one another, and subscribes them.
+
+A part gets the parts that it uses as arguments. What goes the other way, from
+below, is an event: a part subscribes to it here, once both are there.
+"""
+
+import attrs
+
+from chat_core.engine.accounts.erasure import Farewell
+from chat_core.engine.accounts.export import Export
+from chat_core.engine.accounts.service import AccountDesk
+from chat_core.engine.accounts.sessions import Logins
+from chat_core.engine.after_commit import Aftermath
+from chat_core.engine.chat import Chat
+from chat_core.engine.conversations.channels import Channels
+from chat_core.engine.conversations.commit import Commits
+from chat_core.engine.conversations.ephemeral import Signs
+from chat_core.engine.conversations.loaded import Slots
+from chat_core.engine.conversations.reading import Reading
+from chat_core.engine.conversations.retention import Ages
+from chat_core.engine.conversations.rooms import Rooms
+from chat_core.engine.conversations.turns import Conversations
+from chat_core.engine.delivery.flush_queue import Rounds
+from chat_core.engine.delivery.hub import Hub
+from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.dependencies import Parts
+from chat_core.engine.dispatch import Dispatch
+from chat_core.engine.lobby.blocks import Blocks
+from chat_core.engine.lobby.lobbies import Lobbies
+from chat_core.engine.lobby.pairing import Matchmaking
+from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.presence.followers import Attendance
+from chat_core.engine.presence.people import Attendee, People
+from chat_core.engine.presence.status import Neighbours
+from chat_core.engine.runtime.alarms import Alarms
+from chat_core.engine.runtime.logs import Logs
+from chat_core.engine.runtime.tasks import Tasks
+from chat_core.model.commands import Leave
+
+
+@attrs.frozen(kw_only=True)
+class _Ground:
+    """What everything else is built on."""
+
+    tasks: Tasks
+    alarms: Alarms
+    rounds: Rounds
+    logs: Logs
+    hub: Hub
+    people: People
+
+
+@attrs.frozen(kw_only=True)
+class _Talk:
+    """Conversations, and what is delivered of them."""
+
+    commits: Commits
+    loaded: Slots
+    conversations: Conversations
+    notices: Notices
+    channels: Channels
+    reading: Reading
+    attendance: Attendance
+    neighbours: Neighbours
+
+
+@attrs.frozen(kw_only=True)
+class _Pairs:
+    """Lobbies, and what keeps two people apart."""
+
+    sessions: Sessions
+    lobbies: Lobbies
+    blocks: Blocks
+
+
+def assemble(parts: Parts) -> Chat:
+    """A chat that was not started yet."""
+    ground = _ground(parts)
+    talk = _talk(parts, ground)
+    pairs = _pairs(parts, ground, talk)
+    dispatch = _dispatch(parts, ground, talk, pairs)
+    accounts = _accounts(parts, ground, talk, pairs, dispatch)
+    aftermath = Aftermath(
+        clock=parts.clock,
+        alarms=ground.alarms,
+        people=ground.people,
+        hub=ground.hub,
+        lobbies=pairs.lobbies,
+        channels=talk.channels,
+        conversations=talk.conversations,
+        sessions=pairs.sessions,
+        notices=talk.notices,
+    )
+    ages = Ages(
+        clock=parts.clock,
+        store=parts.store,
+        alarms=ground.alarms,
+        tasks=ground.tasks,
+        conversations=talk.conversations,
+        texts_kept_s=parts.texts_kept_s,
+    )
+    _subscribe(ground, talk, pairs, accounts, aftermath)
+    return Chat(
+        clock=parts.clock,
+        store=parts.store,
+        new_id=parts.new_id,
+        tasks=ground.tasks,
+        alarms=ground.alarms,
+        rounds=ground.rounds,
+        hub=ground.hub,
+        people=ground.people,
+        attendance=talk.attendance,
+        neighbours=talk.neighbours,
+        notices=talk.notices,
+        conversations=talk.conversations,
+        reading=talk.reading,
+        channels=talk.channels,
+        ages=ages,
+        lobbies=pairs.lobbies,
+        accounts=accounts,
+        backplane=parts.backplane,
+        dispatch=dispatch,
+        aftermath=aftermath,
+        sessions=pairs.sessions,
+        end_listening=parts.backplane.listen(talk.loaded.hear),
+    )
+
+
+def _subscribe(
+    ground: _Ground, talk: _Talk, pairs: _Pairs, accounts: AccountDesk, aftermath: Aftermath
+) -> None:
+    def gone(attendee: Attendee) -> None:
+        """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
+        person = attendee.person
+        pairs.lobbies.gone(person.id)
+        for room in tuple(attendee.passing_rooms):
+            talk.conversations.insist(room, Leave(room=room, disconnected=True), person)
+        talk.attendance.gone(attendee)
+        talk.neighbours.look(attendee)
+        accounts.left(person)
+
+    ground.people.subscribe(gone=gone, back=talk.attendance.back)
+    talk.commits.subscribe(aftermath)
+
+
+def _ground(parts: Parts) -> _Ground:
+    tasks, alarms, rounds = Tasks(), Alarms(parts.clock), Rounds()
+    logs = Logs(parts.store, parts.backplane)
+    hub = Hub(flush_s=parts.flush_s, rounds=rounds, spawn=tasks.spawn, read_after=logs.after)
+    people = People(
+        clock=parts.clock,
+        alarms=alarms,
+        resume_s=parts.resume_s,
+        messages=parts.messages,
+        searches=parts.searches,
+    )
+    return _Ground(tasks=tasks, alarms=alarms, rounds=rounds, logs=logs, hub=hub, people=people)
+
+
+def _talk(parts: Parts, ground: _Ground) -> _Talk:
+    clock, tasks, alarms, people, hub = (
+        parts.clock,
+        ground.tasks,
+        ground.alarms,
+        ground.people,
+        ground.hub,
+    )
+    commits = Commits(hub, parts.backplane)
+    loaded = Slots(clock=clock, logs=ground.logs, commits=commits, hub=hub, tasks=tasks, alarms=alarms)
+    conversations = Conversations(
+        clock=clock,
+        logs=ground.logs,
+        is_durable=parts.store.durable,
+        loaded=loaded,
+        commits=commits,
+        hub=hub,
+        tasks=tasks,
+        alarms=alarms,
+        new_id=parts.new_id,
+        guests_may_post=parts.guests_may_post,
+    )
+    channels = Channels(clock, parts.store, conversations, parts.new_id)
+    return _Talk(
+        commits=commits,
+        loaded=loaded,
+        conversations=conversations,
+        notices=Notices(store=parts.store, people=people, alarms=alarms, clock=clock, tasks=tasks),
+        channels=channels,
+        reading=Reading(parts.store, ground.logs, conversations, channels, people),
+        attendance=Attendance(clock, hub, conversations.peek),
+        neighbours=Neighbours(
+            clock=clock, tasks=tasks, people=people, accounts=parts.accounts.accounts, topics=hub
+        ),
+    )
+
+
+def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
+    sessions = Sessions(parts.store, ground.alarms, parts.clock, ground.tasks)
+    matchmaking = Matchmaking(
+        matchers=parts.matchers,
+        clock=parts.clock,
+        chance=parts.chance,
+        new_id=parts.new_id,
+        store=parts.store,
+        conversations=talk.conversations,
+        people=ground.people,
+        alarms=ground.alarms,
+        sessions=sessions,
+        notices=talk.notices,
+        tasks=ground.tasks,
+    )
+    lobbies = Lobbies(
+        rules=parts.lobbies,
+        clock=parts.clock,
+        store=parts.store,
+        conversations=talk.conversations,
+        people=ground.people,
+        tasks=ground.tasks,
+        matchmaking=matchmaking,
+    )
+    blocks = Blocks(
+        clock=parts.clock,
+        store=parts.store,
+        people=ground.people,
+        lobbies=lobbies,
+        conversations=talk.conversations,
+        reading=talk.reading,
+        tasks=ground.tasks,
+    )
+    return _Pairs(sessions=sessions, lobbies=lobbies, blocks=blocks)
+
+
+def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Dispatch:
+    rooms = Rooms(
+        clock=parts.clock,
+        store=parts.store,
+        notices=talk.notices,
+        conversations=talk.conversations,
+        new_id=parts.new_id,
+        rules=parts.rooms_by_hand,
+    )
+    signs = Signs(parts.clock, parts.store, ground.hub, talk.conversations, parts.accounts.accounts)
+    return Dispatch(
+        clock=parts.clock,
+        policy=parts.policy,
+        channels_are_open=parts.open_channels,
+        logs=ground.logs,
+        tasks=ground.tasks,
+        people=ground.people,
+        conversations=talk.conversations,
+        reading=talk.reading,
+        channels=talk.channels,
+        rooms=rooms,
+        lobbies=pairs.lobbies,
+        signs=signs,
+        blocks=pairs.blocks,
+    )
+
+
+def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatch: Dispatch) -> AccountDesk:
+    accounts = parts.accounts
+    logins = Logins(
+        clock=parts.clock,
+        alarms=ground.alarms,
+        tasks=ground.tasks,
+        people=ground.people,
+        accounts=accounts.accounts,
+        tokens=accounts.tokens,
+        new_id=parts.new_id,
+        refresh_s=accounts.refresh_s,
+    )
+    erasure = Farewell(
+        clock=parts.clock,
+        store=parts.store,
+        accounts=accounts.accounts,
+        logins=logins,
+        people=ground.people,
+        lobbies=pairs.lobbies,
+        conversations=talk.conversations,
+        alarms=ground.alarms,
+        tasks=ground.tasks,
+    )
+    return AccountDesk(
+        parts=accounts,
+        clock=parts.clock,
+        tasks=ground.tasks,
+        new_id=parts.new_id,
+        people=ground.people,
+        neighbours=talk.neighbours,
+        dispatch=dispatch,
+        logins=logins,
+        erasure=erasure,
+        export=Export(parts.store, accounts.accounts),
+    )

@@ -1,0 +1,122 @@
+"""Commits: facts that are stored, from there to everybody whom they concern.
+
+A commit carries what its turn came to, and what people are to hear of it: both
+were computed once, in the turn's plan. It goes to the followers, to other nodes
+and to those who subscribed, in this order. Kept out: deciding, and what is loaded.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Self, TypeAlias
+
+import attrs
+
+from chat_core.engine.delivery.hub import Hub, Listener
+from chat_core.model.conversation import Channel, Conversation, Retention
+from chat_core.model.events import ChannelDeleted, Logged, MemberLeft, Notable, Personal
+from chat_core.model.ids import PersonId
+from chat_core.ports import Backplane
+from chat_core.rules import log as log_rules
+from chat_core.rules import notifications as notification_rules
+
+
+@attrs.frozen
+class Commit:
+    """What a turn came to: ``events`` led from ``before`` to ``after``.
+
+    ``personal`` is what people are to hear of them, in their order.
+    """
+
+    before: Conversation
+    after: Conversation
+    events: Sequence[Logged]
+    personal: Sequence[Personal] = ()
+
+    @classmethod
+    def of(cls, before: Conversation, events: Sequence[Logged]) -> Self:
+        """These events happen to ``before``."""
+        after = before
+        told: list[Personal] = []
+        for event in events:
+            after = log_rules.evolve(after, event)
+            told.extend(notification_rules.personal(after, event))
+        return cls(before, after, events, told)
+
+    @property
+    def notices(self) -> tuple[Notable, ...]:
+        """Those that are stored with the events, until somebody was told."""
+        if not self.personal or self.after.retention is not Retention.STORED:
+            return ()
+        return tuple(event for event in self.personal if isinstance(event, Notable))
+
+
+AfterCommit: TypeAlias = Callable[[Commit], None]
+
+
+class Commits:
+    """Where commits go. Each is applied once on a node, whichever node stored it."""
+
+    def __init__(self, hub: Hub, backplane: Backplane) -> None:
+        self._hub = hub
+        self._backplane = backplane
+        self._after: list[AfterCommit] = []
+
+    def subscribe(self, after: AfterCommit) -> None:
+        """Call it after each commit, in the order of the subscriptions."""
+        self._after.append(after)
+
+    def apply(self, commit: Commit, *, ours: bool) -> None:
+        """Broadcast it, if it is ``ours`` also to other nodes, and draw its consequences. It is stored."""
+        before, after = commit.before, commit.after
+        if after.members is before.members and not (isinstance(after, Channel) and after.deleted):
+            self._hub.tell(after, commit.events)  # nearly always
+        else:
+            self._tell(before, after, commit.events)
+        if ours:
+            self._backplane.publish(after, commit.events)
+        self.entail(commit)
+
+    def entail(self, commit: Commit) -> None:
+        """Only draw the consequences: of a conversation that is new, and has no followers yet."""
+        for call in self._after:
+            call(commit)
+
+    def tell(self, after: Conversation, events: Sequence[Logged]) -> None:
+        """Hand on the events of a conversation that is not loaded here."""
+        self._hub.tell(after, events)
+        self._hub.flush_soon(after.id)
+
+    def _tell(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
+        """Hand the events to who follows; who ceases to be a member hears nothing that others do next."""
+        for person in tuple(before.present()):
+            if after.member(person) is None:
+                last = _last_heard(events, person)
+                self._hub.tell(after, events[:last])
+                events = events[last:]
+                self._drop(after, person)
+        self._hub.tell(after, events)
+        if isinstance(after, Channel) and after.deleted:
+            for listener in self._hub.listeners(after.id):  # also who only read
+                self._let_go(listener, after)
+
+    def _drop(self, conversation: Conversation, person: PersonId) -> None:
+        """Who is no member any more hears no more (a public channel goes on being readable)."""
+        if isinstance(conversation, Channel) and not conversation.private:
+            return
+        for listener in self._hub.listeners(conversation.id):
+            if listener.person.id == person:
+                self._let_go(listener, conversation)
+
+    def _let_go(self, listener: Listener, conversation: Conversation) -> None:
+        self._hub.detach(listener, conversation.id)
+        listener.lost(conversation.id, may_follow=False)
+
+
+def _last_heard(events: Sequence[Logged], person: PersonId) -> int:
+    """How many of the events one hears who ceases to be a member with one of them."""
+    for index, event in enumerate(events):
+        if isinstance(event, ChannelDeleted) or (isinstance(event, MemberLeft) and event.member == person):
+            end = index + 1
+            while end < len(events) and events[end].by == person:
+                end += 1
+            return end
+    return 0
