@@ -37,6 +37,22 @@ from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection, Sink
 from chat_core.engine.delivery.hub import Encoder
 from chat_core.engine.delivery.local_client import Seat
+from chat_core.engine.disconnects import (
+    BAD_REQUEST,
+    CLOSED,
+    INSUFFICIENT_STATE,
+    INVALID_TOKEN,
+    NO_PONG,
+    NOT_AUTHENTICATED_IN_TIME,
+    REVOKED,
+    SERVER_ERROR,
+    SHUTDOWN,
+    SLOW,
+    TOKEN_EXPIRED,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_ERRORS,
+    Disconnect,
+)
 from chat_core.engine.results import (
     Done,
     Excerpt,
@@ -178,8 +194,21 @@ from chat_core.version import VERSION
 
 __all__ = [
     "ANONYMOUS",
+    "BAD_REQUEST",
+    "CLOSED",
     "CODES",
+    "INSUFFICIENT_STATE",
+    "INVALID_TOKEN",
+    "NOT_AUTHENTICATED_IN_TIME",
+    "NO_PONG",
+    "REVOKED",
+    "SERVER_ERROR",
+    "SHUTDOWN",
+    "SLOW",
     "TIMED",
+    "TOKEN_EXPIRED",
+    "TOO_MANY_CONNECTIONS",
+    "TOO_MANY_ERRORS",
     "VERSION",
     "Account",
     "AccountDesk",
@@ -216,6 +245,7 @@ __all__ = [
     "Decline",
     "Delete",
     "DeleteChannel",
+    "Disconnect",
     "Disconnected",
     "Done",
     "Edit",

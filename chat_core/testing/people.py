@@ -1,12 +1,13 @@
 """People for tests: they act, and they see. ``await ann.says("hi")``, ``bob.sees(MessagePosted)``."""
 
-import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
+from chat_core.compose import Config
+from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
-from chat_core.engine.results import Placed, Position, Receipt, Recovery, Result
+from chat_core.engine.results import Placed, Position, Receipt, Recovery, Result, result_of
 from chat_core.model import commands as c
 from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import ChatError, Disconnected, Refused
@@ -15,12 +16,25 @@ from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.model.message import Message
 from chat_core.model.person import Person
 
-if TYPE_CHECKING:
-    from chat_core.testing.world import World
-
 E = TypeVar("E", bound=Event)
 
 _ENCODER = EventsAsTheyAre()
+
+
+class Surroundings(Protocol):
+    """The part of a ``World`` that a person acts in."""
+
+    @property
+    def chat(self) -> Chat: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    async def advance(self, seconds: float) -> None:
+        """Move on, stopping at each alarm until its work is done."""
+
+    async def settle(self) -> None:
+        """Let finish what is under way, without moving the time."""
 
 
 class NotSeen(AssertionError):
@@ -34,7 +48,7 @@ class Actor:
     happened. ``room`` is the room that a lobby paired the person into last.
     """
 
-    def __init__(self, world: "World", person: Person, *, may_return: bool = True) -> None:
+    def __init__(self, world: Surroundings, person: Person, *, may_return: bool = True) -> None:
         self.world = world
         self.person = person
         self.may_return = may_return
@@ -184,9 +198,16 @@ class Actor:
 
     async def follows(self, conversation: ConversationId, since: Position | None = None) -> Recovery:
         """Hear a conversation from here on. What is recovered is seen too."""
-        answered: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
-        self.connection.follow(conversation, since, _into(answered, self._unread.extend))
-        return await answered
+
+        def ask(reply: Callable[[Recovery | ChatError], None]) -> None:
+            def ready(recovery: Recovery | ChatError) -> None:
+                if isinstance(recovery, Recovery):
+                    self._unread.extend(recovery.events)
+                reply(recovery)
+
+            self.connection.follow(conversation, since, ready)
+
+        return await result_of(ask)
 
     def unfollows(self, conversation: ConversationId) -> None:
         self.connection.unfollow(conversation)
@@ -247,21 +268,6 @@ class Actor:
     def end(self, code: int, reason: str) -> None:
         self.ended = Disconnected(code, reason)
         self.drops()
-
-
-def _into(
-    answered: "asyncio.Future[Recovery]", missed: Callable[[tuple[Event, ...]], None]
-) -> Callable[[Recovery | ChatError], None]:
-    def ready(recovery: Recovery | ChatError) -> None:
-        if isinstance(recovery, ChatError):
-            if not answered.done():
-                answered.set_exception(recovery)
-            return
-        missed(recovery.events)
-        if not answered.done():
-            answered.set_result(recovery)
-
-    return ready
 
 
 def _receipt(result: Result) -> Receipt:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chat_core.engine.results import Position
 from chat_core.model import commands as c
@@ -10,15 +10,14 @@ from chat_core.model.conversation import Role, Room
 from chat_core.model.errors import Disconnected
 from chat_core.model.ids import ConversationId
 from chat_core.testing.simulation.crowd import Device, Somebody, turned_away
-
-if TYPE_CHECKING:
-    from chat_core.testing.simulation.simulator import Node, Simulation
+from chat_core.testing.simulation.state import Node
+from chat_core.testing.simulation.world import SimulatedWorld
 
 NAMES: Final = ("tea", "jazz", "go")
 INTERESTS: Final = ((), (), ("tea",), ("jazz", "go"))
 
 
-def act(world: "Simulation") -> None:
+def act(world: SimulatedWorld) -> None:
     """One step: somebody does something, or time passes, or a process dies."""
     draw = world.chance.random()
     if draw < 0.16:
@@ -41,7 +40,7 @@ def act(world: "Simulation") -> None:
             return
 
 
-def _pass_time(world: "Simulation") -> None:
+def _pass_time(world: SimulatedWorld) -> None:
     chance = world.chance
     draw = chance.random()
     if draw < 0.08 and world.journal.deadlines:
@@ -59,49 +58,49 @@ def _pass_time(world: "Simulation") -> None:
     world.pass_time(chance.random() * (0.2 if draw < 0.7 else 2.5))
 
 
-def _answer_in(world: "Simulation", room: ConversationId) -> None:
+def _answer_in(world: SimulatedWorld, room: ConversationId) -> None:
     state = world.journal.books[room].state
     for somebody in world.people:
         if somebody.person.id in state.members and isinstance(state, Room):
             world.ask(_node(world, somebody), somebody.person, c.Keep(room=room))
 
 
-def _node(world: "Simulation", somebody: Somebody) -> "Node":
+def _node(world: SimulatedWorld, somebody: Somebody) -> Node:
     return world.nodes[somebody.node]
 
 
-def _any_node(world: "Simulation", somebody: Somebody) -> "Node":
+def _any_node(world: SimulatedWorld, somebody: Somebody) -> Node:
     """Mostly the person's own; a request over HTTP may reach any."""
     if len(world.nodes) > 1 and world.chance.random() < 0.3:
         return world.nodes[int(world.chance.random() * len(world.nodes))]
     return _node(world, somebody)
 
 
-def _room(world: "Simulation", somebody: Somebody) -> ConversationId:
+def _room(world: SimulatedWorld, somebody: Somebody) -> ConversationId:
     if somebody.live and world.chance.random() < 0.9:
         return somebody.live
     return world.chance.choice(somebody.rooms) if somebody.rooms else "nowhere"
 
 
-def _channel(world: "Simulation", somebody: Somebody) -> ConversationId | None:
+def _channel(world: SimulatedWorld, somebody: Somebody) -> ConversationId | None:
     name = world.chance.choice(somebody.channels) if somebody.channels else NAMES[0]
     return next(
         (conversation for conversation in world.channel_ids(name) if world.chance.random() < 0.9), None
     )
 
 
-def _conversation(world: "Simulation", somebody: Somebody) -> ConversationId:
+def _conversation(world: SimulatedWorld, somebody: Somebody) -> ConversationId:
     if world.chance.random() < 0.25 and (channel := _channel(world, somebody)) is not None:
         return channel
     return _room(world, somebody)
 
 
-def _text(world: "Simulation") -> str:
+def _text(world: SimulatedWorld) -> str:
     world.texts += 1
     return f"text {world.texts}"
 
 
-def _message(world: "Simulation", somebody: Somebody) -> str:
+def _message(world: SimulatedWorld, somebody: Somebody) -> str:
     if not somebody.messages:
         return "no such message"
     return somebody.messages[-1] if world.chance.random() < 0.6 else world.chance.choice(somebody.messages)
@@ -110,7 +109,7 @@ def _message(world: "Simulation", somebody: Somebody) -> str:
 # Coming and going
 
 
-def _come(world: "Simulation", somebody: Somebody) -> None:
+def _come(world: SimulatedWorld, somebody: Somebody) -> None:
     node = _node(world, somebody)
     may_return = world.chance.random() < 0.8
     try:
@@ -125,7 +124,7 @@ def _come(world: "Simulation", somebody: Somebody) -> None:
             _follow(world, device, conversation)
 
 
-def _follow(world: "Simulation", device: Device, conversation: ConversationId) -> None:
+def _follow(world: SimulatedWorld, device: Device, conversation: ConversationId) -> None:
     since = device.owner.positions.get(conversation)
     draw = world.chance.random()
     if draw < 0.1:
@@ -138,7 +137,7 @@ def _follow(world: "Simulation", device: Device, conversation: ConversationId) -
     device.follow(conversation, since)
 
 
-def _follow_more(world: "Simulation", somebody: Somebody) -> None:
+def _follow_more(world: SimulatedWorld, somebody: Somebody) -> None:
     if not somebody.devices:
         return
     conversation = _conversation(world, somebody)
@@ -150,7 +149,7 @@ def _follow_more(world: "Simulation", somebody: Somebody) -> None:
     _talk(world, conversation)  # what comes while the history is read is neither lost nor doubled
 
 
-def _talk(world: "Simulation", conversation: ConversationId) -> None:
+def _talk(world: SimulatedWorld, conversation: ConversationId) -> None:
     for somebody in world.people:
         if somebody.live == conversation:
             world.loop.run_some(int(world.chance.random() * 4))
@@ -158,7 +157,7 @@ def _talk(world: "Simulation", conversation: ConversationId) -> None:
             world.ask(_node(world, somebody), somebody.person, command)
 
 
-def _unfollow(world: "Simulation", somebody: Somebody) -> None:
+def _unfollow(world: SimulatedWorld, somebody: Somebody) -> None:
     if somebody.devices:
         device = world.chance.choice(somebody.devices)
         if device.views:
@@ -167,13 +166,13 @@ def _unfollow(world: "Simulation", somebody: Somebody) -> None:
             device.unfollow(conversation)
 
 
-def _drop(world: "Simulation", somebody: Somebody) -> None:
+def _drop(world: SimulatedWorld, somebody: Somebody) -> None:
     if somebody.devices:
         world.traced("drop", somebody.person.id)
         world.chance.choice(somebody.devices).drop()
 
 
-def _drop_and_return(world: "Simulation", somebody: Somebody) -> None:
+def _drop_and_return(world: SimulatedWorld, somebody: Somebody) -> None:
     for device in tuple(somebody.devices):
         device.drop()
     world.traced("drop and return", somebody.person.id)
@@ -185,7 +184,7 @@ def _drop_and_return(world: "Simulation", somebody: Somebody) -> None:
 # Lobbies and rooms
 
 
-def _search(world: "Simulation", somebody: Somebody) -> None:
+def _search(world: SimulatedWorld, somebody: Somebody) -> None:
     if not somebody.devices:
         return
     chance = world.chance
@@ -194,17 +193,17 @@ def _search(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_node(world, somebody), somebody.person, command)
 
 
-def _cancel(world: "Simulation", somebody: Somebody) -> None:
+def _cancel(world: SimulatedWorld, somebody: Somebody) -> None:
     lobby = "anonymous" if world.chance.random() < 0.5 else "timed"
     world.ask(_node(world, somebody), somebody.person, c.CancelSearch(lobby=lobby))
 
 
-def _skip(world: "Simulation", somebody: Somebody) -> None:
+def _skip(world: SimulatedWorld, somebody: Somebody) -> None:
     if somebody.devices:
         world.ask(_node(world, somebody), somebody.person, c.Skip(room=_room(world, somebody)))
 
 
-def _step_in_room(world: "Simulation", somebody: Somebody) -> None:
+def _step_in_room(world: SimulatedWorld, somebody: Somebody) -> None:
     room = _room(world, somebody)
     draw = world.chance.random()
     command: c.Command = c.Keep(room=room)
@@ -215,7 +214,7 @@ def _step_in_room(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_any_node(world, somebody), somebody.person, command)
 
 
-def _finish_room(world: "Simulation", somebody: Somebody) -> None:
+def _finish_room(world: SimulatedWorld, somebody: Somebody) -> None:
     room = _room(world, somebody)
     command: c.Command = world.chance.choice((c.End(room=room), c.Leave(room=room)))
     world.ask(_any_node(world, somebody), somebody.person, command)
@@ -224,7 +223,7 @@ def _finish_room(world: "Simulation", somebody: Somebody) -> None:
 # Messages
 
 
-def _post(world: "Simulation", somebody: Somebody) -> None:
+def _post(world: SimulatedWorld, somebody: Somebody) -> None:
     chance = world.chance
     conversation = _conversation(world, somebody)
     draw = chance.random()
@@ -246,12 +245,12 @@ def _post(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_any_node(world, somebody), somebody.person, command, fresh=fresh)
 
 
-def _burst(world: "Simulation", somebody: Somebody) -> None:
+def _burst(world: SimulatedWorld, somebody: Somebody) -> None:
     for _ in range(int(world.chance.random() * 12)):
         _post(world, somebody)
 
 
-def _change_message(world: "Simulation", somebody: Somebody) -> None:
+def _change_message(world: SimulatedWorld, somebody: Somebody) -> None:
     message = _message(world, somebody)
     command: c.Command = world.chance.choice(
         (
@@ -264,7 +263,7 @@ def _change_message(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_any_node(world, somebody), somebody.person, command)
 
 
-def _mark_or_type(world: "Simulation", somebody: Somebody) -> None:
+def _mark_or_type(world: SimulatedWorld, somebody: Somebody) -> None:
     conversation = _conversation(world, somebody)
     if world.chance.random() < 0.5:
         command: c.Command = c.Type(conversation=conversation, is_typing=world.chance.random() < 0.5)
@@ -276,14 +275,14 @@ def _mark_or_type(world: "Simulation", somebody: Somebody) -> None:
 # People and channels
 
 
-def _block(world: "Simulation", somebody: Somebody) -> None:
+def _block(world: SimulatedWorld, somebody: Somebody) -> None:
     if somebody.cards:
         card = world.chance.choice(somebody.cards)
         blocks = world.chance.random() < 0.7
         world.block(_node(world, somebody), somebody, card, blocks=blocks)
 
 
-def _join(world: "Simulation", somebody: Somebody) -> None:
+def _join(world: SimulatedWorld, somebody: Somebody) -> None:
     name = world.chance.choice(NAMES)
     somebody.remember(somebody.channels, name)
     if world.chance.random() < 0.3:
@@ -293,7 +292,7 @@ def _join(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_any_node(world, somebody), somebody.person, command)
 
 
-def _leave_channel(world: "Simulation", somebody: Somebody) -> None:
+def _leave_channel(world: SimulatedWorld, somebody: Somebody) -> None:
     name = world.chance.choice(NAMES)
     heir = world.chance.choice(world.people).person.id if world.chance.random() < 0.5 else None
     command: c.Command = (
@@ -304,7 +303,7 @@ def _leave_channel(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_any_node(world, somebody), somebody.person, command)
 
 
-def _moderate(world: "Simulation", somebody: Somebody) -> None:
+def _moderate(world: SimulatedWorld, somebody: Somebody) -> None:
     name = world.chance.choice(NAMES)
     other = world.chance.choice(world.people).person
     command: c.Command = world.chance.choice(
@@ -317,7 +316,7 @@ def _moderate(world: "Simulation", somebody: Somebody) -> None:
     world.ask(_any_node(world, somebody), somebody.person, command)
 
 
-ACTIONS: Final[tuple[tuple[float, Callable[["Simulation", Somebody], None]], ...]] = (
+ACTIONS: Final[tuple[tuple[float, Callable[[SimulatedWorld, Somebody], None]], ...]] = (
     (40, _post),
     (2, _burst),
     (16, _search),

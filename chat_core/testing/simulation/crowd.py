@@ -7,7 +7,7 @@ next event, or else it was told that it lost track.
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, NoReturn, Protocol, TypeAlias
 
 import attrs
 
@@ -30,14 +30,30 @@ from chat_core.model.events import (
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, RECOVERY_EVENTS_MAX
 from chat_core.model.person import Person
-
-if TYPE_CHECKING:
-    from chat_core.testing.simulation.simulator import Node, Simulation
+from chat_core.testing.simulation.faults import Faults
+from chat_core.testing.simulation.invariants import Journal
+from chat_core.testing.simulation.state import Node
 
 Frames: TypeAlias = tuple[tuple[str, Event], ...]
 
 UNREAD_MAX: Final = 12  # events; a device that hangs is slow above it
 REMEMBERED: Final = 8  # messages and rooms that a person may come back to
+
+
+class Witness(Protocol):
+    """The world, as far as a device needs it: the truth, and where to report what differs from it."""
+
+    @property
+    def journal(self) -> Journal: ...
+
+    @property
+    def faults(self) -> Faults: ...
+
+    def traced(self, *what: object) -> None:
+        """Write down what happened."""
+
+    def broke(self, why: str) -> NoReturn:
+        """Stop the simulation: an invariant was broken."""
 
 
 class OneForAll:
@@ -97,7 +113,7 @@ class Device:
     """One connection of somebody, and its view of what it follows. It is the sink."""
 
     def __init__(
-        self, world: "Simulation", node: "Node", owner: Somebody, chance: Random, *, may_return: bool
+        self, world: Witness, node: Node, owner: Somebody, chance: Random, *, may_return: bool
     ) -> None:
         self.world = world
         self.node = node

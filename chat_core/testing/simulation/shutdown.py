@@ -1,17 +1,15 @@
 """How a simulation ends: first everything works again, then everybody goes. What is left then is a leak."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from chat_core.testing.simulation.crowd import Device
-
-if TYPE_CHECKING:
-    from chat_core.testing.simulation.simulator import Simulation
+from chat_core.testing.simulation.world import SimulatedWorld
 
 PATIENCE_S: Final = 16.0  # of calm, after which every retry and every heal has had its turn
 LONG_S: Final = 200.0  # after which every room has been decided, and every passing log forgotten
 
 
-def quiesce(world: "Simulation") -> None:
+def quiesce(world: SimulatedWorld) -> None:
     """Everything works again: after a while every view equals the log, or was told that it lost track."""
     world.faults.off()
     world.pass_time(PATIENCE_S)
@@ -26,14 +24,14 @@ def quiesce(world: "Simulation") -> None:
             _check_views(world, device)
 
 
-def _check_views(world: "Simulation", device: Device) -> None:
+def _check_views(world: SimulatedWorld, device: Device) -> None:
     for conversation, view in device.views.items():
         head = world.journal.head(conversation)
         if head is not None and view.seq != head:
             world.broke(f"a view of {conversation} stands at {view.seq}, the log at {head}")
 
 
-def end(world: "Simulation") -> None:
+def end(world: SimulatedWorld) -> None:
     """Everybody goes: after a while nothing is left but what is to last."""
     for somebody in world.people:
         for device in tuple(somebody.devices):
