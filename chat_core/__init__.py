@@ -188,6 +188,7 @@ from chat_core.ports import (
     Traces,
 )
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
+from chat_core.rules.accounts import unknown_user
 from chat_core.rules.lobby import Matcher, MayPair, Pair, Seeker
 from chat_core.rules.rate import Bucket, Rate
 from chat_core.version import VERSION
@@ -363,4 +364,5 @@ __all__ = [
     "open_tokens",
     "restore",
     "rotate_keys",
+    "unknown_user",
 ]

@@ -12,6 +12,7 @@ from typing import Final, NoReturn, Protocol, TypeAlias
 import attrs
 
 from chat_core.engine.delivery.connection import Connection
+from chat_core.engine.disconnects import TOO_MANY_CONNECTIONS
 from chat_core.engine.results import Position, Recovery
 from chat_core.model.conversation import Conversation, Retention
 from chat_core.model.errors import ChatError, Disconnected, InvariantBroken
@@ -281,4 +282,4 @@ class Device:
 
 def turned_away(error: Disconnected) -> bool:
     """A connection above the limit of one person."""
-    return error.code == 3504
+    return error.code == TOO_MANY_CONNECTIONS.code
