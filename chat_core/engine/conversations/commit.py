@@ -8,18 +8,17 @@ and to those who subscribed, in this order. Kept out: deciding, and what is load
 from collections.abc import Callable, Sequence
 from typing import Self, TypeAlias
 
-import attrs
-
 from chat_core.engine.delivery.hub import Hub, Listener
 from chat_core.model.conversation import Channel, Conversation, Retention
 from chat_core.model.events import ChannelDeleted, Logged, MemberLeft, Notable, Personal
 from chat_core.model.ids import PersonId
+from chat_core.model.values import value
 from chat_core.ports import Backplane
 from chat_core.rules import log as log_rules
 from chat_core.rules import notifications as notification_rules
 
 
-@attrs.frozen
+@value
 class Commit:
     """What a turn came to: ``events`` led from ``before`` to ``after``.
 
