@@ -68,6 +68,7 @@ CLOCKS: Final = frozenset(
     {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "uuid.uuid4", "uuid4"}
 )
 PICKLES: Final = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"})
+CLOSE_CODES: Final = frozenset((*range(3001, 3013), *range(3500, 3510)))
 BARE_SOCKETS: Final = "chat_web.transports"
 NAMES_THAT_SAY_NOTHING: Final = frozenset(
     {
@@ -254,6 +255,14 @@ def nothing_is_pickled(tree: Tree) -> Iterator[str]:
                 yield module.at(found.line, f"{found.module} runs what it reads: use JSON with a schema")
 
 
+def close_codes_have_one_home(tree: Tree) -> Iterator[str]:
+    for module in tree.under("chat_core"):
+        for node in module.nodes if module.name != "chat_core.engine.disconnects" else ():
+            if isinstance(node, ast.Constant) and type(node.value) is int and node.value in CLOSE_CODES:
+                words = f"the close code {node.value}"
+                yield module.at(node.lineno, f"{words}: take it with its reason from engine/disconnects.py")
+
+
 def files_and_functions_are_short(tree: Tree) -> Iterator[str]:
     for module in tree.modules:
         lines = module.source.count("\n")
@@ -290,6 +299,7 @@ RULES: Final[tuple[Rule, ...]] = (
     only_adapters_know_the_clock,
     nothing_is_asserted,
     nothing_is_pickled,
+    close_codes_have_one_home,
     files_and_functions_are_short,
     names_say_what_is_in_them,
 )
@@ -473,6 +483,7 @@ BROKEN: Final[tuple[tuple[Rule, str, str, str], ...]] = (
     (nothing_is_asserted, "chat_web/x.py", "def f(x):\n    assert x", "InvariantBroken"),
     (nothing_is_pickled, "chat_core/adapters/x.py", "import pickle", "JSON"),
     (nothing_is_pickled, "chat_web/x.py", "from marshal import loads", "JSON"),
+    (close_codes_have_one_home, "chat_core/engine/x.py", "def f(end):\n    end(3503, 'revoked')", "3503"),
     (files_and_functions_are_short, "chat_web/x.py", "x = 1\n" * (FILE_LINES_MAX + 1), "421 lines"),
     (files_and_functions_are_short, "chat_web/x.py", LONG_FUNCTION, "long has 71 lines"),
     (files_and_functions_are_short, "chat_core/engine/x.py", LONG_METHOD, "long has 71 lines"),

@@ -27,8 +27,7 @@ from chat_core.model.commands import JoinChannel
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.ids import PersonId
 from chat_core.model.limits import ACCOUNTS_PAGE_MAX, EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX
-from chat_core.model.person import Person, PersonKind
-from chat_core.model.person import guest as guest_person
+from chat_core.model.person import Person, PersonKind, guest
 from chat_core.ports import Claims, Clock, Tokens
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules import accounts as rules
@@ -122,7 +121,7 @@ class AccountDesk:
         """A new person without an account, and a session that can be refreshed."""
         if display_name:
             rules.refuse(display_name=rules.wrong_display_name(display_name))
-        person = guest_person(self._new_id(), display_name.strip() or "Guest")
+        person = guest(self._new_id(), display_name.strip() or "Guest")
         grant = await self._tasks.whole(self.logins.begin(person, None, password=None))
         return _there(grant)
 
@@ -142,8 +141,7 @@ class AccountDesk:
 
     async def account(self, person: PersonId) -> Account:
         """All that a user has told. Refuses ``unknown_user`` for who has no account."""
-        account = await self._accounts.by_id(person)
-        if account is None:
+        if (account := await self._accounts.by_id(person)) is None:
             raise rules.unknown_user()
         return account
 
