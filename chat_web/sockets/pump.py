@@ -37,6 +37,7 @@ from chat_web.dialects.intents import (
     AskStanding,
     Complain,
     Dialect,
+    Finish,
     Follow,
     HangUp,
     Intent,
@@ -53,6 +54,7 @@ from chat_web.dialects.intents import (
     WatchNeighbours,
 )
 from chat_web.http.auth import Identity
+from chat_web.sockets.heartbeat import Heartbeat
 from chat_web.sockets.queries import Questions
 from chat_web.transports.interfaces import Socket
 
@@ -63,7 +65,6 @@ INBOX_MAX: Final = 64  # intents that wait; above it the socket is not read
 PING_S: Final = 25.0
 PONG_S: Final = 10.0
 FIRST_COMMAND_S: Final = 5.0
-LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadline again
 
 _AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchNeighbours, ShowNotices, Ponged})
 
@@ -96,6 +97,7 @@ class Pump:
     ) -> None:
         self._chat = chat
         self._dialect = dialect
+        self._join = dialect.encoder.join
         self._session = dialect.session()
         self._questions = Questions(chat)
         self._introduce_by = introduce
@@ -104,7 +106,7 @@ class Pump:
         self._left = left
         self._id = chat.new_id()
         self._socket: Socket | None = None
-        self._connection: Connection[bytes] | None = None
+        self._connection: Connection[Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Intent] = deque()
         self._under_way = 0
@@ -112,12 +114,11 @@ class Pump:
         self._is_working = False
         self._is_paused = False
         self._has_ended = False
-        self._awaits_pong = False
         self._unsent: list[bytes] = []
         self._sends_soon = False
         self._frames = None if limits.frames is None else Bucket(limits.frames)
         self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES_MAX)
-        self._timer: asyncio.TimerHandle | None = None
+        self._heartbeat = Heartbeat(self, self._loop, ping_s=limits.ping_s, pong_s=limits.pong_s)
         self._expiry: asyncio.TimerHandle | None = None
 
     @property
@@ -133,12 +134,12 @@ class Pump:
         except Disconnected:
             return
         if introduced is None:
-            self._at(self._limits.first_command_s, self._give_up_waiting)
+            self._heartbeat.expect_first_command(self._limits.first_command_s)
         self._do(self._dialect.opened(self._session, introduced))
 
     def received(self, text: str) -> None:
-        if self._awaits_pong and text == "{}":  # one for each ping, beside the rate
-            self._ponged()
+        if self._heartbeat.awaits_pong and text == "{}":  # one for each ping, not counted by the rate
+            self._heartbeat.ponged()
             return
         if self._frames is not None and (wait := self._frames.take(self._loop.time())):
             error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
@@ -150,9 +151,9 @@ class Pump:
     def closed(self, code: int, reason: str) -> None:
         self._socket = None
         self._has_ended = True
-        for timer in (self._timer, self._expiry):
-            if timer is not None:
-                timer.cancel()
+        self._heartbeat.stop()
+        if self._expiry is not None:
+            self._expiry.cancel()
         self._inbox.clear()
         self._unsent.clear()
         if self._connection is not None:
@@ -217,8 +218,8 @@ class Pump:
                 case WatchNeighbours() | ShowNotices():
                     self._listen_for(intent)
                 case Ponged():
-                    if self._awaits_pong:
-                        self._ponged()
+                    if self._heartbeat.awaits_pong:
+                        self._heartbeat.ponged()
                 case _:
                     self._inbox.append(intent)
         if self._inbox:
@@ -317,7 +318,9 @@ class Pump:
             self._connection = self._chat.attach(
                 identity.person,
                 self._dialect.encoder,
-                self,
+                self
+                if self._dialect.finish is None
+                else _Finishing(self, self._dialect.finish, self._session),
                 may_return=identity.may_return,
                 autofollow=self._dialect.follows_unasked,
                 sid=identity.sid,
@@ -326,8 +329,10 @@ class Pump:
             self.end(refused.code, refused.reason)
             raise
         self._expire_at(identity)
-        if self._dialect.pings_itself:
-            self._at(self._limits.ping_s, self._ping)
+        if self._dialect.ping_frame is None:
+            self._heartbeat.stop()
+        else:
+            self._heartbeat.start_pings()
         _log.info("introduced", connection=self._id, dialect=self._dialect.name, kind=identity.person.kind)
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
 
@@ -352,7 +357,7 @@ class Pump:
     def _say(self, frame: bytes) -> None:
         if self._socket is None:
             return
-        self._unsent.append(self._dialect.encoder.join((frame,)))
+        self._unsent.append(self._join((frame,)))
         if not self._sends_soon:
             self._sends_soon = True
             self._chat.rounds.at_end(self._send)
@@ -369,40 +374,37 @@ class Pump:
         if len(self._bad_frames) == BAD_FRAMES_MAX and now - self._bad_frames[0] <= BAD_FRAMES_WITHIN_S:
             self.end(3509, "too many errors")
 
-    # Timers: one at a time, waiting for an introduction, then pinging
+    # What the heartbeat asks for
 
-    def _at(self, seconds: float, then: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        when = self._loop.time() + seconds
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
 
-        def ring() -> None:
-            if self._loop.time() - when > LOOP_STALL_S:
-                self._at(seconds, then)  # the server was stalled, not the peer silent
-            else:
-                then()
+    def ping(self) -> None:
+        frame = self._dialect.ping_frame
+        if self._socket is not None and frame is not None:
+            self._socket.write(self._join((frame,)))
 
-        self._timer = self._loop.call_at(when, ring)
 
-    def _give_up_waiting(self) -> None:
-        if self._connection is None:
-            self.end(3502, "no connect command in time")
+@attrs.frozen(eq=False)
+class _Finishing:
+    """A sink before the pump: finishes for this connection what many share."""
 
-    def _ping(self) -> None:
-        if self._socket is not None:
-            self._socket.write(self._dialect.encoder.join((self._dialect.ping(),)))
-            self._awaits_pong = True
-            self._at(self._limits.pong_s, self._give_up_pong)
+    pump: Pump
+    finish: Finish
+    session: Any
 
-    def _ponged(self) -> None:
-        self._awaits_pong = False
-        self._at(self._limits.ping_s, self._ping)
+    def deliver(self, frames: Any) -> None:
+        self.pump.deliver(self.finish(self.session, frames))
 
-    def _give_up_pong(self) -> None:
-        if self._is_paused:  # it was us who did not listen
-            self._at(self._limits.pong_s, self._give_up_pong)
-        else:
-            self.end(3012, "no pong")
+    def tell(self, event: Personal) -> None:
+        self.pump.tell(event)
+
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+        self.pump.lost(conversation, may_follow=may_follow)
+
+    def end(self, code: int, reason: str) -> None:
+        self.pump.end(code, reason)
 
 
 def _unintroduced() -> Refused:
