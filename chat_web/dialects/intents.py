@@ -48,7 +48,7 @@ class HangUp:
 
 @attrs.frozen
 class Complain:
-    """The frame was not understood: send this, and count it (see ``pump.BAD_FRAMES_MAX``)."""
+    """The frame was not understood: send this, and count it (see ``frame_limits.BAD_FRAMES_MAX``)."""
 
     frame: bytes | None
 

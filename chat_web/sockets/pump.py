@@ -16,7 +16,6 @@ import structlog
 
 from chat_core import (
     BadToken,
-    Bucket,
     Chat,
     ChatError,
     Connection,
@@ -27,6 +26,7 @@ from chat_core import (
     Post,
     Rate,
     Refused,
+    Sink,
 )
 from chat_web.dialects.intents import (
     Answer,
@@ -37,7 +37,6 @@ from chat_web.dialects.intents import (
     AskStanding,
     Complain,
     Dialect,
-    Finish,
     Follow,
     HangUp,
     Intent,
@@ -54,13 +53,12 @@ from chat_web.dialects.intents import (
     WatchNeighbours,
 )
 from chat_web.http.auth import Identity
+from chat_web.sockets.finishing_sink import FinishingSink
+from chat_web.sockets.frame_limits import FRAMES, FrameLimits
 from chat_web.sockets.heartbeat import Heartbeat
 from chat_web.sockets.queries import Questions
 from chat_web.transports.interfaces import Socket
 
-BAD_FRAMES_MAX: Final = 10
-BAD_FRAMES_WITHIN_S: Final = 60.0
-FRAMES: Final = Rate(per_second=20.0, burst=40.0)
 INBOX_MAX: Final = 64  # intents that wait; above it the socket is not read
 PING_S: Final = 25.0
 PONG_S: Final = 10.0
@@ -116,8 +114,7 @@ class Pump:
         self._has_ended = False
         self._unsent: list[bytes] = []
         self._sends_soon = False
-        self._frames = None if limits.frames is None else Bucket(limits.frames)
-        self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES_MAX)
+        self._frames = FrameLimits(limits.frames)
         self._heartbeat = Heartbeat(self, self._loop, ping_s=limits.ping_s, pong_s=limits.pong_s)
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -141,7 +138,7 @@ class Pump:
         if self._heartbeat.awaits_pong and text == "{}":  # one for each ping, not counted by the rate
             self._heartbeat.ponged()
             return
-        if self._frames is not None and (wait := self._frames.take(self._loop.time())):
+        if wait := self._frames.wait_s(self._loop.time()):
             error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
             self._do(self._dialect.refused(text, error))
             self._count_bad()
@@ -318,9 +315,7 @@ class Pump:
             self._connection = self._chat.attach(
                 identity.person,
                 self._dialect.encoder,
-                self
-                if self._dialect.finish is None
-                else _Finishing(self, self._dialect.finish, self._session),
+                self._sink(),
                 may_return=identity.may_return,
                 autofollow=self._dialect.follows_unasked,
                 sid=identity.sid,
@@ -335,6 +330,10 @@ class Pump:
             self._heartbeat.start_pings()
         _log.info("introduced", connection=self._id, dialect=self._dialect.name, kind=identity.person.kind)
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
+
+    def _sink(self) -> Sink[Any]:
+        finish = self._dialect.finish
+        return self if finish is None else FinishingSink(sink=self, finish=finish, session=self._session)
 
     def _renewed(self, identity: Identity) -> Introduced:
         if self._connection is None or identity.person.id != self._connection.person.id:
@@ -369,9 +368,7 @@ class Pump:
         self._unsent.clear()
 
     def _count_bad(self) -> None:
-        now = self._loop.time()
-        self._bad_frames.append(now)
-        if len(self._bad_frames) == BAD_FRAMES_MAX and now - self._bad_frames[0] <= BAD_FRAMES_WITHIN_S:
+        if self._frames.has_too_many_bad(self._loop.time()):
             self.end(3509, "too many errors")
 
     # What the heartbeat asks for
@@ -384,27 +381,6 @@ class Pump:
         frame = self._dialect.ping_frame
         if self._socket is not None and frame is not None:
             self._socket.write(self._join((frame,)))
-
-
-@attrs.frozen(eq=False)
-class _Finishing:
-    """A sink before the pump: finishes for this connection what many share."""
-
-    pump: Pump
-    finish: Finish
-    session: Any
-
-    def deliver(self, frames: Any) -> None:
-        self.pump.deliver(self.finish(self.session, frames))
-
-    def tell(self, event: Personal) -> None:
-        self.pump.tell(event)
-
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
-        self.pump.lost(conversation, may_follow=may_follow)
-
-    def end(self, code: int, reason: str) -> None:
-        self.pump.end(code, reason)
 
 
 def _unintroduced() -> Refused:
