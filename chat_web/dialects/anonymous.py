@@ -63,12 +63,9 @@ _SENTENCES: Final = {
 }
 
 
-class _Frame(msgspec.Struct):
+class AnonymousFrame(msgspec.Struct):
     type: str
     message: str = ""
-
-
-_DECODER: Final = msgspec.json.Decoder(_Frame)
 
 
 @attrs.define
@@ -101,6 +98,7 @@ class AnonymousPair(Dialect):
 
     name = "anonymous"
     encoder = FinishedFrames(_frames)
+    decoder = msgspec.json.Decoder(AnonymousFrame)
 
     def session(self) -> Session:
         return Session()
@@ -115,7 +113,7 @@ class AnonymousPair(Dialect):
         content = text
         if text.lstrip(" \t\r\n").startswith("{"):
             try:
-                frame = decoded(_DECODER, text)
+                frame = decoded(self.decoder, text)
             except NotUnderstood:
                 return (Complain(_error("bad_request", "This frame was not understood.")),)
             if frame.type == "skip":

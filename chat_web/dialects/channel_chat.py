@@ -59,7 +59,7 @@ from chat_web.encoding import wire
 _READY: Final = object()  # the ref of what comes when every history was sent
 
 
-class _Frame(msgspec.Struct):
+class ChannelChatFrame(msgspec.Struct):
     type: str = "message"
     channel: str | None = None
     content: str | None = None
@@ -112,7 +112,7 @@ class ChannelChat(typed_frames.TypedFrames):
 
     name = "channel_chat"
     encoder = FinishedFrames(_frames)
-    decoder = msgspec.json.Decoder(_Frame)
+    decoder = msgspec.json.Decoder(ChannelChatFrame)
 
     def session(self) -> Session:
         return Session()
@@ -128,11 +128,11 @@ class ChannelChat(typed_frames.TypedFrames):
             return self._post(session, None, text, None)
         return super().received(session, text)
 
-    def asked(self, session: Session, frame: _Frame) -> Intents:
+    def asked(self, session: Session, frame: ChannelChatFrame) -> Intents:
         match frame:
-            case _Frame(type="message", content=str(content)):
+            case ChannelChatFrame(type="message", content=str(content)):
                 return self._post(session, frame.channel, content, frame.client_id)
-            case _Frame(type="typing"):
+            case ChannelChatFrame(type="typing"):
                 return self._type(session, frame.channel)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)

@@ -48,7 +48,7 @@ _JOIN: Final = object()
 _FOLLOW: Final = object()
 
 
-class _Frame(msgspec.Struct):
+class OpenRoomFrame(msgspec.Struct):
     type: str
     content: str | None = None
     is_typing: bool = True
@@ -85,7 +85,7 @@ class OpenRooms(typed_frames.TypedFrames):
 
     name = "open_rooms"
     encoder = FinishedFrames(_frames)
-    decoder = msgspec.json.Decoder(_Frame)
+    decoder = msgspec.json.Decoder(OpenRoomFrame)
 
     def session(self) -> Session:
         return Session()
@@ -94,12 +94,12 @@ class OpenRooms(typed_frames.TypedFrames):
         follow = Follow(Address(id=self.room), ref=_FOLLOW)
         return (follow,) if self.joins is None else (Ask(JoinChannel(name=self.joins), _JOIN), follow)
 
-    def asked(self, session: Session, frame: _Frame) -> Intents:
+    def asked(self, session: Session, frame: OpenRoomFrame) -> Intents:
         ref = typed_frames.Ref(frame.client_id)
         match frame:
-            case _Frame(type="message", content=str(content)):
+            case OpenRoomFrame(type="message", content=str(content)):
                 return (Ask(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),)
-            case _Frame(type="typing", is_typing=is_typing):
+            case OpenRoomFrame(type="typing", is_typing=is_typing):
                 return (Ask(Type(conversation=self.room, is_typing=is_typing), ref),)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)

@@ -85,11 +85,11 @@ class _Packet(packet.Packet):  # type: ignore[misc]  # it has no types
     json = _Json
 
 
-class _Interests(msgspec.Struct):
+class InterestsArgument(msgspec.Struct):
     interests: list[str] | None = None
 
 
-class _Message(msgspec.Struct):
+class TextArgument(msgspec.Struct):
     message: str
 
 
@@ -246,10 +246,10 @@ class SocketIO(Dialect):
         try:
             match data[0]:
                 case "search":
-                    wanted = msgspec.convert({} if given is None else given, _Interests)
+                    wanted = msgspec.convert({} if given is None else given, InterestsArgument)
                     return (Ask(Search(lobby=ANONYMOUS, interests=tuple(wanted.interests or ())), asked),)
                 case "message":
-                    text = given if isinstance(given, str) else msgspec.convert(given, _Message).message
+                    text = given if isinstance(given, str) else msgspec.convert(given, TextArgument).message
                     return self._said(session, asked, text)
                 case "skip":
                     return self._skipped(session, asked)

@@ -51,7 +51,7 @@ from chat_web.encoding import wire
 _FOLLOW: Final = object()
 
 
-class _Frame(msgspec.Struct):
+class TimedRoomFrame(msgspec.Struct):
     type: str
     content: str | None = None
     client_id: str | None = None
@@ -95,7 +95,7 @@ class TimedRooms(typed_frames.TypedFrames):
 
     name = "timed_rooms"
     encoder = FinishedFrames(_frames)
-    decoder = msgspec.json.Decoder(_Frame)
+    decoder = msgspec.json.Decoder(TimedRoomFrame)
 
     def session(self) -> Session:
         return Session()
@@ -104,16 +104,16 @@ class TimedRooms(typed_frames.TypedFrames):
         session.person = person_of(introduced)
         return (self._follow(),)
 
-    def asked(self, session: Session, frame: _Frame) -> Intents:
+    def asked(self, session: Session, frame: TimedRoomFrame) -> Intents:
         ref = typed_frames.Ref(frame.client_id)
         match frame:
-            case _Frame(type="message", content=str(content)):
+            case TimedRoomFrame(type="message", content=str(content)):
                 return (Ask(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),)
-            case _Frame(type="typing"):
+            case TimedRoomFrame(type="typing"):
                 return (Ask(Type(conversation=self.room), ref),)
-            case _Frame(type="keep"):
+            case TimedRoomFrame(type="keep"):
                 return (Ask(Keep(room=self.room), ref),)
-            case _Frame(type="end"):
+            case TimedRoomFrame(type="end"):
                 return (Ask(End(room=self.room), ref),)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, typing, keep or end."),)

@@ -2,6 +2,10 @@
 
 from typing import Any, Final
 
+import attrs
+
+from chat_web.dialects.centrifugal.commands import Command, FirstCommand, OpenCommand, Said
+from chat_web.dialects.centrifugal.rpc import METHODS
 from chat_web.documents.dialect_docs import Dialogue, Frame
 
 _ANN: Final = {
@@ -58,7 +62,10 @@ def _command(name: str, summary: str, body: Any, *, number: int = 1) -> Frame:
 
 def _rpc(method: str, summary: str, **data: Any) -> Frame:
     return Frame(
-        name=f"rpc_{method}", summary=summary, example={"id": 1, "rpc": {"method": method, "data": data}}
+        name=f"rpc_{method}",
+        summary=summary,
+        example={"id": 1, "rpc": {"method": method, "data": data}},
+        inner=METHODS[method].shape,
     )
 
 
@@ -97,8 +104,11 @@ _COMMANDS: Final = (
         },
     ),
     _command("unsubscribe", "Follow it no longer.", {"channel": _CHANNEL}),
-    _command(
-        "publish", "Post a message.", {"channel": _CHANNEL, "data": {"content": "hi", "client_id": "c-1"}}
+    attrs.evolve(
+        _command(
+            "publish", "Post a message.", {"channel": _CHANNEL, "data": {"content": "hi", "client_id": "c-1"}}
+        ),
+        shapes=(Command, OpenCommand),  # where channels are open to all, any JSON is data
     ),
     _command("history", "A page of events.", {"channel": _CHANNEL, "limit": 10, "reverse": True}),
     _command("presence", "Who follows it.", {"channel": _CHANNEL}),
@@ -208,6 +218,7 @@ _PUBLICATIONS: Final = (
 
 CENTRIFUGE: Final = Dialogue(
     name="centrifugal",
+    shapes=(Command,),
     title="P5, the Centrifugal protocol",
     address="/connection/websocket",
     summary="JSON, protocol v2, several commands a frame, one a line; the official SDKs connect unchanged.",
@@ -223,6 +234,7 @@ _SAID: Final = Frame(
         "node": "3024435d6fd072ba",
         "data": '{"id":2,"ping":{}}',
     },
+    shapes=(Said,),
 )
 _DISCONNECT: Final = Frame(
     name="disconnect",
@@ -237,7 +249,7 @@ def _streamed(name: str, title: str, summary: str) -> Dialogue:
         title=f"P5 over {title}",
         address=f"/connection/{name}",
         summary=summary,
-        asked=(_COMMANDS[0], _SAID),
+        asked=(attrs.evolve(_COMMANDS[0], shapes=(FirstCommand,)), _SAID),
         told=(*CENTRIFUGE.told, _DISCONNECT),
     )
 
