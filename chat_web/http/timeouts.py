@@ -144,7 +144,7 @@ class _Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **more: Any) -> None:
         """A body that breaks off or lies about its encoding is the caller's fault, read or not."""
         if isinstance(more.get("exc_info"), web.RequestPayloadError | TooSlow):
-            _log.debug("not understood", kind=type(more["exc_info"]).__name__)
+            _log.debug("request_rejected", kind=type(more["exc_info"]).__name__)
         else:
             super().log_exception(*args, **more)
 
@@ -162,9 +162,9 @@ class _Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer had begun")
         if status >= 500 and not isinstance(exc, ConnectionError):
-            _log.error("failed", exc_info=exc)
+            _log.error("request_failed", exc_info=exc)
         else:
-            _log.debug("not understood", status=status, kind=type(exc).__name__)
+            _log.debug("request_rejected", status=status, kind=type(exc).__name__)
         response = web.Response(status=status, body=_body(status), content_type="application/json")
         response.headers.update(headers_for(request, self._settings))
         response.force_close()

@@ -156,7 +156,7 @@ class Pump:
         if self._connection is not None:
             self._connection.close()
         self._left(self)
-        _log.info("closed", connection=self._id, dialect=self._dialect.name, code=code)
+        _log.info("connection_closed", connection=self._id, dialect=self._dialect.name, code=code)
 
     # The sink of the connection
 
@@ -189,7 +189,7 @@ class Pump:
 
     def _fail(self) -> None:
         """A bug of ours ends this connection and nothing else: others share the turn that told it."""
-        _log.exception("a dialect failed", connection=self._id, dialect=self._dialect.name)
+        _log.exception("dialect_failed", connection=self._id, dialect=self._dialect.name)
         self.end(3004, "server error")
 
     # Intents
@@ -328,7 +328,12 @@ class Pump:
             self._heartbeat.stop()
         else:
             self._heartbeat.start_pings()
-        _log.info("introduced", connection=self._id, dialect=self._dialect.name, kind=identity.person.kind)
+        _log.info(
+            "connection_authenticated",
+            connection=self._id,
+            dialect=self._dialect.name,
+            kind=identity.person.kind,
+        )
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
 
     def _sink(self) -> Sink[Any]:

@@ -200,7 +200,7 @@ class EngineSession:
         try:
             self._receiver.received(packet)
         except Exception as error:  # its words may hold what a person wrote: they stay out
-            _log.error("a receiver failed", error=type(error).__name__)
+            _log.error("receiver_failed", error=type(error).__name__)
             self.close(3004, "server error")
 
     async def take_all(self, body: str) -> None:
