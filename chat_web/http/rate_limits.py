@@ -47,7 +47,6 @@ class Sources:
         self._hold = settings.source_limits_hold
         self._trusted = settings.trusted_proxies
         self._connections_max = settings.max_connections
-        self._sources_max = sources_max
         self._connected: dict[str, int] = {}
         self._total = 0
         self._accepts = KeyedBuckets(ACCEPTS, 1)

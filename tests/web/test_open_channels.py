@@ -6,23 +6,22 @@ from typing import Any
 
 import pytest
 
-from chat_core import Config, open_tokens
+from chat_core import Config
 from chat_core.testing import World
-from chat_web.config.settings import Settings, SettingsError
+from chat_web.config.settings import Settings
+from chat_web.config.variables import SettingsError
 from chat_web.dialects.centrifugal.encoding import ChannelLines, as_lines
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.http.auth import Introductions
 from chat_web.sockets.pump import PumpLimits
 from tests.dialects.wires import Closed, Wire
 
-SECRET = b"a secret of the tests, long enough for HS256"
-
 
 class Client:
     """One connection; ``asks`` sends a command and gives its answer, pushes wait in ``pushed``."""
 
     def __init__(self, world: World, *, is_open: bool = True) -> None:
-        introductions = Introductions(world.chat, open_tokens(secrets=[SECRET]))
+        introductions = Introductions(world.chat)
         dialect = Centrifuge(open_to_all=is_open)
         self.world = world
         self.wire = Wire(world.chat, dialect, introductions, limits=PumpLimits(frames=None))

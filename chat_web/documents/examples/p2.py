@@ -4,9 +4,7 @@ from typing import Final
 
 from chat_web.dialects.socketio import InterestsArgument, TextArgument
 from chat_web.documents.dialect_docs import Dialogue, Frame
-
-_ROOM: Final = "018bcfe5-6800-7e80-ba59-b849de305d16"
-
+from chat_web.documents.examples.frame_example import ROOM
 
 SOCKET_IO: Final = Dialogue(
     name="socketio",
@@ -57,7 +55,7 @@ SOCKET_IO: Final = Dialogue(
         Frame(
             name="matched",
             summary="Two are paired; the id is that of their row in chat_sessions.",
-            example=f'42["matched",{{"sessionId":"{_ROOM}"}}]',
+            example=f'42["matched",{{"sessionId":"{ROOM}"}}]',
         ),
         Frame(name="partner_message", summary="The partner said something.", example='42["message","hi"]'),
         Frame(
