@@ -52,11 +52,16 @@ class Lines:
     frame: Framing
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        lines = [push(publications.name_of(conversation), **what) for what in _pushes(event, conversation)]
-        if not lines:
+        publication = publications.publication(event, conversation, now=event.at)
+        if publication is None:
             return None, None
-        line = lines[0] if len(lines) == 1 else b"\n".join(lines)
-        return (None if isinstance(event, PersonTyped) else line), line
+        name = publications.name_of(conversation)
+        line = push(name, pub=publication)
+        if isinstance(event, PersonTyped):
+            return None, line
+        if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
+            line += b"\n" + push(name, **attendance)
+        return line, line
 
     def join(self, frames: Sequence[bytes]) -> bytes:
         return self.frame(b"\n".join(frames))
@@ -92,10 +97,14 @@ class OpenLines:
     ) -> tuple[bytes | ChannelLines | None, bytes | ChannelLines | None]:
         if not isinstance(conversation, Channel):
             return self.lines.encode(event, conversation)
-        pushes = tuple(encoded(what)[1:-1] for what in _pushes(event, conversation))
-        if not pushes:
+        publication = publications.publication(event, conversation, now=event.at)
+        if publication is None:
             return None, None
-        told = ChannelLines(conversation.name, pushes, self.lines.frame)
+        pushes = [{"pub": publication}]
+        if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
+            pushes.append(attendance)
+        bare = tuple(encoded(what)[1:-1] for what in pushes)
+        told = ChannelLines(conversation.name, bare, self.lines.frame)
         return (None if isinstance(event, PersonTyped) else told), told
 
     def join(self, frames: Sequence[bytes | ChannelLines]) -> bytes | ChannelLines:
@@ -107,17 +116,6 @@ class OpenLines:
             return first
         told = (frame for frame in frames if isinstance(frame, ChannelLines))
         return ChannelLines(first.channel, tuple(what for one in told for what in one.pushes), first.frame)
-
-
-def _pushes(event: Event, conversation: Conversation) -> Sequence[Mapping[str, Any]]:
-    """What is pushed of an event: its publication, and the protocol's own join or leave."""
-    publication = publications.publication(event, conversation, now=event.at)
-    if publication is None:
-        return ()
-    told = {"pub": publication}
-    if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
-        return told, attendance
-    return (told,)
 
 
 OVER_WEBSOCKET: Final = Lines(text_frame)
