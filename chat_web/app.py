@@ -9,7 +9,8 @@ from chat_core import Chat, Clock, Config, SystemClock, Tokens, open_chat, open_
 from chat_web import pages, routes
 from chat_web.app_keys import CHAT
 from chat_web.config.key_files import message_keys, previous_keys, private_key, signing_secret
-from chat_web.config.settings import Settings, SettingsError
+from chat_web.config.settings import Settings
+from chat_web.config.variables import SettingsError
 from chat_web.http import errors, headers
 from chat_web.http.auth import INTRODUCTIONS, Introductions
 from chat_web.http.trailing_slash import without_trailing_slash
@@ -48,7 +49,7 @@ def create_app(
             tokens = tokens_of(settings, used.now())
             running = await open_chat(config_of(settings), clock=used, tokens=tokens)
         app[CHAT] = running
-        app[INTRODUCTIONS] = Introductions(running, running.accounts.tokens)
+        app[INTRODUCTIONS] = Introductions(running)
         metrics.install(app)
         yield
         app[metrics.FIGURES].stop()

@@ -79,7 +79,7 @@ class AccessLogger(AbstractAccessLogger):
         quiet = route in _QUIET_ROUTES and response.status < 400
         structlog.get_logger("parley.access").log(
             logging.DEBUG if quiet else logging.INFO,
-            "request",
+            "request_handled",
             method=request.method if request.method in _METHODS else "OTHER",
             route=route,
             status=response.status,
@@ -94,7 +94,7 @@ class AccessLogger(AbstractAccessLogger):
 
 def route_of(request: object) -> str:
     """The pattern that matched, ``/api/users/{username}``; ``unknown`` where nothing did."""
-    if not isinstance(request, web.Request) or not hasattr(request, "_match_info"):
+    if not isinstance(request, web.Request):
         return "unknown"  # no HTTP, or stopped before there was a route
     try:
         resource = request.match_info.route.resource

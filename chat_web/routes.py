@@ -6,7 +6,7 @@ from aiohttp import web
 
 from chat_web import pages
 from chat_web.api import accounts, channels, messages, rooms, schemas, timed_rooms, users
-from chat_web.dialects.centrifugal.commands import FirstCommand
+from chat_web.dialects.centrifugal.commands import FirstCommand, Said
 from chat_web.documents import asyncapi, openapi
 from chat_web.documents import pages as documents
 from chat_web.http.operations import FILE, HTML, TEXT, Route, plain
@@ -52,7 +52,7 @@ _P5_SSE: Final = plain(
 _EMULATION: Final = plain(
     emulation.emulation,
     "Commands for a stream: a string with one a line, or one as an object",
-    body=emulation.Said,
+    body=Said,
     answers={204: None},
     errors=("forbidden", "unknown_session"),
 )

@@ -43,7 +43,7 @@ async def _serve(settings: Settings) -> int:
         await _run(app, runner, settings)
     finally:
         await runner.cleanup()
-    _log.info("stopped")
+    _log.info("server_stopped")
     return 0
 
 
@@ -60,7 +60,7 @@ async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) 
         loop.add_signal_handler(number, on_signal)
     _announce(runner, settings)  # who reads it may send a signal at once
     await stopped.wait()
-    _log.info("draining", connections=len(app[PUMPS].open))
+    _log.info("drain_started", connections=len(app[PUMPS].open))
     drain = asyncio.ensure_future(close_sockets(app[PUMPS], spread_s=spread_of(len(app[PUMPS].open))))
     hurry = asyncio.ensure_future(hurried.wait())
     await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
@@ -75,4 +75,5 @@ def _announce(runner: web.AppRunner, settings: Settings) -> None:
         shown = f"[{host}]" if ":" in host else host
         sys.stdout.write(f"Parley {VERSION} listens on http://{shown}:{port}\n")
     sys.stdout.flush()
-    _log.info("started", version=VERSION, database=settings.database_url.partition(":")[0])
+    database = settings.database_url.partition(":")[0]
+    _log.info("server_started", version=VERSION, database=database)

@@ -1,6 +1,10 @@
 """The rate of one person's or connection's asking: a token bucket, with the time as an argument."""
 
+from typing import Final
+
 import attrs
+
+_ENOUGH: Final = 1.0 - 1e-4  # of a token: a caller that waits as long as told gets one, however floats round
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +34,7 @@ class Bucket:
         tokens = self.tokens + max(0.0, now - self.filled_at) * self.rate.per_second
         self.tokens = tokens if tokens < self.rate.burst else self.rate.burst
         self.filled_at = now
-        if self.tokens >= 1.0:
+        if self.tokens >= _ENOUGH:
             self.tokens -= 1.0
             return 0.0
         return (1.0 - self.tokens) / self.rate.per_second

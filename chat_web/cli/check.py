@@ -14,7 +14,8 @@ from pathlib import Path
 from chat_core import ChatError, WrongKeys, check_database
 from chat_web.app import tokens_of
 from chat_web.config import key_files
-from chat_web.config.settings import Settings, SettingsError, problems
+from chat_web.config.settings import Settings, problems
+from chat_web.config.variables import SettingsError
 
 __all__ = ["found"]
 

@@ -18,7 +18,8 @@ from typing import Any, Final, TypeAlias
 
 from chat_core import VERSION, ChatError, Refused, backup, create_account, migrate, restore
 from chat_web import logs
-from chat_web.config.settings import NEW_KEY, Settings, SettingsError, load, shown
+from chat_web.config.settings import NEW_KEY, Settings, load, shown
+from chat_web.config.variables import SettingsError
 
 __all__ = ["main"]
 

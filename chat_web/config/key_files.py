@@ -12,7 +12,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from chat_web.config.settings import Settings, SettingsError
+from chat_web.config.settings import Settings
+from chat_web.config.variables import SettingsError
 
 __all__ = ["KEY_FILE", "signing_secret"]
 

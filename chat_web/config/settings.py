@@ -21,7 +21,7 @@ from dotenv.parser import Binding, parse_stream
 from chat_web.config import parsers
 from chat_web.config.variables import Reader, SettingsError, var
 
-__all__ = ["Settings", "SettingsError", "load", "problems", "shown"]
+__all__ = ["Settings", "load", "problems", "shown"]
 
 _YEAR_S: Final = 365 * 86400.0
 _DAY_S: Final = 86400.0

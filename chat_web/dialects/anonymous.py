@@ -16,7 +16,6 @@ from chat_core import (
     ChatError,
     Conversation,
     ConversationId,
-    Encoder,
     Event,
     Matched,
     MessagePosted,
@@ -41,6 +40,7 @@ from chat_web.dialects.intents import (
     Ask,
     AskStanding,
     Complain,
+    Dialect,
     FinishedFrames,
     Follow,
     HangUp,
@@ -50,8 +50,9 @@ from chat_web.dialects.intents import (
     Stands,
     Turn,
     Unfollow,
+    person_of,
 )
-from chat_web.encoding.strict_json import NotUnderstood, decoded
+from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded
 from chat_web.transports.frames import text_frame
 
 _SENTENCES: Final = {
@@ -62,13 +63,9 @@ _SENTENCES: Final = {
 }
 
 
-class _Frame(msgspec.Struct):
+class AnonymousFrame(msgspec.Struct):
     type: str
     message: str = ""
-
-
-_DECODER: Final = msgspec.json.Decoder(_Frame)
-_encode = msgspec.json.Encoder().encode
 
 
 @attrs.define
@@ -89,31 +86,26 @@ class _Ref(enum.Enum):
     SKIP = enum.auto()
 
 
-class _Encoder(FinishedFrames):
+def _frames(event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
     """A message goes to the partner alone; nothing else of a conversation has a frame here."""
-
-    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        if isinstance(event, MessagePosted):
-            return None, _message(event)
-        return None, None
+    if isinstance(event, MessagePosted):
+        return None, _message(event)
+    return None, None
 
 
-class AnonymousPair:
+class AnonymousPair(Dialect):
     """The dialect of P0."""
 
     name = "anonymous"
-    message_bytes_max = 16 * 1024
-    pings_itself = False
-    encoder: Encoder[bytes] = _Encoder()
+    encoder = FinishedFrames(_frames)
+    decoder = msgspec.json.Decoder(AnonymousFrame)
 
     def session(self) -> Session:
         return Session()
 
     def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        if introduced is None:
-            raise TypeError("P0 always knows who it is: the URL or a new guest")
-        session.person = introduced.person
-        return _say("connected", user_id=introduced.person.id), AskStanding()
+        session.person = person = person_of(introduced)
+        return _say("connected", user_id=person.id), AskStanding()
 
     def received(self, session: Session, text: str) -> Intents:
         if not session.is_settled:  # it may be for a partner from before
@@ -121,7 +113,7 @@ class AnonymousPair:
         content = text
         if text.lstrip(" \t\r\n").startswith("{"):
             try:
-                frame = decoded(_DECODER, text)
+                frame = decoded(self.decoder, text)
             except NotUnderstood:
                 return (Complain(_error("bad_request", "This frame was not understood.")),)
             if frame.type == "skip":
@@ -196,9 +188,6 @@ class AnonymousPair:
     def follows_unasked(self, conversation: Conversation) -> bool:
         return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
 
-    def ping(self) -> bytes:
-        raise TypeError("P0 leaves pings to WebSocket")
-
     def _skip(self, session: Session) -> Intents:
         if session.is_skipping or (session.room is None and session.has_waited):
             return ()
@@ -226,12 +215,12 @@ def _id(session: Session) -> str:
 
 
 def _message(event: MessagePosted) -> bytes:
-    return text_frame(_encode({"type": "message", "message": event.message.content}))
+    return text_frame(encoded({"type": "message", "message": event.message.content}))
 
 
 def _say(event: str, **more: str) -> Say:
     frame = {"type": "system", "message": _SENTENCES[event], "event": event, **more}
-    return Say(text_frame(_encode(frame)))
+    return Say(text_frame(encoded(frame)))
 
 
 def _say_error(code: str, message: str) -> Say:
@@ -240,4 +229,4 @@ def _say_error(code: str, message: str) -> Say:
 
 def _error(code: str, message: str) -> bytes:
     frame = {"type": "system", "message": message, "event": "error", "code": code}
-    return text_frame(_encode(frame))
+    return text_frame(encoded(frame))

@@ -19,6 +19,7 @@ from chat_core import (
     Conversation,
     ConversationId,
     Done,
+    Encoder,
     Personal,
     Position,
     Post,
@@ -26,10 +27,9 @@ from chat_core import (
     Receipt,
     Recovery,
     Refused,
-    Room,
     TokenExpired,
 )
-from chat_web.dialects.centrifugal import errors, publications, replies, rpc
+from chat_web.dialects.centrifugal import encoding, errors, publications, replies, rpc
 from chat_web.dialects.centrifugal.commands import (
     Command,
     Connect,
@@ -45,7 +45,14 @@ from chat_web.dialects.centrifugal.commands import (
     Subscribe,
     Unsubscribe,
 )
-from chat_web.dialects.centrifugal.encoding import OVER_WEBSOCKET, Lines, disconnect, push, reply
+from chat_web.dialects.centrifugal.encoding import (
+    OVER_WEBSOCKET,
+    ChannelLines,
+    Lines,
+    disconnect,
+    push,
+    reply,
+)
 from chat_web.dialects.centrifugal.replies import Ticket
 from chat_web.dialects.intents import (
     Address,
@@ -57,6 +64,8 @@ from chat_web.dialects.intents import (
     AskStanding,
     Attendance,
     Complain,
+    Dialect,
+    Finish,
     Follow,
     HangUp,
     Intents,
@@ -90,6 +99,16 @@ class Session:
     is_connecting: bool = False
     early: list[Personal] = attrs.field(factory=list)  # heard while connecting
     subscriptions: dict[str, ConversationId] = attrs.field(factory=dict)
+    # Only where channels are open to all: names of channels as they were subscribed to, and
+    # those of them that have ended, whose name is kept for what waits to be sent.
+    names: dict[str, str] = attrs.field(factory=dict)
+    ended: dict[str, None] = attrs.field(factory=dict)
+
+    def name_of(self, conversation: Conversation) -> str:
+        """Under which name this client knows a conversation."""
+        if isinstance(conversation, Channel) and conversation.name in self.names:
+            return self.names[conversation.name]
+        return publications.name_of(conversation)
 
 
 @attrs.frozen
@@ -100,34 +119,39 @@ class _Ref:
     command: Any
 
 
-class Centrifuge:
+class Centrifuge(Dialect):
     """The dialect of P5, over the transport that ``lines`` are framed for.
 
     ``ticket`` is for transports whose commands come in requests of their own.
-    ``open_to_all`` is P5.6: any name is a channel, and any JSON may be published;
-    then the dialect is of one connection alone.
+    ``open_to_all`` is P5.6: any name is a channel, and any JSON may be published.
     """
 
     name = "centrifuge"
     message_bytes_max = 64 * 1024
-    pings_itself = True
+    ping_frame = b"{}"
 
     def __init__(
         self, lines: Lines = OVER_WEBSOCKET, *, ticket: Ticket | None = None, open_to_all: bool = False
     ) -> None:
+        self._lines = lines
         self._ticket = ticket
-        self._names: dict[str, str] | None = {} if open_to_all else None  # of channels, to the subscription's
-        self.encoder = lines if self._names is None else lines.naming(self._names)
+        self._is_open = open_to_all
+        self._decoder = _OPEN_DECODER if open_to_all else _DECODER
+
+    @property
+    def encoder(self) -> Encoder[Any]:
+        return encoding.open_to_all(self._lines) if self._is_open else self._lines
+
+    @property
+    def finish(self) -> Finish | None:
+        return _under_own_names if self._is_open else None
 
     def farewell(self, code: int, reason: str) -> bytes:
         """The last push, where the transport has no close codes of its own."""
-        return self.encoder.join((disconnect(code, reason),))
+        return self._lines.join((disconnect(code, reason),))
 
     def session(self) -> Session:
         return Session()
-
-    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        return ()
 
     def received(self, session: Session, text: str) -> Intents:
         if "\n" not in text:
@@ -200,19 +224,13 @@ class Centrifuge:
         )
         return tuple(Say(push(name, unsubscribe=why)) for name in names)
 
-    def follows_unasked(self, conversation: Conversation) -> bool:
-        return False
-
-    def ping(self) -> bytes:
-        return b"{}"
-
     # Commands
 
     def _line(self, session: Session, line: str) -> Intents:
         if line.strip() == "{}":
             return (Ponged(),)
         try:
-            command = decoded(_DECODER if self._names is None else _OPEN_DECODER, line)
+            command = decoded(self._decoder, line)
         except NotUnderstood:
             return (Complain(reply(_id_of(line), error=errors.BAD_REQUEST)),)
         asked = command.asked()
@@ -258,10 +276,13 @@ class Centrifuge:
         if asked.delta or asked.type:
             return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
         address = self._address(name)
-        if self._names is not None and address.channel:
-            if address.channel in self._names:
+        if self._is_open and address.channel:
+            for channel in session.ended:
+                del session.names[channel]
+            session.ended.clear()
+            if address.channel in session.names:
                 return (Say(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
-            self._names[address.channel] = name
+            session.names[address.channel] = name
         since = Position(epoch=asked.epoch, seq=asked.offset) if asked.recover else None
         return (Follow(address, since, ref),)
 
@@ -336,7 +357,7 @@ class Centrifuge:
             error = errors.of(answer) if isinstance(answer, ChatError) else errors.INTERNAL
             return (Say(reply(id, error=error)),)
         conversation = answer.conversation
-        if self.encoder.name_of(conversation) != asked.channel:
+        if session.name_of(conversation) != asked.channel:
             refusal = Say(reply(id, error=errors.UNKNOWN_CHANNEL))
             if conversation.id in session.subscriptions.values():  # under its right name
                 return (refusal,)
@@ -351,7 +372,7 @@ class Centrifuge:
 
     def _address(self, name: str) -> Address:
         kind, _, rest = name.partition(":")
-        may_make = self._names is not None
+        may_make = self._is_open
         if kind == "channel" and rest:
             return Address(channel=rest, may_make=may_make)
         if not may_make or kind in ("room", "user") or not name:
@@ -360,8 +381,9 @@ class Centrifuge:
 
     def _ended(self, session: Session, name: str) -> ConversationId | None:
         """Forget a subscription; what it followed."""
-        if self._names:
-            self._names.pop(self._address(name).channel, None)
+        channel = self._address(name).channel
+        if session.names.get(channel) == name:
+            session.ended[channel] = None
         return session.subscriptions.pop(name, None)
 
 
@@ -379,6 +401,13 @@ def _posting(asked: Publish) -> Callable[[ConversationId], Post | PublishData]:
     )
 
 
+def _under_own_names(session: Session, frames: bytes | ChannelLines) -> bytes:
+    """What the encoder joined, with the names that this client subscribed to."""
+    if isinstance(frames, bytes):
+        return frames
+    return frames.under(session.names.get(frames.channel) or f"channel:{frames.channel}")
+
+
 def _own_name(session: Session) -> str:
     return "" if session.introduced is None else f"user:{session.introduced.person.id}"
 
@@ -387,6 +416,3 @@ def _id_of(line: str) -> int:
     """The id of a command that is not to be carried out, 0 where it has none."""
     numbered = glimpsed(_NUMBERED, line)
     return 0 if numbered is None else numbered.id
-
-
-__all__ = ["Centrifuge", "Channel", "Room", "Session"]

@@ -20,7 +20,6 @@ from chat_core import (
     Conversation,
     ConversationId,
     Done,
-    Encoder,
     Event,
     Message,
     MessagePosted,
@@ -53,22 +52,18 @@ from chat_web.dialects.intents import (
     Turn,
     Unfollow,
     WatchNeighbours,
+    person_of,
 )
 from chat_web.encoding import wire
-from chat_web.encoding.strict_json import NotUnderstood, decoded
-from chat_web.transports.frames import text_frame
 
 _READY: Final = object()  # the ref of what comes when every history was sent
 
 
-class _Frame(msgspec.Struct):
+class ChannelChatFrame(msgspec.Struct):
     type: str = "message"
     channel: str | None = None
     content: str | None = None
     client_id: str | None = None
-
-
-_DECODER: Final = msgspec.json.Decoder(_Frame)
 
 
 @attrs.frozen(eq=False)
@@ -98,43 +93,32 @@ class Session:
     early: list[ChannelsChanged] = attrs.field(factory=list)  # heard before it was ready
 
 
-class _Encoder(FinishedFrames):
+def _frames(event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
     """A message for everybody, its author's with ``client_id``; typing for the others."""
-
-    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        match event, conversation:
-            case MessagePosted(message=message), Channel(name=name):
-                return typed_frames.both(message, _shown(message, name))
-            case PersonTyped(is_typing=True, person=person), Channel(name=name):
-                return None, typed_frames.frame("typing", channel=name, username=person.username)
-            case _:
-                return None, None
-
-
-_ENCODER: Final = _Encoder()
+    match event, conversation:
+        case MessagePosted(message=message), Channel(name=name):
+            return typed_frames.both(message, _shown(message, name))
+        case PersonTyped(is_typing=True, person=person), Channel(name=name):
+            return None, typed_frames.frame("typing", channel=name, username=person.username)
+        case _:
+            return None, None
 
 
 @attrs.frozen(kw_only=True)
-class ChannelChat:
+class ChannelChat(typed_frames.TypedFrames):
     """The dialect of P1. ``since``: the newest seq that the client has, by the names of channels."""
 
     since: Mapping[str, int] = attrs.field(factory=dict)
 
     name = "channel_chat"
-    message_bytes_max = 16 * 1024
-    pings_itself = False
-
-    @property
-    def encoder(self) -> Encoder[bytes]:
-        return _ENCODER
+    encoder = FinishedFrames(_frames)
+    decoder = msgspec.json.Decoder(ChannelChatFrame)
 
     def session(self) -> Session:
         return Session()
 
     def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        if introduced is None:
-            raise TypeError("P1 always knows who it is: the token in the URL")
-        session.person = introduced.person
+        session.person = person_of(introduced)
         return WatchNeighbours(), AskStanding()
 
     def received(self, session: Session, text: str) -> Intents:
@@ -142,27 +126,23 @@ class ChannelChat:
             return (Turn(text),)
         if not text.lstrip(" \t\r\n").startswith("{"):
             return self._post(session, None, text, None)
-        try:
-            asked = decoded(_DECODER, text)
-        except NotUnderstood:
-            return (typed_frames.not_understood(),)
-        match asked:
-            case _Frame(type="message", content=str(content)):
-                return self._post(session, asked.channel, content, asked.client_id)
-            case _Frame(type="typing"):
-                return self._type(session, asked.channel)
+        return super().received(session, text)
+
+    def asked(self, session: Session, frame: ChannelChatFrame) -> Intents:
+        match frame:
+            case ChannelChatFrame(type="message", content=str(content)):
+                return self._post(session, frame.channel, content, frame.client_id)
+            case ChannelChatFrame(type="typing"):
+                return self._type(session, frame.channel)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)
-
-    def refused(self, text: str, error: Refused) -> Intents:
-        return (typed_frames.unread(text, error),)
 
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
         match ref, answer:
             case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
                 return ()
             case _Ref(), Receipt(message=Message() as message, conversation=Channel(name=name)):
-                return (Say(text_frame(typed_frames.encode(_own(message, name)))),)
+                return (typed_frames.own_copy(message, _shown(message, name)),)
             case _Ref(is_message=False), Refused(code="unknown_room"):
                 return (Say(typed_frames.error("not_member", "Join the channel first.")),)
             case _Ref(client_id=client_id), ChatError():
@@ -204,12 +184,6 @@ class ChannelChat:
             return ()
         lost = [known for known in session.channels.values() if known.conversation == conversation]
         return tuple(_follow(known, Recent(after=0, most=0)) for known in lost)
-
-    def follows_unasked(self, conversation: Conversation) -> bool:
-        return False
-
-    def ping(self) -> bytes:
-        raise TypeError("P1 leaves pings to WebSocket")
 
     # Channels
 

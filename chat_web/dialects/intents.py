@@ -4,7 +4,7 @@ A dialect is pure: it sees frames, events and its own session, and says what it
 wants. ``ref`` is the dialect's own note; it comes back with the answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import attrs
@@ -16,6 +16,7 @@ from chat_core import (
     Conversation,
     ConversationId,
     Encoder,
+    Event,
     Logged,
     Notable,
     Person,
@@ -47,7 +48,7 @@ class HangUp:
 
 @attrs.frozen
 class Complain:
-    """The frame was not understood: send this, and count it (see ``pump.BAD_FRAMES_MAX``)."""
+    """The frame was not understood: send this, and count it (see ``frame_limits.BAD_FRAMES_MAX``)."""
 
     frame: bytes | None
 
@@ -239,28 +240,44 @@ class Missed:
 Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | Missed | ChatError
 
 
+@attrs.frozen(eq=False)
 class FinishedFrames:
-    """The half of an encoder whose frames are finished: several of them stand one behind the other."""
+    """An encoder whose frames are finished: they are sent one behind the other.
+
+    ``encode`` is the half that differs between dialects. One object serves every connection.
+    """
+
+    encode: Callable[[Event, Conversation], tuple[bytes | None, bytes | None]]
 
     def join(self, frames: Sequence[bytes]) -> bytes:
         return b"".join(frames)
 
 
 class Dialect(Protocol):
-    """One product's protocol. Pure: no I/O, no clock, nothing shared but its own session."""
+    """One product's protocol. Pure: no I/O, no clock, nothing shared but its own session.
+
+    A dialect derives from this class, and leaves out what it has nothing to say to.
+    """
 
     name: str
-    message_bytes_max: int
-    pings_itself: bool  # the server's pings are frames of the dialect, not of WebSocket
+    message_bytes_max: int = 16 * 1024
+    ping_frame: bytes | None = None  # None: the pings are WebSocket's own
 
     @property
-    def encoder(self) -> Encoder[bytes]: ...
+    def encoder(self) -> Encoder[Any]:
+        """Writes events down; shared by all connections that are to get the same bytes."""
+
+    @property
+    def finish(self) -> "Finish | None":
+        """Finishes what the encoder joined, where connections differ in it; None where it is finished."""
+        return None
 
     def session(self) -> Any:
         """What the dialect remembers about one connection."""
 
     def opened(self, session: Any, introduced: Introduced | None) -> Intents:
         """The connection is there; ``introduced`` says whose, where the URL told."""
+        return ()
 
     def received(self, session: Any, text: str) -> Intents:
         """One text message came."""
@@ -273,12 +290,23 @@ class Dialect(Protocol):
 
     def heard(self, session: Any, event: Personal, *, now: float) -> Intents:
         """Something that concerns the person happened."""
+        return ()
 
     def lost(self, session: Any, conversation: ConversationId, *, may_follow: bool) -> Intents:
         """A conversation is no longer followed, unasked; with ``may_follow`` only its log had a hole."""
+        return ()
 
     def follows_unasked(self, conversation: Conversation) -> bool:
         """Whether to hear a conversation that a lobby made for the person."""
+        return False
 
-    def ping(self) -> bytes:
-        """The server's ping, where ``pings_itself``."""
+
+Finish: TypeAlias = Callable[[Any, Any], bytes]
+"""From a connection's session and the encoder's frames to the bytes for that connection."""
+
+
+def person_of(introduced: Introduced | None) -> Person:
+    """The person of a connection whose URL says who it is. ``TypeError`` where it does not."""
+    if introduced is None:
+        raise TypeError("this dialect always knows who it is: from the URL, or a new guest")
+    return introduced.person

@@ -4,14 +4,12 @@ First comes what no device was told yet; after that, what happens. The client ha
 nothing to say.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from chat_core import (
     Conversation,
-    ConversationId,
-    Encoder,
     Event,
     Mentioned,
     Notable,
@@ -23,6 +21,7 @@ from chat_core import (
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Answer,
+    Dialect,
     FinishedFrames,
     HangUp,
     Intents,
@@ -42,26 +41,16 @@ class Session:
     missed: frozenset[NoticeKey] = frozenset()
 
 
-class _Encoder(FinishedFrames):
+def _frames(event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
     """It follows no conversation."""
-
-    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        return None, None
+    return None, None
 
 
-_ENCODER: Final = _Encoder()
-
-
-class Notifications:
+class Notifications(Dialect):
     """The dialect of ``/ws/notifications``."""
 
     name = "notifications"
-    message_bytes_max = 16 * 1024
-    pings_itself = False
-
-    @property
-    def encoder(self) -> Encoder[bytes]:
-        return _ENCODER
+    encoder = FinishedFrames(_frames)
 
     def session(self) -> Session:
         return Session()
@@ -92,15 +81,6 @@ class Notifications:
         if event.key in session.missed:  # it was among the older ones already
             return ()
         return (_told(event, now),)
-
-    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        return ()
-
-    def follows_unasked(self, conversation: Conversation) -> bool:
-        return False
-
-    def ping(self) -> bytes:
-        raise TypeError("P3 leaves pings to WebSocket")
 
 
 def _told(notice: Notable, now: float) -> Say:

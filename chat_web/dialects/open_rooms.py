@@ -13,11 +13,8 @@ from chat_core import (
     Card,
     ChannelChange,
     ChannelsChanged,
-    ChatError,
     Conversation,
     ConversationId,
-    Done,
-    Encoder,
     Event,
     JoinChannel,
     MemberLeft,
@@ -43,32 +40,19 @@ from chat_web.dialects.intents import (
     HangUp,
     Intents,
     Introduced,
-    Say,
     Unfollow,
 )
 from chat_web.encoding import wire
-from chat_web.encoding.strict_json import NotUnderstood, decoded
-from chat_web.transports.frames import text_frame
 
 _JOIN: Final = object()
 _FOLLOW: Final = object()
 
 
-class _Frame(msgspec.Struct):
+class OpenRoomFrame(msgspec.Struct):
     type: str
     content: str | None = None
     is_typing: bool = True
     client_id: str | None = None
-
-
-_DECODER: Final = msgspec.json.Decoder(_Frame)
-
-
-@attrs.frozen
-class _Ref:
-    """What an answer belongs to: the ``client_id`` of the frame."""
-
-    client_id: str | None
 
 
 @attrs.define
@@ -76,41 +60,32 @@ class Session:
     """Nothing is remembered: the address says it all."""
 
 
-class _Encoder(FinishedFrames):
+def _frames(event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
     """A message for everybody; who types and who comes and goes for the others."""
-
-    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        match event:
-            case MessagePosted(message=message):
-                return typed_frames.both(message, _shown(message))
-            case PersonTyped(person=person, is_typing=is_typing):
-                return None, typed_frames.frame("typing", **_user(person), is_typing=is_typing)
-            case MemberLeft(person=person):
-                return None, typed_frames.frame("user_left", **_user(person))
-            case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
-                what = "user_joined" if status is PresenceStatus.ONLINE else "user_left"
-                return None, typed_frames.frame(what, **_user(person))
-            case _:  # of who only reads, or has left already, nothing is told
-                return None, None
-
-
-_ENCODER: Final = _Encoder()
+    match event:
+        case MessagePosted(message=message):
+            return typed_frames.both(message, _shown(message))
+        case PersonTyped(person=person, is_typing=is_typing):
+            return None, typed_frames.frame("typing", **_user(person), is_typing=is_typing)
+        case MemberLeft(person=person):
+            return None, typed_frames.frame("user_left", **_user(person))
+        case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
+            what = "user_joined" if status is PresenceStatus.ONLINE else "user_left"
+            return None, typed_frames.frame(what, **_user(person))
+        case _:  # of who only reads, or has left already, nothing is told
+            return None, None
 
 
 @attrs.frozen(kw_only=True)
-class OpenRooms:
+class OpenRooms(typed_frames.TypedFrames):
     """The dialect of P4, in one conversation. ``joins``: the name of the channel that is to be joined."""
 
     room: ConversationId
     joins: str | None = None
 
     name = "open_rooms"
-    message_bytes_max = 16 * 1024
-    pings_itself = False
-
-    @property
-    def encoder(self) -> Encoder[bytes]:
-        return _ENCODER
+    encoder = FinishedFrames(_frames)
+    decoder = msgspec.json.Decoder(OpenRoomFrame)
 
     def session(self) -> Session:
         return Session()
@@ -119,38 +94,25 @@ class OpenRooms:
         follow = Follow(Address(id=self.room), ref=_FOLLOW)
         return (follow,) if self.joins is None else (Ask(JoinChannel(name=self.joins), _JOIN), follow)
 
-    def received(self, session: Session, text: str) -> Intents:
-        try:
-            asked = decoded(_DECODER, text)
-        except NotUnderstood:
-            return (typed_frames.not_understood(),)
-        ref = _Ref(asked.client_id)
-        match asked:
-            case _Frame(type="message", content=str(content)):
-                return (Ask(Post(conversation=self.room, content=content, client_id=asked.client_id), ref),)
-            case _Frame(type="typing", is_typing=is_typing):
+    def asked(self, session: Session, frame: OpenRoomFrame) -> Intents:
+        ref = typed_frames.Ref(frame.client_id)
+        match frame:
+            case OpenRoomFrame(type="message", content=str(content)):
+                return (Ask(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),)
+            case OpenRoomFrame(type="typing", is_typing=is_typing):
                 return (Ask(Type(conversation=self.room, is_typing=is_typing), ref),)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)
 
-    def refused(self, text: str, error: Refused) -> Intents:
-        return (typed_frames.unread(text, error),)
-
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
-        match ref, answer:
-            case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
+        if isinstance(ref, typed_frames.Ref):
+            return typed_frames.carried_out(ref, answer, _shown)
+        match answer:
+            case Receipt() | Recovery():
                 return ()
-            case _Ref(), Receipt(message=Message() as message):
-                return (
-                    Say(text_frame(typed_frames.encode(typed_frames.marked_own(message, _shown(message))))),
-                )
-            case _Ref(client_id=client_id), ChatError():
-                return (typed_frames.refusal(answer, client_id),)
-            case _, Receipt() | Recovery():
-                return ()
-            case _, Refused(code="guests_may_not") if ref is _JOIN:
+            case Refused(code="guests_may_not") if ref is _JOIN:
                 return ()  # guests may read
-            case _, Refused(message=message):
+            case Refused(message=message):
                 return typed_frames.refusal(answer), HangUp(3501, f"bad request: {message}")
             case _:
                 return (HangUp(3004, "server error: come back"),)
@@ -169,12 +131,6 @@ class OpenRooms:
         if may_follow:
             return (HangUp(3010, "insufficient state: recover"),)
         return (HangUp(3503, "revoked: this room is no longer yours"),)
-
-    def follows_unasked(self, conversation: Conversation) -> bool:
-        return False
-
-    def ping(self) -> bytes:
-        raise TypeError("P4 leaves pings to WebSocket")
 
 
 def _user(person: Card) -> dict[str, str]:

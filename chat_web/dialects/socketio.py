@@ -20,7 +20,6 @@ from chat_core import (
     ChatError,
     Conversation,
     ConversationId,
-    Encoder,
     Event,
     LeaveReason,
     Matched,
@@ -39,6 +38,7 @@ from chat_web.dialects.intents import (
     Answer,
     Ask,
     Complain,
+    Dialect,
     FinishedFrames,
     Follow,
     HangUp,
@@ -50,7 +50,7 @@ from chat_web.dialects.intents import (
     Turn,
     Unfollow,
 )
-from chat_web.encoding.strict_json import NotUnderstood, decoded
+from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded
 
 SEPARATOR: Final = "\x1e"  # JSON escapes it, so that no packet holds one
 ATTACHMENTS_MAX: Final = 10  # of one packet; they are passed over, not kept
@@ -69,7 +69,6 @@ class _Json:
     """How python-socketio is to read and write JSON."""
 
     _any: Final = msgspec.json.Decoder(Any)
-    _encode: Final = msgspec.json.Encoder().encode
 
     @classmethod
     def loads(cls, text: str) -> Any:
@@ -77,7 +76,7 @@ class _Json:
 
     @classmethod
     def dumps(cls, value: Any, **_: Any) -> str:
-        return cls._encode(value).decode()
+        return encoded(value).decode()
 
 
 class _Packet(packet.Packet):  # type: ignore[misc]  # it has no types
@@ -86,11 +85,11 @@ class _Packet(packet.Packet):  # type: ignore[misc]  # it has no types
     json = _Json
 
 
-class _Interests(msgspec.Struct):
+class InterestsArgument(msgspec.Struct):
     interests: list[str] | None = None
 
 
-class _Message(msgspec.Struct):
+class TextArgument(msgspec.Struct):
     message: str
 
 
@@ -117,26 +116,21 @@ _CONNECT: Final = _Asked(None, "connect")
 _HOLE: Final = _Asked(None, "hole")
 
 
-class _Encoder(FinishedFrames):
-    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        if isinstance(event, MessagePosted):
-            return None, _event("message", event.message.content)  # the partner alone gets it
-        return None, None
+def _frames(event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
+    if isinstance(event, MessagePosted):
+        return None, _event("message", event.message.content)  # the partner alone gets it
+    return None, None
 
 
-class SocketIO:
+class SocketIO(Dialect):
     """The dialect; one object serves every connection."""
 
     name = "socketio"
-    message_bytes_max = 16 * 1024
-    pings_itself = True
-    encoder: Encoder[bytes] = _Encoder()
+    ping_frame = (_PING + SEPARATOR).encode()
+    encoder = FinishedFrames(_frames)
 
     def session(self) -> Session:
         return Session()
-
-    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        return ()  # the client says CONNECT first
 
     def received(self, session: Session, text: str) -> Intents:
         if text == _PONG:
@@ -216,9 +210,6 @@ class SocketIO:
     def follows_unasked(self, conversation: Conversation) -> bool:
         return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
 
-    def ping(self) -> bytes:
-        return (_PING + SEPARATOR).encode()
-
     def _connected(self, session: Session, answer: Answer) -> Intents:
         session.is_introducing = False
         match answer:
@@ -255,10 +246,10 @@ class SocketIO:
         try:
             match data[0]:
                 case "search":
-                    wanted = msgspec.convert({} if given is None else given, _Interests)
+                    wanted = msgspec.convert({} if given is None else given, InterestsArgument)
                     return (Ask(Search(lobby=ANONYMOUS, interests=tuple(wanted.interests or ())), asked),)
                 case "message":
-                    text = given if isinstance(given, str) else msgspec.convert(given, _Message).message
+                    text = given if isinstance(given, str) else msgspec.convert(given, TextArgument).message
                     return self._said(session, asked, text)
                 case "skip":
                     return self._skipped(session, asked)

@@ -11,11 +11,8 @@ import attrs
 import msgspec
 
 from chat_core import (
-    ChatError,
     Conversation,
     ConversationId,
-    Done,
-    Encoder,
     End,
     Event,
     Keep,
@@ -25,12 +22,10 @@ from chat_core import (
     Message,
     MessagePosted,
     Person,
-    Personal,
     PersonTyped,
     Post,
     PresenceChanged,
     PresenceStatus,
-    Receipt,
     Recent,
     Recovery,
     Refused,
@@ -49,28 +44,17 @@ from chat_web.dialects.intents import (
     Intents,
     Introduced,
     Say,
+    person_of,
 )
 from chat_web.encoding import wire
-from chat_web.encoding.strict_json import NotUnderstood, decoded
-from chat_web.transports.frames import text_frame
 
 _FOLLOW: Final = object()
 
 
-class _Frame(msgspec.Struct):
+class TimedRoomFrame(msgspec.Struct):
     type: str
     content: str | None = None
     client_id: str | None = None
-
-
-_DECODER: Final = msgspec.json.Decoder(_Frame)
-
-
-@attrs.frozen
-class _Ref:
-    """What an answer belongs to: the ``client_id`` of the frame."""
-
-    client_id: str | None
 
 
 @attrs.define
@@ -80,108 +64,75 @@ class Session:
     person: Person | None = None
 
 
-class _Encoder(FinishedFrames):
+def _frames(event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
     """Messages and states for everybody; who types and who comes and goes for the others."""
-
-    def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
-        match event:
-            case MessagePosted(message=message):
-                return typed_frames.both(message, _shown(message))
-            case KeepAsked() | KeepDeclined():  # nothing of what is shown has changed: a notification tells
-                return None, None
-            case RoomEvent():
-                state = typed_frames.frame("room_state", **wire.room_after(event, conversation, now=event.at))
-                return state, state
-            case PersonTyped(person=person, is_typing=True):
-                return None, typed_frames.frame("typing", user=wire.person(person))
-            case MemberLeft(person=person):
-                return None, typed_frames.frame("user_left", user=wire.person(person))
-            case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
-                is_here = status is PresenceStatus.ONLINE
-                return None, typed_frames.frame(
-                    "user_joined" if is_here else "user_left", user=wire.person(person)
-                )
-            case _:  # who has left already went with that
-                return None, None
-
-
-_ENCODER: Final = _Encoder()
+    match event:
+        case MessagePosted(message=message):
+            return typed_frames.both(message, _shown(message))
+        case KeepAsked() | KeepDeclined():  # nothing of what is shown has changed: a notification tells
+            return None, None
+        case RoomEvent():
+            state = typed_frames.frame("room_state", **wire.room_after(event, conversation, now=event.at))
+            return state, state
+        case PersonTyped(person=person, is_typing=True):
+            return None, typed_frames.frame("typing", user=wire.person(person))
+        case MemberLeft(person=person):
+            return None, typed_frames.frame("user_left", user=wire.person(person))
+        case PresenceChanged(by=str(by), person=person, status=status) if conversation.member(by):
+            is_here = status is PresenceStatus.ONLINE
+            return None, typed_frames.frame(
+                "user_joined" if is_here else "user_left", user=wire.person(person)
+            )
+        case _:  # who has left already went with that
+            return None, None
 
 
 @attrs.frozen(kw_only=True)
-class TimedRooms:
+class TimedRooms(typed_frames.TypedFrames):
     """The dialect of P3, in one room."""
 
     room: ConversationId
 
     name = "timed_rooms"
-    message_bytes_max = 16 * 1024
-    pings_itself = False
-
-    @property
-    def encoder(self) -> Encoder[bytes]:
-        return _ENCODER
+    encoder = FinishedFrames(_frames)
+    decoder = msgspec.json.Decoder(TimedRoomFrame)
 
     def session(self) -> Session:
         return Session()
 
     def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        if introduced is None:
-            raise TypeError("P3 always knows who it is: the token in the URL")
-        session.person = introduced.person
+        session.person = person_of(introduced)
         return (self._follow(),)
 
-    def received(self, session: Session, text: str) -> Intents:
-        try:
-            asked = decoded(_DECODER, text)
-        except NotUnderstood:
-            return (typed_frames.not_understood(),)
-        ref = _Ref(asked.client_id)
-        match asked:
-            case _Frame(type="message", content=str(content)):
-                return (Ask(Post(conversation=self.room, content=content, client_id=asked.client_id), ref),)
-            case _Frame(type="typing"):
+    def asked(self, session: Session, frame: TimedRoomFrame) -> Intents:
+        ref = typed_frames.Ref(frame.client_id)
+        match frame:
+            case TimedRoomFrame(type="message", content=str(content)):
+                return (Ask(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),)
+            case TimedRoomFrame(type="typing"):
                 return (Ask(Type(conversation=self.room), ref),)
-            case _Frame(type="keep"):
+            case TimedRoomFrame(type="keep"):
                 return (Ask(Keep(room=self.room), ref),)
-            case _Frame(type="end"):
+            case TimedRoomFrame(type="end"):
                 return (Ask(End(room=self.room), ref),)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, typing, keep or end."),)
 
-    def refused(self, text: str, error: Refused) -> Intents:
-        return (typed_frames.unread(text, error),)
-
     def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
-        match ref, answer:
-            case _Ref(), Receipt(repeated=True, message=Message() as message):
-                return (
-                    Say(text_frame(typed_frames.encode(typed_frames.marked_own(message, _shown(message))))),
-                )
-            case _Ref(), Receipt() | Done():
-                return ()
-            case _Ref(client_id=client_id), ChatError():
-                return (typed_frames.refusal(answer, client_id),)
-            case _, Recovery(conversation=Room() as room, messages=messages):
+        if isinstance(ref, typed_frames.Ref):
+            return typed_frames.carried_out(ref, answer, _shown)
+        match answer:
+            case Recovery(conversation=Room() as room, messages=messages):
                 return self._history(session, messages), self._state(session, room, now)
-            case _, Refused(message=message):
+            case Refused(message=message):
                 return typed_frames.refusal(answer), HangUp(3501, f"bad request: {message}")
             case _:
                 return (HangUp(3004, "server error: come back"),)
-
-    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
-        return ()
 
     def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
         if may_follow:  # the log has a hole: begin again with what there is
             return (self._follow(),)
         return (HangUp(3503, "revoked: this room is no longer yours"),)
-
-    def follows_unasked(self, conversation: Conversation) -> bool:
-        return False
-
-    def ping(self) -> bytes:
-        raise TypeError("P3 leaves pings to WebSocket")
 
     def _follow(self) -> Follow:
         return Follow(Address(id=self.room), ref=_FOLLOW, recent=Recent())

@@ -3,16 +3,16 @@
 Kept out: which types there are, the matter of each dialect.
 """
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Protocol
 
+import attrs
 import msgspec
 
-from chat_core import ChatError, Message, Refused
-from chat_web.dialects.intents import Complain, Say
-from chat_web.encoding.strict_json import glimpsed
+from chat_core import ChatError, Done, Message, Receipt, Refused
+from chat_web.dialects.intents import Answer, Complain, Dialect, HangUp, Intents, Say
+from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded, glimpsed
 from chat_web.transports.frames import text_frame
-
-encode = msgspec.json.Encoder().encode
 
 
 class _Marked(msgspec.Struct):
@@ -22,9 +22,35 @@ class _Marked(msgspec.Struct):
 _MARKED: Final = msgspec.json.Decoder(_Marked)
 
 
+class TypedFrames(Dialect, Protocol):
+    """A dialect whose client sends such frames: ``decoder`` reads one, ``asked`` is what it means."""
+
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+
+    def received(self, session: Any, text: str) -> Intents:
+        try:
+            frame = decoded(self.decoder, text)
+        except NotUnderstood:
+            return (not_understood(),)
+        return self.asked(session, frame)
+
+    def asked(self, session: Any, frame: Any) -> Intents:
+        """One frame came, of the type that the decoder makes."""
+
+    def refused(self, text: str, error: Refused) -> Intents:
+        return (unread(text, error),)
+
+
+@attrs.frozen
+class Ref:
+    """What an answer belongs to: the ``client_id`` of the frame."""
+
+    client_id: str | None
+
+
 def frame(type: str, **rest: Any) -> bytes:
     """A finished frame of this type."""
-    return text_frame(encode({"type": type, **rest}))
+    return text_frame(encoded({"type": type, **rest}))
 
 
 def say(type: str, **rest: Any) -> Say:
@@ -62,7 +88,27 @@ def marked_own(message: Message, shown: dict[str, Any]) -> dict[str, Any]:
 
 def both(message: Message, shown: dict[str, Any]) -> tuple[bytes, bytes]:
     """The frame of a message for its author, and the one for all others; the same where it can be."""
-    others = text_frame(encode(shown))
+    others = text_frame(encoded(shown))
     if message.client_id is None:
         return others, others
-    return text_frame(encode(marked_own(message, shown))), others
+    return text_frame(encoded(marked_own(message, shown))), others
+
+
+def carried_out(ref: Ref, answer: Answer, shown: Callable[[Message], dict[str, Any]]) -> Intents:
+    """The answer to a command: an error, the own copy of a message that was posted twice, or nothing."""
+    match answer:
+        case Receipt(repeated=False) | Done():  # first: it comes most often
+            return ()
+        case Receipt(message=Message() as message):
+            return (own_copy(message, shown(message)),)
+        case Receipt():
+            return ()
+        case ChatError():
+            return (refusal(answer, ref.client_id),)
+        case _:
+            return (HangUp(3004, "server error: come back"),)
+
+
+def own_copy(message: Message, shown: dict[str, Any]) -> Say:
+    """A message for its author alone."""
+    return Say(text_frame(encoded(marked_own(message, shown))))

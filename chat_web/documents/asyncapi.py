@@ -15,6 +15,7 @@ from chat_web.documents.examples.p2 import SOCKET_IO
 from chat_web.documents.examples.p3 import NOTIFICATIONS, TIMED_ROOMS
 from chat_web.documents.examples.p4 import OPEN_ROOMS
 from chat_web.documents.examples.p5 import CENTRIFUGE, HTTP_STREAM, SSE
+from chat_web.documents.frame_schemas import FrameSchemas, schema_of
 
 DIALOGUES: Final[tuple[Dialogue, ...]] = (
     CENTRIFUGE,
@@ -40,13 +41,17 @@ def document(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
+    schemas = FrameSchemas(dialogues)
     for dialogue in dialogues:
         both = {"send": dialogue.told, "receive": dialogue.asked}  # as the server sees it
         names = [_name(dialogue, way, frame) for way, frames in both.items() for frame in frames]
         channels[dialogue.name] = _channel(dialogue, names)
         for way, frames in both.items():
             own = [_name(dialogue, way, frame) for frame in frames]
-            messages.update(zip(own, map(_message, frames), strict=True))
+            for name, frame in zip(own, frames, strict=True):
+                is_told = way == "send"
+                payload = schema_of(frame.example) if is_told else schemas.asked(dialogue, frame)
+                messages[name] = _message(frame, payload)
             operations[f"{dialogue.name}_{way}"] = {
                 "action": way,
                 "channel": {"$ref": f"#/channels/{dialogue.name}"},
@@ -63,7 +68,7 @@ def document(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages},
+        "components": {"messages": messages, "schemas": schemas.components},
     }
 
 
@@ -84,13 +89,13 @@ def _name(dialogue: Dialogue, way: str, frame: Frame) -> str:
     return f"{dialogue.name}_{way}_{frame.name}"
 
 
-def _message(frame: Frame) -> dict[str, Any]:
+def _message(frame: Frame, payload: dict[str, Any]) -> dict[str, Any]:
     is_text = isinstance(frame.example, str)
     return {
         "name": frame.name,
         "summary": frame.summary,
         "contentType": "text/plain" if is_text else "application/json",
-        "payload": frame.schema,
+        "payload": payload,
         "examples": [{"name": frame.name, "payload": frame.example}],
     }
 

@@ -1,6 +1,6 @@
 """What a page or a document can say of a dialect: its frames with examples, and the close codes of all.
 
-A frame's schema is read from its example, so that the two cannot differ.
+Kept out: the schemas of frames (``frame_schemas``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,24 +35,29 @@ CLOSE_CODES: Final[Mapping[int, str]] = MappingProxyType(
 
 @attrs.frozen(kw_only=True)
 class Frame:
-    """One kind of frame, as it is sent. An ``example`` that is a string is bare text, no JSON."""
+    """One kind of frame, as it is sent. An ``example`` that is a string is bare text, no JSON.
+
+    ``shapes`` are the structs that the server reads it with, if not those of the dialogue;
+    ``inner`` is the struct of what is inside, where that is read by itself.
+    """
 
     name: str
     summary: str
     example: Any
+    shapes: Sequence[type] = ()
+    inner: type | None = None
 
     @property
     def text(self) -> str:
         return self.example if isinstance(self.example, str) else msgspec.json.encode(self.example).decode()
 
-    @property
-    def schema(self) -> dict[str, Any]:
-        return schema_of(self.example)
-
 
 @attrs.frozen(kw_only=True)
 class Dialogue:
-    """What is spoken at one address: by the client (``asked``) and by the server (``told``)."""
+    """What is spoken at one address: by the client (``asked``) and by the server (``told``).
+
+    ``shapes`` are the structs that the server reads the client's frames with.
+    """
 
     name: str
     title: str
@@ -61,23 +66,4 @@ class Dialogue:
     asked: Sequence[Frame]
     told: Sequence[Frame]
     query: str = ""  # what the address needs behind it
-
-
-def schema_of(example: Any, name: str = "") -> dict[str, Any]:
-    """The schema of a value like this one; what names a kind of frame is fixed."""
-    match example:
-        case dict():
-            properties = {key: schema_of(value, key) for key, value in example.items()}
-            return {"type": "object", "properties": properties, "required": list(example)}
-        case list():
-            return {"type": "array", "items": schema_of(example[0]) if example else {}}
-        case bool():
-            return {"type": "boolean"}
-        case str() if name in ("type", "event", "method"):
-            return {"const": example}
-        case str():
-            return {"type": "string"}
-        case int() | float():
-            return {"type": "number"}
-        case _:
-            return {}  # null stands for something that is not there now
+    shapes: Sequence[type] = ()

@@ -1,4 +1,4 @@
-"""JSON from outside: what RFC 8259 allows, no deeper than 32, and no numbers that nobody can hold.
+"""JSON in and out. What comes in is RFC 8259, no deeper than 32, without numbers that nobody can hold.
 
 msgspec refuses NaN, Infinity, wrong shapes and surrogates that stand alone; depth
 and numbers are looked at here, also in fields that nobody asked for, and whatever
@@ -17,6 +17,8 @@ INTEGER_MAX: Final = 2**53
 T = TypeVar("T")
 
 _ANYTHING: Final = msgspec.json.Decoder()
+
+encoded: Final = msgspec.json.Encoder().encode  # the one encoder of all dialects
 
 # A string, to its end or to that of the text; it is never read twice, so that the cost is linear.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)

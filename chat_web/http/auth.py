@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 from aiohttp import hdrs, web
 
-from chat_core import Chat, Claims, Person, PersonKind, Refused, Tokens
+from chat_core import Chat, Claims, Person, Refused
 from chat_web.app_keys import CHAT
 from chat_web.http.errors import Rejected
 
@@ -43,11 +43,10 @@ class Identity:
 
 
 class Introductions:
-    """Reads tokens and makes guests."""
+    """Reads tokens and makes guests. Tokens are issued in the core."""
 
-    def __init__(self, chat: Chat, tokens: Tokens) -> None:
+    def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        self._tokens = tokens
 
     async def introduced(self, token: str) -> Identity:
         """The person of a token, or a new guest where it is empty. Raises ``BadToken`` or ``Unavailable``.
@@ -60,7 +59,7 @@ class Introductions:
 
     def verified(self, token: str) -> Claims:
         """The claims of a token. Raises ``TokenExpired`` or ``TokenInvalid``."""
-        return self._tokens.verify(token, self._chat.clock.now())
+        return self._chat.accounts.tokens.verify(token, self._chat.clock.now())
 
     async def of_claims(self, claims: Claims) -> Identity:
         """The person of verified claims, called as it is called now. Raises as ``introduced``."""
@@ -78,14 +77,8 @@ class Introductions:
 
         Its session is stored, so that it can be ended. Raises ``Unavailable``.
         """
-        sid = await self._chat.accounts.guest_pass(guest)
-        token = self._tokens.issue_access(
-            guest.id, guest.display_name, guest.kind, sid, self._chat.clock.now()
-        )
-        return token, self._tokens.lifetime_s(guest.kind)
-
-    def lifetime_s(self, kind: PersonKind) -> float:
-        return self._tokens.lifetime_s(kind)
+        grant = await self._chat.accounts.guest_pass(guest)
+        return grant.access_token, grant.expires_in_s
 
 
 INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)

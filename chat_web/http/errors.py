@@ -220,7 +220,7 @@ def _answer_to(request: web.Request, error: Exception) -> web.StreamResponse:
                 fields=error.fields,
             )
         case Unavailable():
-            _log.warning("unavailable", reason=str(error))
+            _log.warning("dependency_failed", reason=str(error))
             return answer(request, "unavailable")
         case web.HTTPException() if error.status < 400:
             raise error
@@ -243,7 +243,7 @@ def _answer_to(request: web.Request, error: Exception) -> web.StreamResponse:
 def _report(error: Exception) -> None:
     """A failure that nobody meant, with its traceback; of a caller that left there is nothing to tell."""
     if not isinstance(error, ConnectionError | web.HTTPException):
-        _log.error("failed", exc_info=error)
+        _log.error("request_failed", exc_info=error)
 
 
 def _is_begun(request: web.Request) -> bool:

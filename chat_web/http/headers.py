@@ -1,7 +1,7 @@
 """What a browser is told to do and not to do: headers of every answer, CORS, origins.
 
 Kept out: who the caller is (tokens, cookies), and how much a source may ask for
-(``sources.py``).
+(``rate_limits``).
 """
 
 import functools

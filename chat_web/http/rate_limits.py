@@ -11,57 +11,33 @@ the place back by calling what ``Sources.connect`` returned).
 import hmac
 import math
 import secrets
-import time
 from collections.abc import Callable
 from typing import Final
 
 import attrs
 from aiohttp import web
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
-from limits.strategies import SlidingWindowCounterRateLimiter
 
-from chat_core import Refused, Unavailable
+from chat_core import Rate, Refused, Unavailable
 from chat_web.config.settings import Settings
 from chat_web.http.client_address import address_of, prefix_of
-from chat_web.http.rate_limit_storage import Windows
+from chat_web.http.keyed_buckets import KeyedBuckets
 
 __all__ = [
     "REQUESTS",
     "SOURCES",
     "Requests",
     "Sources",
-    "source_of",
 ]
 
 CONNECTIONS_PER_SOURCE_MAX: Final = 50
 SOURCES_MAX: Final = 50_000  # remembered at once, in each map
-ACCEPTS: Final = RateLimitItemPerSecond(200, 2)  # 100 a second, 200 at once
-REQUESTS_OF_PERSON: Final = RateLimitItemPerSecond(40, 2)  # 20 a second, 40 at once
-REQUESTS_OF_SOURCE: Final = RateLimitItemPerSecond(100, 5)  # of those without a token; 20 a second
-GUESTS: Final = RateLimitItemPerMinute(50, 10)  # 5 a minute, 50 at once
-REGISTRATIONS: Final = RateLimitItemPerHour(20)
-EXPORTS: Final = RateLimitItemPerHour(5)
+ACCEPTS: Final = Rate(per_second=100.0, burst=200.0)
+REQUESTS_OF_PERSON: Final = Rate(per_second=20.0, burst=40.0)
+REQUESTS_OF_SOURCE: Final = Rate(per_second=20.0, burst=100.0)  # of those without a token
+GUESTS: Final = Rate(per_second=50 / 600, burst=50.0)  # 5 a minute, 50 at once
+REGISTRATIONS: Final = Rate(per_second=20 / 3600, burst=20.0)  # 20 an hour, and at once
+EXPORTS: Final = Rate(per_second=5 / 3600, burst=5.0)
 _DAY_S: Final = 86400.0
-
-
-class _Rates:
-    """A limit for each key: its amount at once, then its amount over its time (``windows.py``)."""
-
-    def __init__(self, limit: RateLimitItem, keys_max: int) -> None:
-        self._limit = limit
-        self._windows = Windows(keys_max)
-        self._limiter = SlidingWindowCounterRateLimiter(self._windows)
-
-    def __len__(self) -> int:
-        """The keys remembered."""
-        return len(self._windows)
-
-    def take(self, key: str, now: float) -> float:
-        """Take one: 0.0, or the seconds until there will be one."""
-        self._windows.now = now
-        if self._limiter.hit(self._limit, key):
-            return 0.0
-        return self._windows.wait_s(self._limit.key_for(key), self._limit.amount, self._limit.get_expiry())
 
 
 class Sources:
@@ -71,13 +47,12 @@ class Sources:
         self._hold = settings.source_limits_hold
         self._trusted = settings.trusted_proxies
         self._connections_max = settings.max_connections
-        self._sources_max = sources_max
         self._connected: dict[str, int] = {}
         self._total = 0
-        self._accepts = _Rates(ACCEPTS, 1)
-        self._requests = _Rates(REQUESTS_OF_SOURCE, sources_max)
-        self._guests = _Rates(GUESTS, sources_max)
-        self._registrations = _Rates(REGISTRATIONS, sources_max)
+        self._accepts = KeyedBuckets(ACCEPTS, 1)
+        self._requests = KeyedBuckets(REQUESTS_OF_SOURCE, sources_max)
+        self._guests = KeyedBuckets(GUESTS, sources_max)
+        self._registrations = KeyedBuckets(REGISTRATIONS, sources_max)
         self._key = secrets.token_bytes(32)
         self._key_until = 0.0
 
@@ -122,7 +97,7 @@ class Sources:
         """Count one more account. Raises ``Refused("too_many")``."""
         self._take(self._registrations, source, now, "Too many accounts from one place.")
 
-    def _take(self, rates: _Rates, source: str, now: float, message: str) -> None:
+    def _take(self, rates: KeyedBuckets, source: str, now: float, message: str) -> None:
         if self._hold and (wait_s := rates.take(source, now)):
             raise Refused("too_many", message, retry_after_s=wait_s)
 
@@ -138,8 +113,8 @@ class Requests:
 
     def __init__(self, settings: Settings) -> None:
         self._hold = settings.rate_limits
-        self._rates = _Rates(REQUESTS_OF_PERSON, SOURCES_MAX)
-        self._exports = _Rates(EXPORTS, SOURCES_MAX)
+        self._rates = KeyedBuckets(REQUESTS_OF_PERSON, SOURCES_MAX)
+        self._exports = KeyedBuckets(EXPORTS, SOURCES_MAX)
 
     def take(self, caller: str, now: float) -> None:
         """Count one more request. Raises ``Refused("too_many")``."""
@@ -149,7 +124,7 @@ class Requests:
         """Count one more export, which reads a lot. Raises ``Refused("too_many")``."""
         self._take(self._exports, caller, now, "You have just had your data.")
 
-    def _take(self, rates: _Rates, caller: str, now: float, message: str) -> None:
+    def _take(self, rates: KeyedBuckets, caller: str, now: float, message: str) -> None:
         if self._hold and (wait_s := rates.take(caller, now)):
             words = f"{message} Try again in {math.ceil(wait_s)} s."
             raise Refused("too_many", words, retry_after_s=wait_s)
@@ -169,8 +144,3 @@ class _Place:
 
 SOURCES: Final = web.AppKey("sources", Sources)
 REQUESTS: Final = web.AppKey("requests", Requests)
-
-
-def source_of(request: web.Request) -> str:
-    """The pseudonym of where ``request`` comes from, by the application's ``SOURCES``."""
-    return request.config_dict[SOURCES].of(request, time.monotonic())

@@ -7,9 +7,8 @@ here too, in our shape and without an address in the log.
 
 Kept out: deadlines of WebSockets, which begin after the hand-over (``sockets``).
 
-``DeadlineRunner`` is used in place of ``web.AppRunner``. Of aiohttp's private names
-it needs ``_waiter``, ``_messages`` and ``_request_count`` of the protocol and
-``_kwargs`` of the server; a test holds them to what they mean.
+``DeadlineRunner`` is used in place of ``web.AppRunner``. What it needs of aiohttp's
+private names is in ``aiohttp_private``.
 """
 
 import asyncio
@@ -26,6 +25,15 @@ from aiohttp.typedefs import Handler
 from chat_web.app_keys import SETTINGS
 from chat_web.config.settings import Settings
 from chat_web.http import errors
+from chat_web.http.aiohttp_private import (
+    RunnerOfServer,
+    ServerOfConnections,
+    body_of_last_request,
+    is_upgrade,
+    loop_of,
+    requests_begun,
+    waits_for_request,
+)
 from chat_web.http.headers import headers_for
 from chat_web.logs import AccessLogger
 
@@ -54,7 +62,7 @@ class TooSlow(TimeoutError):
     """A body that did not arrive in time; raised by what reads it, and answered with 408."""
 
 
-class DeadlineRunner(web.AppRunner):
+class DeadlineRunner(RunnerOfServer):
     """An ``AppRunner`` whose connections have deadlines. The application must carry ``SETTINGS``."""
 
     def __init__(self, app: web.Application, *, deadlines: Deadlines = DEADLINES, **options: Any) -> None:
@@ -64,26 +72,17 @@ class DeadlineRunner(web.AppRunner):
         app.middlewares.append(_body_deadline(deadlines))
         self._deadlines = deadlines
 
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
+    def server_for(self, made: web.Server) -> web.Server:
         return _Server(made, self._deadlines, self.app[SETTINGS])
 
 
-class _Server(web.Server):
+class _Server(ServerOfConnections):
     """aiohttp's server, with connections of our own kind."""
 
     def __init__(self, made: web.Server, deadlines: Deadlines, settings: Settings) -> None:
-        super().__init__(
-            made.request_handler,
-            request_factory=made.request_factory,
-            handler_cancellation=made.handler_cancellation,
-            **made._kwargs,
-        )
+        super().__init__(made, _Connection)
         self.deadlines = deadlines
         self.settings = settings
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Connection(web.RequestHandler):
@@ -112,19 +111,19 @@ class _Connection(web.RequestHandler):
             when_lost()
 
     def data_received(self, data: bytes) -> None:
-        known = self._request_count
+        known = requests_begun(self)
         super().data_received(data)
-        if self._request_count > known:
+        if requests_begun(self) > known:
             self._is_silent = False
-            self._body = self._messages[-1][1]
+            self._body = body_of_last_request(self)
             self._end_head()
-        elif data and not self._upgraded and (self._body is None or self._body.is_eof()):
+        elif data and not is_upgrade(self) and (self._body is None or self._body.is_eof()):
             self._is_silent = False
             if self._head_timer is None:
                 self._start_head()
 
     def _start_head(self) -> None:
-        self._head_timer = self._loop.call_later(self._head_s, self._head_is_late)
+        self._head_timer = loop_of(self).call_later(self._head_s, self._head_is_late)
 
     def _end_head(self) -> None:
         if self._head_timer is not None:
@@ -135,7 +134,7 @@ class _Connection(web.RequestHandler):
         self._head_timer = None
         if self.transport is None:
             return
-        if self._waiter is None:  # an earlier request is being answered: its end comes first
+        if not waits_for_request(self):  # an earlier request is being answered: its end comes first
             self._start_head()
             return
         if not self._is_silent:
@@ -145,7 +144,7 @@ class _Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **more: Any) -> None:
         """A body that breaks off or lies about its encoding is the caller's fault, read or not."""
         if isinstance(more.get("exc_info"), web.RequestPayloadError | TooSlow):
-            _log.debug("not understood", kind=type(more["exc_info"]).__name__)
+            _log.debug("request_rejected", kind=type(more["exc_info"]).__name__)
         else:
             super().log_exception(*args, **more)
 
@@ -163,9 +162,9 @@ class _Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer had begun")
         if status >= 500 and not isinstance(exc, ConnectionError):
-            _log.error("failed", exc_info=exc)
+            _log.error("request_failed", exc_info=exc)
         else:
-            _log.debug("not understood", status=status, kind=type(exc).__name__)
+            _log.debug("request_rejected", status=status, kind=type(exc).__name__)
         response = web.Response(status=status, body=_body(status), content_type="application/json")
         response.headers.update(headers_for(request, self._settings))
         response.force_close()

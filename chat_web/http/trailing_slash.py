@@ -3,6 +3,8 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from chat_web.http.aiohttp_private import route_again
+
 
 @web.middleware
 async def without_trailing_slash(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -19,5 +21,5 @@ async def without_trailing_slash(request: web.Request, handler: Handler) -> web.
         return await handler(request)
     found.add_app(request.app)
     found.freeze()
-    again._match_info = found
+    route_again(again, found)
     return await found.handler(again)

@@ -8,7 +8,7 @@ Kept out: what is spoken (``dialects``), and the stream itself (``stream``).
 """
 
 import secrets
-from typing import Annotated, Final
+from typing import Final
 
 import attrs
 import msgspec
@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 
 from chat_web.app_keys import SETTINGS
 from chat_web.dialects.centrifugal import protobuf
-from chat_web.dialects.centrifugal.commands import FirstCommand
+from chat_web.dialects.centrifugal.commands import FirstCommand, Said
 from chat_web.dialects.centrifugal.encoding import OVER_HTTP_STREAM, OVER_SSE, Lines
 from chat_web.dialects.centrifugal.replies import Ticket
 from chat_web.dialects.centrifuge import Centrifuge
@@ -31,17 +31,8 @@ from chat_web.transports.upgrade import hold_open
 LINES: Final = "application/x-ndjson"
 EVENTS: Final = "text/event-stream"
 RETRY_S: Final = 1.0
-SESSION_LENGTH_MAX: Final = 64
 
 _FIRST: Final = msgspec.json.Decoder(FirstCommand)
-
-
-class Said(msgspec.Struct):
-    """What a client says on a stream: in ``data`` a string of commands, one a line, or one as an object."""
-
-    session: Annotated[str, msgspec.Meta(max_length=SESSION_LENGTH_MAX)]
-    data: msgspec.Raw
-    node: Annotated[str, msgspec.Meta(max_length=SESSION_LENGTH_MAX)] = ""
 
 
 class FirstInQuery(msgspec.Struct):

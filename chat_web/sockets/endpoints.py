@@ -38,6 +38,7 @@ from chat_web.transports.upgrade import upgrade
 
 ANONYMOUS_PAIR: Final = AnonymousPair()
 CENTRIFUGE: Final = Centrifuge()
+OPEN_CENTRIFUGE: Final = Centrifuge(open_to_all=True)
 SOCKET_IO: Final = SocketIO()
 ENGINE: Final = web.AppKey("engine", Engine)
 NOTIFICATIONS: Final = Notifications()
@@ -79,8 +80,7 @@ async def centrifuge(request: web.Request) -> web.StreamResponse:
     if protobuf.SUBPROTOCOL in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, ""):
         return await _refuse_protobuf(request)
     is_open = request.app[SETTINGS].open_channels
-    dialect = Centrifuge(open_to_all=True) if is_open else CENTRIFUGE
-    return await _open(request, dialect, None, CIMultiDict())
+    return await _open(request, OPEN_CENTRIFUGE if is_open else CENTRIFUGE, None, CIMultiDict())
 
 
 async def socket_io(request: web.Request) -> web.StreamResponse:
@@ -208,6 +208,6 @@ async def _open(
             request,
             pump,
             message_bytes_max=dialect.message_bytes_max,
-            ping_s=None if dialect.pings_itself else PING_S,
+            ping_s=PING_S if dialect.ping_frame is None else None,
             headers=headers,
         )

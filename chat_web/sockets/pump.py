@@ -16,7 +16,6 @@ import structlog
 
 from chat_core import (
     BadToken,
-    Bucket,
     Chat,
     ChatError,
     Connection,
@@ -27,6 +26,7 @@ from chat_core import (
     Post,
     Rate,
     Refused,
+    Sink,
 )
 from chat_web.dialects.intents import (
     Answer,
@@ -53,17 +53,16 @@ from chat_web.dialects.intents import (
     WatchNeighbours,
 )
 from chat_web.http.auth import Identity
+from chat_web.sockets.finishing_sink import FinishingSink
+from chat_web.sockets.frame_limits import FRAMES, FrameLimits
+from chat_web.sockets.heartbeat import Heartbeat
 from chat_web.sockets.queries import Questions
 from chat_web.transports.interfaces import Socket
 
-BAD_FRAMES_MAX: Final = 10
-BAD_FRAMES_WITHIN_S: Final = 60.0
-FRAMES: Final = Rate(per_second=20.0, burst=40.0)
 INBOX_MAX: Final = 64  # intents that wait; above it the socket is not read
 PING_S: Final = 25.0
 PONG_S: Final = 10.0
 FIRST_COMMAND_S: Final = 5.0
-LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadline again
 
 _AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchNeighbours, ShowNotices, Ponged})
 
@@ -96,6 +95,7 @@ class Pump:
     ) -> None:
         self._chat = chat
         self._dialect = dialect
+        self._join = dialect.encoder.join
         self._session = dialect.session()
         self._questions = Questions(chat)
         self._introduce_by = introduce
@@ -104,7 +104,7 @@ class Pump:
         self._left = left
         self._id = chat.new_id()
         self._socket: Socket | None = None
-        self._connection: Connection[bytes] | None = None
+        self._connection: Connection[Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Intent] = deque()
         self._under_way = 0
@@ -112,12 +112,10 @@ class Pump:
         self._is_working = False
         self._is_paused = False
         self._has_ended = False
-        self._awaits_pong = False
         self._unsent: list[bytes] = []
         self._sends_soon = False
-        self._frames = None if limits.frames is None else Bucket(limits.frames)
-        self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES_MAX)
-        self._timer: asyncio.TimerHandle | None = None
+        self._frames = FrameLimits(limits.frames)
+        self._heartbeat = Heartbeat(self, self._loop, ping_s=limits.ping_s, pong_s=limits.pong_s)
         self._expiry: asyncio.TimerHandle | None = None
 
     @property
@@ -133,14 +131,14 @@ class Pump:
         except Disconnected:
             return
         if introduced is None:
-            self._at(self._limits.first_command_s, self._give_up_waiting)
+            self._heartbeat.expect_first_command(self._limits.first_command_s)
         self._do(self._dialect.opened(self._session, introduced))
 
     def received(self, text: str) -> None:
-        if self._awaits_pong and text == "{}":  # one for each ping, beside the rate
-            self._ponged()
+        if self._heartbeat.awaits_pong and text == "{}":  # one for each ping, not counted by the rate
+            self._heartbeat.ponged()
             return
-        if self._frames is not None and (wait := self._frames.take(self._loop.time())):
+        if wait := self._frames.wait_s(self._loop.time()):
             error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
             self._do(self._dialect.refused(text, error))
             self._count_bad()
@@ -150,15 +148,15 @@ class Pump:
     def closed(self, code: int, reason: str) -> None:
         self._socket = None
         self._has_ended = True
-        for timer in (self._timer, self._expiry):
-            if timer is not None:
-                timer.cancel()
+        self._heartbeat.stop()
+        if self._expiry is not None:
+            self._expiry.cancel()
         self._inbox.clear()
         self._unsent.clear()
         if self._connection is not None:
             self._connection.close()
         self._left(self)
-        _log.info("closed", connection=self._id, dialect=self._dialect.name, code=code)
+        _log.info("connection_closed", connection=self._id, dialect=self._dialect.name, code=code)
 
     # The sink of the connection
 
@@ -191,7 +189,7 @@ class Pump:
 
     def _fail(self) -> None:
         """A bug of ours ends this connection and nothing else: others share the turn that told it."""
-        _log.exception("a dialect failed", connection=self._id, dialect=self._dialect.name)
+        _log.exception("dialect_failed", connection=self._id, dialect=self._dialect.name)
         self.end(3004, "server error")
 
     # Intents
@@ -217,8 +215,8 @@ class Pump:
                 case WatchNeighbours() | ShowNotices():
                     self._listen_for(intent)
                 case Ponged():
-                    if self._awaits_pong:
-                        self._ponged()
+                    if self._heartbeat.awaits_pong:
+                        self._heartbeat.ponged()
                 case _:
                     self._inbox.append(intent)
         if self._inbox:
@@ -317,7 +315,7 @@ class Pump:
             self._connection = self._chat.attach(
                 identity.person,
                 self._dialect.encoder,
-                self,
+                self._sink(),
                 may_return=identity.may_return,
                 autofollow=self._dialect.follows_unasked,
                 sid=identity.sid,
@@ -326,10 +324,21 @@ class Pump:
             self.end(refused.code, refused.reason)
             raise
         self._expire_at(identity)
-        if self._dialect.pings_itself:
-            self._at(self._limits.ping_s, self._ping)
-        _log.info("introduced", connection=self._id, dialect=self._dialect.name, kind=identity.person.kind)
+        if self._dialect.ping_frame is None:
+            self._heartbeat.stop()
+        else:
+            self._heartbeat.start_pings()
+        _log.info(
+            "connection_authenticated",
+            connection=self._id,
+            dialect=self._dialect.name,
+            kind=identity.person.kind,
+        )
         return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
+
+    def _sink(self) -> Sink[Any]:
+        finish = self._dialect.finish
+        return self if finish is None else FinishingSink(sink=self, finish=finish, session=self._session)
 
     def _renewed(self, identity: Identity) -> Introduced:
         if self._connection is None or identity.person.id != self._connection.person.id:
@@ -352,7 +361,7 @@ class Pump:
     def _say(self, frame: bytes) -> None:
         if self._socket is None:
             return
-        self._unsent.append(self._dialect.encoder.join((frame,)))
+        self._unsent.append(self._join((frame,)))
         if not self._sends_soon:
             self._sends_soon = True
             self._chat.rounds.at_end(self._send)
@@ -364,45 +373,19 @@ class Pump:
         self._unsent.clear()
 
     def _count_bad(self) -> None:
-        now = self._loop.time()
-        self._bad_frames.append(now)
-        if len(self._bad_frames) == BAD_FRAMES_MAX and now - self._bad_frames[0] <= BAD_FRAMES_WITHIN_S:
+        if self._frames.has_too_many_bad(self._loop.time()):
             self.end(3509, "too many errors")
 
-    # Timers: one at a time, waiting for an introduction, then pinging
+    # What the heartbeat asks for
 
-    def _at(self, seconds: float, then: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        when = self._loop.time() + seconds
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
 
-        def ring() -> None:
-            if self._loop.time() - when > LOOP_STALL_S:
-                self._at(seconds, then)  # the server was stalled, not the peer silent
-            else:
-                then()
-
-        self._timer = self._loop.call_at(when, ring)
-
-    def _give_up_waiting(self) -> None:
-        if self._connection is None:
-            self.end(3502, "no connect command in time")
-
-    def _ping(self) -> None:
-        if self._socket is not None:
-            self._socket.write(self._dialect.encoder.join((self._dialect.ping(),)))
-            self._awaits_pong = True
-            self._at(self._limits.pong_s, self._give_up_pong)
-
-    def _ponged(self) -> None:
-        self._awaits_pong = False
-        self._at(self._limits.ping_s, self._ping)
-
-    def _give_up_pong(self) -> None:
-        if self._is_paused:  # it was us who did not listen
-            self._at(self._limits.pong_s, self._give_up_pong)
-        else:
-            self.end(3012, "no pong")
+    def ping(self) -> None:
+        frame = self._dialect.ping_frame
+        if self._socket is not None and frame is not None:
+            self._socket.write(self._join((frame,)))
 
 
 def _unintroduced() -> Refused:

@@ -55,7 +55,7 @@ class Questions:
         except ChatError as error:
             answer = error
         except Exception:
-            _log.exception("a question failed", question=type(question).__name__)
+            _log.exception("query_failed", query=type(question).__name__)
             answer = Unavailable("Something went wrong here. Try again.")
         finished(question.ref, answer)
 

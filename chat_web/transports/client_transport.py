@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 import socket
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, cast
+
+import structlog
 
 from chat_web.transports.flow_control import Flow
 from chat_web.transports.interfaces import Receiver, SocketLimits
@@ -30,7 +31,7 @@ _SLOW = (3008, "slow: too much unread")
 _PROGRESS_CHECKS: Final = 3
 """Looks at a blocked connection within `progress_s`; it is found out at most one look too late."""
 
-_logger = logging.getLogger("chat_web.sockets")
+_log = structlog.get_logger("parley.sockets")
 
 
 class State(enum.Enum):
@@ -204,7 +205,7 @@ class Carrier(Flow):
                 trace = trace.tb_next
             place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
             # The error's own words may hold what a person wrote: they stay out.
-            _logger.error("%s() of a receiver raised %s at %s", where, type(error).__name__, place)
+            _log.error("receiver_failed", method=where, error=type(error).__name__, place=place)
         self.close(*_SERVER_ERROR)
 
     # Going out, and the end.

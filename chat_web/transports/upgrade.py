@@ -17,7 +17,7 @@ What follows from it:
 - With `handler_cancellation=True` what a handler awaits after `upgrade()` is
   cancelled, as it is when a peer leaves.
 
-All that is touched of aiohttp's `RequestHandler` stands in `_release()`.
+What is touched of aiohttp's private names is in `http.aiohttp_private`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
+from chat_web.http.aiohttp_private import is_upgrade, release
 from chat_web.transports.http_stream import HttpStream
 from chat_web.transports.interfaces import LIMITS, Receiver, SocketLimits
 from chat_web.transports.websocket import PING_S, WebSocket
@@ -43,20 +44,6 @@ _VERSION: Final = "13"
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-
-# `transport` and `connection_lost` are public, the other two are not.
-_TOUCHED: Final = ("transport", "connection_lost", "_upgraded", "_message_tail")
-
-
-def _missing_names(handler: type) -> list[str]:
-    return [name for name in _TOUCHED if not hasattr(handler, name)]
-
-
-if _missing := _missing_names(web.RequestHandler):
-    raise RuntimeError(
-        f"this aiohttp has no RequestHandler.{', .'.join(_missing)}; the hand-over of WebSockets is "
-        "written for aiohttp 3.14"
-    )
 
 
 class _Answered(web.StreamResponse):
@@ -103,7 +90,7 @@ async def upgrade(
     transport = protocol.transport
     if transport is None or transport.is_closing():
         return _Answered(status=499, reason="Client Closed Request")
-    tail = _release(protocol)
+    tail = release(protocol)
     transport.write(head)
     ours = WebSocket(
         receiver, message_bytes_max=message_bytes_max, ping_s=ping_s, limits=limits, on_binary=on_binary
@@ -143,7 +130,7 @@ def hold_open(
     if is_chunked:
         lines.append("Transfer-Encoding: chunked")
     head = _with_headers(lines, headers)
-    _release(protocol)
+    release(protocol)
     transport.write(head)
     ours = HttpStream(receiver, farewell=farewell, is_chunked=is_chunked, limits=limits)
     transport.set_protocol(ours)
@@ -154,23 +141,6 @@ def hold_open(
     return _Answered(status=200), ours
 
 
-def _release(protocol: web.RequestHandler) -> bytes:
-    """Make aiohttp's protocol believe that its peer is gone; the bytes it had read.
-
-    Everything here runs inside the handler of the request, which aiohttp's own task
-    awaits: when the handler returns, that task sees a lost connection and ends.
-    """
-    # What came behind the head of the request: the first frames of an eager client.
-    tail = protocol._message_tail
-    protocol._message_tail = b""
-    # connection_lost() and the end of the task close the transport that they know.
-    protocol.transport = None
-    # Stops the keep-alive timer, and has the server forget the connection, so that a
-    # shutdown neither waits for it nor closes it.
-    protocol.connection_lost(None)
-    return tail
-
-
 def _accept_of(request: web.Request) -> str:
     """The answer to the client's key; HTTP errors for what is no handshake (RFC 6455, 4.2.1)."""
     if request.method != hdrs.METH_GET:
@@ -179,7 +149,7 @@ def _accept_of(request: web.Request) -> str:
     if (
         "websocket" not in _tokens(request, hdrs.UPGRADE)
         or "upgrade" not in _tokens(request, hdrs.CONNECTION)
-        or not request.protocol._upgraded  # else aiohttp reads what follows as HTTP
+        or not is_upgrade(request.protocol)  # else aiohttp reads what follows as HTTP
     ):
         raise web.HTTPUpgradeRequired(headers=wants, text="This address speaks WebSocket only.")
     if request.version < (1, 1) or request.can_read_body:

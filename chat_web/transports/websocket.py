@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from chat_web.transports.client_transport import LOST_CODE, Carrier, State
+from chat_web.transports.client_transport import Carrier, State
 from chat_web.transports.frames import (
     Binary,
     Close,
@@ -37,7 +37,7 @@ from chat_web.transports.frames import (
 )
 from chat_web.transports.interfaces import LIMITS, Receiver, SocketLimits
 
-__all__ = ["LOST_CODE", "PING_S", "WebSocket"]
+__all__ = ["PING_S", "WebSocket"]
 
 PING_S: Final = 25.0
 _NO_PONG = (3012, "no pong")

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import attrs
 
-from chat_core import Config, Person, open_tokens
+from chat_core import Config, Person
 from chat_core.ports import Store
 from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
@@ -35,7 +35,6 @@ from tests.dialects.polled import Polled
 from tests.dialects.wires import Closed, Wire
 
 DIALECTS: Final[Mapping[str, Dialect]] = {"p0": AnonymousPair(), "p5": Centrifuge()}
-SECRET: Final = b"a secret that is long enough for HS256"
 ANY: Final = "…"
 
 
@@ -134,8 +133,7 @@ class Stage:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        tokens = open_tokens(secrets=[SECRET])
-        self.introductions = Introductions(world.chat, tokens)
+        self.introductions = Introductions(world.chat)
         self.people: dict[str, Person] = {}
         self.wires: dict[str, Wire | Polled] = {}
         self.unread: dict[str, list[str | Closed]] = {}

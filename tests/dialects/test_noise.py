@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from structlog.testing import capture_logs
 
-from chat_core import Config, JoinChannel, OpenRoom, Person, PersonKind, Receipt, open_tokens
+from chat_core import Config, JoinChannel, OpenRoom, Person, PersonKind, Receipt
 from chat_core.testing import World
 from chat_web.dialects.channel_chat import ChannelChat
 from chat_web.dialects.intents import Dialect
@@ -49,7 +49,7 @@ class Town:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.introductions = Introductions(world.chat, open_tokens(secrets=[b"x" * 32]))
+        self.introductions = Introductions(world.chat)
         self.eve, self.bob = (
             world.chat.person(world.chat.new_id(), name, PersonKind.USER) for name in ("eve", "bob")
         )

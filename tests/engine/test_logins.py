@@ -301,12 +301,13 @@ async def test_a_session_is_its_own_persons_alone(world: World) -> None:
 
 async def test_a_pass_is_for_a_day_and_refreshes_nothing(world: World) -> None:
     guest = world.chat.guest("Ann")
-    sid = await world.chat.accounts.guest_pass(guest)
-    login = await world.accounts.login(sid)
+    grant = await world.chat.accounts.guest_pass(guest)
+    assert (grant.person, grant.account, grant.refresh_token) == (guest, None, None)
+    login = await world.accounts.login(grant.sid)
     assert login is not None
     assert (login.person, login.family, login.ends_at) == (guest.id, None, world.clock.now() + DAY + 60)
-    token = world.chat.accounts.tokens.issue_access(guest.id, "Ann", guest.kind, sid, world.clock.now())
-    said = world.chat.accounts.tokens.verify(token, world.clock.now())
+    said = world.chat.accounts.tokens.verify(grant.access_token, world.clock.now())
+    assert (said.sid, said.name, said.kind) == (grant.sid, "Ann", guest.kind)
     assert await world.chat.accounts.introduce(said) == guest
     await world.advance(60)
     assert await world.chat.accounts.introduce(said) == guest

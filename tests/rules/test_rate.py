@@ -91,3 +91,12 @@ def test_a_full_bucket_may_be_forgotten(pauses: list[float], later: float) -> No
     if bucket.is_full(now):
         fresh = Bucket(RATE)
         assert [bucket.take(now) for _ in range(25)] == [fresh.take(now) for _ in range(25)]
+
+
+@given(st.floats(0.001, 200.0), st.integers(0, 10**6))
+def test_a_caller_that_waits_as_long_as_told_gets_a_token(per_second: float, offset_ms: int) -> None:
+    bucket, now = Bucket(Rate(per_second=per_second, burst=1.0)), T0 + offset_ms / 1000
+    bucket.take(now)
+    for _ in range(20):
+        now += bucket.take(now)
+        assert bucket.take(now) == 0.0

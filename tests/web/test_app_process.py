@@ -43,7 +43,7 @@ async def test_sigterm_sends_everybody_away_and_ends_with_status_0(tmp_path: Pat
             await asyncio.wait_for(wire.wait_closed(), 5)
             assert (wire.close_code, wire.close_reason) == (3001, "shutdown: come back")
     assert "Traceback" not in server.log
-    assert "draining" in server.log
+    assert "drain_started" in server.log
     assert CANARY not in server.log
     for path in files_of(tmp_path):
         assert CANARY.encode() not in path.read_bytes(), path

@@ -31,7 +31,7 @@ class Bystanders:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.introductions = Introductions(world.chat, open_tokens(secrets=[SECRET]))
+        self.introductions = Introductions(world.chat)
         self.ann = self.p0("ann")
         self.bob = self.p0("bob")
         self.cat = self.p5()
@@ -94,7 +94,7 @@ async def others(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Bystanders]:
     """People who are not to notice; and a log that is not to hold a failure."""
     config = Config(default_channels=("general",), guests_may_post=True, rate_limits=False)
     with capture_logs() as lines, caplog.at_level(logging.WARNING):
-        async with World(config) as world:
+        async with World(config, tokens=open_tokens(secrets=[SECRET])) as world:
             others = Bystanders(world)
             await others.begin()
             yield others

@@ -1,16 +1,20 @@
 """The documents that the server gives of itself say what the code does, and their pages show all of it."""
 
+import importlib
 import json
+import pkgutil
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import jsonschema_rs
 import msgspec
 import pytest
 
 from chat_core import NoticeKind, Person
+from chat_web import dialects
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import commands, rpc
 from chat_web.dialects.channel_chat import ChannelChat
@@ -20,11 +24,12 @@ from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.socketio import Session as P2Session
 from chat_web.dialects.socketio import SocketIO
 from chat_web.dialects.timed_rooms import TimedRooms
-from chat_web.documents.asyncapi import DIALOGUES, document
-from chat_web.documents.dialect_docs import CLOSE_CODES, Frame, schema_of
+from chat_web.documents.asyncapi import DIALOGUES, STREAMED, document
+from chat_web.documents.dialect_docs import CLOSE_CODES, Frame
 from chat_web.documents.examples.p0 import ANONYMOUS_PAIR
 from chat_web.documents.examples.p2 import SOCKET_IO
 from chat_web.documents.examples.p5 import CENTRIFUGE
+from chat_web.documents.frame_schemas import schema_of
 from chat_web.encoding.strict_json import decoded
 from chat_web.routes import ROUTES
 from tests.web.servers import Server, browser, serving
@@ -270,6 +275,66 @@ def test_the_asyncapi_document_hangs_together() -> None:
 )
 def test_a_schema_is_read_from_its_example(example: Any, schema: dict[str, Any]) -> None:
     assert schema_of(example) == schema
+
+
+EVERY: Final = document((*DIALOGUES, *STREAMED))
+
+
+def validator(name: str) -> jsonschema_rs.Validator:
+    """Checks a payload by the schema of this message."""
+    payload = EVERY["components"]["messages"][name]["payload"]
+    return jsonschema_rs.validator_for({**payload, "components": EVERY["components"]})
+
+
+@pytest.mark.parametrize("name", EVERY["components"]["messages"])
+def test_every_example_is_valid_by_the_schema_next_to_it(name: str) -> None:
+    (example,) = EVERY["components"]["messages"][name]["examples"]
+    validator(name).validate(example["payload"])
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("anonymous_receive_message", {"type": "message", "message": 7}),
+        ("channel_chat_receive_typing", {"type": "typing", "channel": ["general"]}),
+        ("timed_rooms_receive_keep", {"type": "end"}),
+        ("open_rooms_receive_typing", {"type": "typing", "is_typing": "yes"}),
+        ("centrifugal_receive_subscribe", {"id": 1, "subscribe": {"channel": "x" * 256}}),
+        ("centrifugal_receive_publish", {"id": 1, "subscribe": {"channel": "x"}}),
+        ("centrifugal_receive_rpc_read", {"id": 1, "rpc": {"method": "read", "data": {"seq": -1}}}),
+        ("centrifugal_sse_receive_connect", {"id": 0, "connect": {}}),
+        ("centrifugal_http_stream_receive_emulation", {"data": ""}),
+    ],
+)
+def test_what_a_decoder_refuses_its_schema_refuses(name: str, payload: Any) -> None:
+    assert not validator(name).is_valid(payload)
+
+
+NOT_OF_FRAMES: Final = {"_Marked", "Numbered"}  # read of what is refused all the same
+
+
+def decoded_structs() -> set[str]:
+    """The structs of all decoders that a dialect has, in its modules and on its classes."""
+    found: set[str] = set()
+    for module in pkgutil.walk_packages(dialects.__path__, "chat_web.dialects."):
+        for owner in (held := vars(importlib.import_module(module.name))), *map(vars, _classes(held)):
+            decoders = [value for value in owner.values() if isinstance(value, msgspec.json.Decoder)]
+            found |= {
+                decoder.type.__name__ for decoder in decoders if hasattr(decoder.type, "__struct_fields__")
+            }
+    return found | {method.decoder.type.__name__ for method in rpc.METHODS.values()}
+
+
+def _classes(held: dict[str, Any]) -> list[type]:
+    return [value for value in held.values() if isinstance(value, type)]
+
+
+def test_every_decoder_of_a_dialect_is_in_the_asyncapi_document() -> None:
+    found = decoded_structs()
+    assert {"Command", "AnonymousFrame", "PostParams", "OpenRoomFrame"} <= found
+    assert found - NOT_OF_FRAMES <= set(EVERY["components"]["schemas"])
+    used = references(EVERY["components"]["messages"]) | references(EVERY["components"]["schemas"])
+    assert {f"#/components/schemas/{name}" for name in EVERY["components"]["schemas"]} <= used
 
 
 # Pages and files

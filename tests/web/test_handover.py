@@ -25,7 +25,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from multidict import CIMultiDict
 
-from chat_web.transports import upgrade as upgrades
 from chat_web.transports.frames import text_frame
 from chat_web.transports.interfaces import LIMITS
 from chat_web.transports.upgrade import upgrade
@@ -448,11 +447,6 @@ def test_a_middleware_sees_an_answer_that_is_already_on_the_wire() -> None:
 
     asyncio.run(talk())
     assert seen == [(101, True)]
-
-
-def test_another_aiohttp_is_noticed_by_name() -> None:
-    assert upgrades._missing_names(web.RequestHandler) == []
-    assert upgrades._missing_names(asyncio.Protocol) == ["transport", "_upgraded", "_message_tail"]
 
 
 def test_limits_of_the_socket_can_be_given() -> None:

@@ -1,8 +1,10 @@
 """The log: one line an event, the same for everybody, and nobody can forge one."""
 
+import ast
 import io
 import json
 import logging
+import re
 import stat
 import warnings
 from collections.abc import Iterator
@@ -227,3 +229,30 @@ async def test_a_request_is_logged_by_its_route_and_by_nothing_that_was_sent(str
     assert all(line["ms"] >= 0 for line in access)
     assert "canary" not in stream.getvalue().lower()
     assert "127.0.0.1" not in stream.getvalue()
+
+
+def test_every_event_of_the_log_is_named_as_a_noun_and_what_happened_to_it() -> None:
+    """``connection_closed``: one word to search for, and nothing that a person has to guess."""
+    found: dict[str, list[str]] = {}
+    for path in Path(logs.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and (name := _logged(node)) is not None:
+                found.setdefault(name, []).append(f"{path.name}:{node.lineno}")
+    assert {"connection_closed", "server_started", "request_failed"} <= set(found)
+    assert {
+        name: at for name, at in found.items() if not re.fullmatch(r"[a-z]+(_[a-z]+)*_[a-z]+ed", name)
+    } == {}
+
+
+def _logged(call: ast.Call) -> str | None:
+    """The event of ``_log.info("…")`` and its like; ``?`` where it is no constant."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(
+                value=ast.Name(id="_log"), attr="debug" | "info" | "warning" | "error" | "exception"
+            ),
+            args=[first, *_],
+        ):
+            return str(first.value) if isinstance(first, ast.Constant) else "?"
+        case _:
+            return None

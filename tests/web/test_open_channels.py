@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from chat_core import Config, open_tokens
+from chat_core import Config
 from chat_core.testing import World
-from chat_web.config.settings import Settings, SettingsError
+from chat_web.config.settings import Settings
+from chat_web.config.variables import SettingsError
+from chat_web.dialects.centrifugal.encoding import ChannelLines, as_lines
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.http.auth import Introductions
 from chat_web.sockets.pump import PumpLimits
 from tests.dialects.wires import Closed, Wire
-
-SECRET = b"a secret of the tests, long enough for HS256"
 
 
 class Client:
     """One connection; ``asks`` sends a command and gives its answer, pushes wait in ``pushed``."""
 
     def __init__(self, world: World, *, is_open: bool = True) -> None:
-        introductions = Introductions(world.chat, open_tokens(secrets=[SECRET]))
+        introductions = Introductions(world.chat)
         dialect = Centrifuge(open_to_all=is_open)
         self.world = world
         self.wire = Wire(world.chat, dialect, introductions, limits=PumpLimits(frames=None))
@@ -149,3 +149,47 @@ def test_it_is_off_by_default_and_not_beside_admins() -> None:
     assert Settings().open_channels is False
     with pytest.raises(SettingsError, match="ADMIN_USERS"):
         Settings(open_channels=True, admin_users=("ann",))
+
+
+async def test_all_connections_share_one_encoder_whatever_names_they_use(world: World) -> None:
+    people = [await connected(world) for _ in range(4)]
+    names = ("test", "channel:test", "test", "channel:test")
+    for person, name in zip(people, names, strict=True):
+        await person.asks(subscribe={"channel": name})
+    (topic,) = world.chat.hub.topics()
+    assert len(topic.groups) == 1
+    await people[0].asks(publish={"channel": "test", "data": [1, "\u0000"]})
+    await people[0].asks(publish={"channel": "test", "data": 2})
+    for person, name in zip(people, names, strict=True):
+        await person.sees()
+        assert person.publications() == [(name, [1, "\u0000"]), (name, 2)]
+
+
+def test_a_line_is_made_once_for_each_name() -> None:
+    lines = ChannelLines("test", (b'"pub":{"data":1}', b'"pub":{"data":2}'), as_lines)
+    assert lines.under("test") is lines.under("test")
+    assert lines.under("a") == (
+        b'{"push":{"channel":"a","pub":{"data":1}}}\n{"push":{"channel":"a","pub":{"data":2}}}\n'
+    )
+
+
+async def test_what_was_published_before_the_end_of_a_subscription_has_its_name(world: World) -> None:
+    ann, bob = await connected(world), await connected(world)
+    await ann.asks(subscribe={"channel": "test"})
+    await bob.asks(subscribe={"channel": "test"})
+    bob.wire.say('{"id":90,"publish":{"channel":"test","data":1}}')
+    ann.wire.say('{"id":91,"unsubscribe":{"channel":"test"}}')
+    await ann.sees()
+    assert ann.publications() == [("test", 1)]
+    await ann.asks(subscribe={"channel": "channel:test"})
+    await bob.asks(publish={"channel": "test", "data": 2})
+    await ann.sees()
+    assert ann.publications() == [("channel:test", 2)]
+
+
+async def test_to_unsubscribe_under_another_name_changes_nothing(world: World) -> None:
+    ann = await connected(world)
+    await ann.asks(subscribe={"channel": "test"})
+    await ann.asks(unsubscribe={"channel": "channel:test"})
+    await ann.asks(publish={"channel": "test", "data": 1})
+    assert ann.publications() == [("test", 1)]

@@ -39,8 +39,13 @@ async def world() -> AsyncIterator[World]:
         yield world
 
 
-def introductions(world: World, *, user_token_s: float = 1800.0) -> Introductions:
-    return Introductions(world.chat, open_tokens(secrets=[SECRET], user_token_s=user_token_s))
+def introductions(world: World) -> Introductions:
+    return Introductions(world.chat)
+
+
+def world_with_tokens_of(user_token_s: float) -> World:
+    """A world whose users have tokens for so many seconds."""
+    return World(CONFIG, tokens=open_tokens(secrets=[SECRET], user_token_s=user_token_s))
 
 
 def p5(world: World, limits: PumpLimits = UNHURRIED, dialect: Centrifuge | None = None) -> Wire:
@@ -273,19 +278,20 @@ async def test_pongs_that_nobody_asked_for_count_as_frames(world: World) -> None
     assert (await told(world, wire))[-1] == Closed(3509, "too many errors")
 
 
-async def test_a_token_that_runs_out_unrenewed_ends_the_connection(world: World) -> None:
-    made = introductions(world, user_token_s=0.02)
-    person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
-    wire = Wire(world.chat, Centrifuge(), made, limits=PumpLimits(token_grace_s=0.01))
-    token, _ = await made.token_of(person)
-    wire.say(command(1, connect={"token": token}))
-    (answer,) = await told(world, wire)
-    assert (answer["connect"]["expires"], answer["connect"]["ttl"]) == (True, 1)
-    await until(lambda: not wire.is_open)
-    (closed,) = wire.seen()
-    assert isinstance(closed, Closed)
-    assert closed.code == 3005
-    wire.drop()
+async def test_a_token_that_runs_out_unrenewed_ends_the_connection() -> None:
+    async with world_with_tokens_of(0.02) as world:
+        made = introductions(world)
+        person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
+        wire = Wire(world.chat, Centrifuge(), made, limits=PumpLimits(token_grace_s=0.01))
+        token, _ = await made.token_of(person)
+        wire.say(command(1, connect={"token": token}))
+        (answer,) = await told(world, wire)
+        assert (answer["connect"]["expires"], answer["connect"]["ttl"]) == (True, 1)
+        await until(lambda: not wire.is_open)
+        (closed,) = wire.seen()
+        assert isinstance(closed, Closed)
+        assert closed.code == 3005
+        wire.drop()
 
 
 async def test_a_token_is_renewed_by_its_own_person_alone(world: World) -> None:
@@ -304,23 +310,24 @@ async def test_a_token_is_renewed_by_its_own_person_alone(world: World) -> None:
         wire.drop()
 
 
-async def test_an_expired_token_is_109_for_connect_and_for_refresh(world: World) -> None:
-    made = introductions(world, user_token_s=1.0)
-    person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
-    old, _ = await made.token_of(person)
-    await world.advance(60)
-    wire = Wire(world.chat, Centrifuge(), made, limits=UNHURRIED)
-    expired = {"code": 109, "message": "token expired"}
-    wire.say("\n".join([command(1, connect={"token": old}), rpc(2, "search", lobby="timed")]))
-    first, second = await told(world, wire)
-    assert first == {"id": 1, "error": expired}
-    assert (second["id"], second["error"]["code"]) == (2, 1001)
-    wire.say(command(3, connect={"token": (await made.token_of(person))[0]}))
-    assert (await told(world, wire))[0]["connect"]["data"]["person"]["id"] == person.id
-    wire.say(command(4, refresh={"token": old}))
-    assert await told(world, wire) == [{"id": 4, "error": expired}]
-    assert wire.is_open
-    wire.drop()
+async def test_an_expired_token_is_109_for_connect_and_for_refresh() -> None:
+    async with world_with_tokens_of(1.0) as world:
+        made = introductions(world)
+        person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
+        old, _ = await made.token_of(person)
+        await world.advance(60)
+        wire = Wire(world.chat, Centrifuge(), made, limits=UNHURRIED)
+        expired = {"code": 109, "message": "token expired"}
+        wire.say("\n".join([command(1, connect={"token": old}), rpc(2, "search", lobby="timed")]))
+        first, second = await told(world, wire)
+        assert first == {"id": 1, "error": expired}
+        assert (second["id"], second["error"]["code"]) == (2, 1001)
+        wire.say(command(3, connect={"token": (await made.token_of(person))[0]}))
+        assert (await told(world, wire))[0]["connect"]["data"]["person"]["id"] == person.id
+        wire.say(command(4, refresh={"token": old}))
+        assert await told(world, wire) == [{"id": 4, "error": expired}]
+        assert wire.is_open
+        wire.drop()
 
 
 class SlowStore(MemoryStore):

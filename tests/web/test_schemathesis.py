@@ -60,8 +60,8 @@ class Fuzzed:
             return {}
         person = self.people[who]
         opening = self.chat.accounts.guest_pass(person)
-        sid = asyncio.run_coroutine_threadsafe(opening, self.loop).result(20)
-        return {"Authorization": f"Bearer {servers.token_for(person, sid, self.chat.clock.now())}"}
+        grant = asyncio.run_coroutine_threadsafe(opening, self.loop).result(20)
+        return {"Authorization": f"Bearer {grant.access_token}"}
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ async def signed_in(world: World, name: str = "ann") -> Grant:
 
 
 def p5(world: World) -> Wire:
-    introductions = Introductions(world.chat, world.chat.accounts.tokens)
+    introductions = Introductions(world.chat)
     return Wire(world.chat, Centrifuge(), introductions, limits=PumpLimits(frames=None))
 
 
@@ -88,7 +88,7 @@ async def test_another_password_ends_the_other_sockets_alone(world: World) -> No
 
 async def test_a_socket_of_p0_ends_too(world: World) -> None:
     grant = await world.chat.accounts.guest("Ann")
-    introductions = Introductions(world.chat, world.chat.accounts.tokens)
+    introductions = Introductions(world.chat)
     identity = await introductions.introduced(grant.access_token)
     assert (identity.person, identity.sid, identity.may_return) == (grant.person, grant.sid, True)
     wire = Wire(world.chat, AnonymousPair(), introductions, identity=identity)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from chat_web.config import key_files
-from chat_web.config.settings import Settings, SettingsError, load, shown, variables
+from chat_web.config.settings import Settings, load, shown, variables
+from chat_web.config.variables import SettingsError
 
 KEY = "k3y-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

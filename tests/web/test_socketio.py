@@ -502,7 +502,7 @@ async def test_a_bug_of_ours_ends_one_connection_and_says_nothing_of_what_was_se
         assert await ann.heard() == "1"
         assert await close_of(bob) == 3004
         monkeypatch.undo()
-    assert [line["event"] for line in lines].count("a receiver failed") == 2
+    assert [line["event"] for line in lines].count("receiver_failed") == 2
     assert "canary" not in str(lines)
     await (await Poller.connected(http)).say("1")
 

@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import functools
 import gc
-import logging
 import os
 import socket
 import ssl
@@ -23,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
 
 from chat_web.transports.frames import close_frame, text_frame
 from chat_web.transports.interfaces import LIMITS, SocketLimits
@@ -490,7 +490,7 @@ async def test_a_pause_does_not_hold_up_the_end(wire: Wire) -> None:
 
 @pytest.mark.parametrize("where", ["opened", "received", "closed"])
 def test_an_error_of_the_receiver_ends_only_its_connection(
-    where: str, caplog: pytest.LogCaptureFixture
+    where: str,
 ) -> None:
     class Broken(Ear):
         def opened(self, socket: WebSocket) -> None:
@@ -520,12 +520,12 @@ def test_an_error_of_the_receiver_ends_only_its_connection(
             assert (code, ear.heard[-1]) == (3004, (3004, "server error"))
             assert "more" not in ear.heard
 
-    with caplog.at_level(logging.DEBUG, "chat_web"):
+    with capture_logs() as lines:
         asyncio.run(talk())
-    assert len(caplog.records) == 1
-    assert "RuntimeError" in caplog.text
-    assert where in caplog.text
-    assert "secret" not in caplog.text
+    (line,) = lines
+    assert (line["event"], line["method"], line["error"]) == ("receiver_failed", where, "RuntimeError")
+    assert Path(__file__).name in line["place"]
+    assert "secret" not in repr(line)
 
 
 @story

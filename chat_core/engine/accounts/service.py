@@ -125,8 +125,8 @@ class AccountDesk:
         grant = await self._tasks.whole(self.logins.begin(person, None, password=None))
         return _there(grant)
 
-    async def guest_pass(self, person: Person) -> str:
-        """A sid for a guest who is there already: for a day, with nothing to refresh it by."""
+    async def guest_pass(self, person: Person) -> Grant:
+        """An access token for a guest who is there already: for a day, with nothing to refresh it by."""
         return await self._tasks.whole(self.logins.open_pass(person))
 
     async def refresh(self, refresh_token: str) -> Grant:

@@ -98,13 +98,13 @@ class Logins:
         self._keep(_Known(login, person, now), endings)
         return self._grant(login, person, account, token, now)
 
-    async def open_pass(self, person: Person) -> str:
-        """The sid of a session for a day that nothing refreshes: a guest's cookie."""
+    async def open_pass(self, person: Person) -> Grant:
+        """A session for a day that nothing refreshes, with its access token: a guest's cookie."""
         now = self._clock.now()
         login, endings = self._new(person, now, now + GUEST_PASS_S), self._endings
         await self._accounts.open_login(login)
         self._keep(_Known(login, person, now), endings)
-        return login.sid
+        return self._grant(login, person, None, None, now)
 
     async def refresh(self, token: str) -> Grant:
         """A new pair for a refresh token. Refuses ``bad_token``; one that was spent ends its session."""
@@ -267,7 +267,9 @@ class Logins:
         sid, name = self._new_id(), person.display_name
         return Login(sid=sid, person=person.id, kind=person.kind, name=name, created_at=now, ends_at=ends_at)
 
-    def _grant(self, login: Login, person: Person, account: Account | None, token: str, now: float) -> Grant:
+    def _grant(
+        self, login: Login, person: Person, account: Account | None, token: str | None, now: float
+    ) -> Grant:
         tokens = self._tokens()
         jti = "" if login.family is None else refresh_tokens.jti_of(login.family.newest)
         name = person.display_name if person.kind is PersonKind.GUEST else person.username

@@ -1,8 +1,10 @@
 """The commands of the Centrifugal protocol v2, as they stand in a frame. Unknown fields are ignored."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
+
+SESSION_LENGTH_MAX: Final = 64
 
 Text = Annotated[str, msgspec.Meta(max_length=255)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -68,7 +70,7 @@ class History(msgspec.Struct):
 
 class Rpc(msgspec.Struct):
     method: Text
-    data: msgspec.Raw = msgspec.Raw(b"{}")
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))  # a schema can show no Raw
 
 
 class Refresh(msgspec.Struct):
@@ -82,7 +84,7 @@ class SubRefresh(msgspec.Struct):
 
 
 class Send(msgspec.Struct):
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class Numbered(msgspec.Struct):
@@ -130,3 +132,11 @@ class OpenCommand(Command):
     """One line where channels are open to all."""
 
     publish: PublishJson | None = None
+
+
+class Said(msgspec.Struct):
+    """What a client says on a stream: in ``data`` a string of commands, one a line, or one as an object."""
+
+    session: Annotated[str, msgspec.Meta(max_length=SESSION_LENGTH_MAX)]
+    data: msgspec.Raw
+    node: Annotated[str, msgspec.Meta(max_length=SESSION_LENGTH_MAX)] = ""

@@ -2,36 +2,39 @@
 
 Every reply and push is a line of JSON. A WebSocket joins lines into one text
 frame; HTTP streaming ends each; server-sent events make ``data:`` of them.
+
+There is one encoder for each framing, and one more for each where channels are open to
+all. There a channel has two names, ``test`` and ``channel:test``: an event is encoded
+once, and made a line once for each name that a connection used (``ChannelLines``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-import msgspec
+import attrs
 
 from chat_core import Channel, Conversation, Event, Passing, PersonTyped
 from chat_web.dialects.centrifugal import publications
+from chat_web.encoding.strict_json import encoded
 from chat_web.transports.frames import text_frame
 
 Framing: TypeAlias = Callable[[bytes], bytes]
 """Lines, with newlines between, as bytes that may be sent."""
 
-_encode: Final = msgspec.json.Encoder().encode
-
 
 def reply(id: int, **result: Any) -> bytes:
     """The answer to the command with this id."""
-    return _encode({"id": id, **result})
+    return encoded({"id": id, **result})
 
 
 def push(channel: str, **what: Any) -> bytes:
     """Something that was not asked for."""
-    return _encode({"push": {"channel": channel, **what}})
+    return encoded({"push": {"channel": channel, **what}})
 
 
 def disconnect(code: int, reason: str) -> bytes:
     """The last push where the transport has no close codes of its own."""
-    return _encode({"push": {"disconnect": {"code": code, "reason": reason}}})
+    return encoded({"push": {"disconnect": {"code": code, "reason": reason}}})
 
 
 def as_lines(lines: bytes) -> bytes:
@@ -42,22 +45,17 @@ def as_events(lines: bytes) -> bytes:
     return b"data: %b\n\n" % lines.replace(b"\n", b"\ndata: ")
 
 
+@attrs.frozen(eq=False)
 class Lines:
-    """An event is one line, the same for everybody but who types.
+    """Encoder of one framing. An event is one line, the same for everybody except the person who types."""
 
-    ``names``: under which name a channel is known to this connection, where that
-    is not ``channel:<name>``. Who has some has an encoder alone.
-    """
-
-    def __init__(self, frame: Framing, names: Mapping[str, str] | None = None) -> None:
-        self._frame = frame
-        self._names = names
+    frame: Framing
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
         publication = publications.publication(event, conversation, now=event.at)
         if publication is None:
             return None, None
-        name = self.name_of(conversation)
+        name = publications.name_of(conversation)
         line = push(name, pub=publication)
         if isinstance(event, PersonTyped):
             return None, line
@@ -66,19 +64,68 @@ class Lines:
         return line, line
 
     def join(self, frames: Sequence[bytes]) -> bytes:
-        return self._frame(b"\n".join(frames))
+        return self.frame(b"\n".join(frames))
 
-    def naming(self, names: Mapping[str, str]) -> "Lines":
-        """The same framing for one connection that knows channels by these names."""
-        return Lines(self._frame, names)
 
-    def name_of(self, conversation: Conversation) -> str:
-        """The subscription name of a conversation."""
-        if self._names and isinstance(conversation, Channel) and conversation.name in self._names:
-            return self._names[conversation.name]
-        return publications.name_of(conversation)
+@attrs.frozen(eq=False)
+class ChannelLines:
+    """What is pushed of one channel. The lines are made once for each name, when it is first asked for."""
+
+    channel: str
+    pushes: tuple[bytes, ...]  # each in JSON, without the name and the braces
+    frame: Framing
+    framed: dict[str, bytes] = attrs.field(factory=dict)
+
+    def under(self, name: str) -> bytes:
+        """The lines with this name of the channel, framed."""
+        framed = self.framed.get(name)
+        if framed is None:
+            head = b'{"push":{"channel":' + encoded(name)
+            lines = b"\n".join(b"%b,%b}}" % (head, what) for what in self.pushes)
+            framed = self.framed[name] = self.frame(lines)
+        return framed
+
+
+@attrs.frozen(eq=False)
+class OpenLines:
+    """Encoder of one framing where channels are open to all; everything but channels is as in ``Lines``."""
+
+    lines: Lines
+
+    def encode(
+        self, event: Event, conversation: Conversation
+    ) -> tuple[bytes | ChannelLines | None, bytes | ChannelLines | None]:
+        if not isinstance(conversation, Channel):
+            return self.lines.encode(event, conversation)
+        publication = publications.publication(event, conversation, now=event.at)
+        if publication is None:
+            return None, None
+        pushes = [{"pub": publication}]
+        if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
+            pushes.append(attendance)
+        bare = tuple(encoded(what)[1:-1] for what in pushes)
+        told = ChannelLines(conversation.name, bare, self.lines.frame)
+        return (None if isinstance(event, PersonTyped) else told), told
+
+    def join(self, frames: Sequence[bytes | ChannelLines]) -> bytes | ChannelLines:
+        """Those of a channel stay together until it is known under which name."""
+        first = frames[0]
+        if isinstance(first, bytes):
+            return self.lines.join([frame for frame in frames if isinstance(frame, bytes)])
+        if len(frames) == 1:
+            return first
+        told = (frame for frame in frames if isinstance(frame, ChannelLines))
+        return ChannelLines(first.channel, tuple(what for one in told for what in one.pushes), first.frame)
 
 
 OVER_WEBSOCKET: Final = Lines(text_frame)
 OVER_HTTP_STREAM: Final = Lines(as_lines)
 OVER_SSE: Final = Lines(as_events)
+_OPEN: Final[Mapping[Lines, OpenLines]] = {
+    lines: OpenLines(lines) for lines in (OVER_WEBSOCKET, OVER_HTTP_STREAM, OVER_SSE)
+}
+
+
+def open_to_all(lines: Lines) -> OpenLines:
+    """The encoder of this framing where channels are open to all: one object for all connections."""
+    return _OPEN[lines]

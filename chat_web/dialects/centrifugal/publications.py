@@ -1,6 +1,6 @@
 """What the publications of P5 hold: P5.3, an event as ``data`` with its ``type``."""
 
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import msgspec
 
@@ -145,4 +145,4 @@ def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, 
             raise TypeError(f"{type(event).__name__} has no publication")
 
 
-__all__ = ["PAGE_MAX", "assert_never", "attendance", "name_of", "personal", "publication", "standing"]
+__all__ = ["PAGE_MAX", "attendance", "name_of", "personal", "publication", "standing"]

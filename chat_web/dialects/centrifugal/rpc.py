@@ -42,16 +42,16 @@ Text = Annotated[str, msgspec.Meta(max_length=255)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
-class _Lobby(msgspec.Struct):
+class LobbyParams(msgspec.Struct):
     lobby: Text
     interests: tuple[str, ...] = ()
 
 
-class _Room(msgspec.Struct):
+class RoomParams(msgspec.Struct):
     room: Text
 
 
-class _Post(msgspec.Struct):
+class PostParams(msgspec.Struct):
     conversation: Text
     content: str
     client_id: str | None = None
@@ -59,35 +59,35 @@ class _Post(msgspec.Struct):
     attachments: tuple[Text, ...] = ()
 
 
-class _Message(msgspec.Struct):
+class MessageParams(msgspec.Struct):
     message: Text
 
 
-class _Edit(msgspec.Struct):
+class EditParams(msgspec.Struct):
     message: Text
     content: str
 
 
-class _Reaction(msgspec.Struct):
+class ReactionParams(msgspec.Struct):
     message: Text
     emoji: str
 
 
-class _Read(msgspec.Struct):
+class ReadParams(msgspec.Struct):
     conversation: Text
     seq: Number
 
 
-class _Typing(msgspec.Struct):
+class TypingParams(msgspec.Struct):
     conversation: Text
     is_typing: bool = True
 
 
-class _Name(msgspec.Struct):
+class NameParams(msgspec.Struct):
     name: Text
 
 
-class _User(msgspec.Struct):
+class UserParams(msgspec.Struct):
     user: Text
 
 
@@ -103,20 +103,21 @@ class Call:
 
 @attrs.frozen
 class _Method:
+    shape: type
     decoder: msgspec.json.Decoder[Any]
     command: Callable[[Any, str], Command]
 
 
 def _method(shape: type[Any], command: Callable[[Any, str], Command]) -> _Method:
-    return _Method(msgspec.json.Decoder(shape), command)
+    return _Method(shape, msgspec.json.Decoder(shape), command)
 
 
 METHODS: Final[Mapping[str, _Method]] = {
-    "search": _method(_Lobby, lambda d, _: Search(lobby=d.lobby, interests=d.interests)),
-    "cancel_search": _method(_Lobby, lambda d, _: CancelSearch(lobby=d.lobby)),
-    "skip": _method(_Room, lambda d, _: Skip(room=d.room)),
+    "search": _method(LobbyParams, lambda d, _: Search(lobby=d.lobby, interests=d.interests)),
+    "cancel_search": _method(LobbyParams, lambda d, _: CancelSearch(lobby=d.lobby)),
+    "skip": _method(RoomParams, lambda d, _: Skip(room=d.room)),
     "post": _method(
-        _Post,
+        PostParams,
         lambda d, conversation: Post(
             conversation=conversation,
             content=d.content,
@@ -125,23 +126,23 @@ METHODS: Final[Mapping[str, _Method]] = {
             attachments=d.attachments,
         ),
     ),
-    "edit": _method(_Edit, lambda d, _: Edit(message=d.message, content=d.content)),
-    "delete": _method(_Message, lambda d, _: Delete(message=d.message)),
-    "react": _method(_Reaction, lambda d, _: React(message=d.message, emoji=d.emoji)),
-    "unreact": _method(_Reaction, lambda d, _: Unreact(message=d.message, emoji=d.emoji)),
-    "read": _method(_Read, lambda d, conversation: MarkRead(conversation=conversation, seq=d.seq)),
+    "edit": _method(EditParams, lambda d, _: Edit(message=d.message, content=d.content)),
+    "delete": _method(MessageParams, lambda d, _: Delete(message=d.message)),
+    "react": _method(ReactionParams, lambda d, _: React(message=d.message, emoji=d.emoji)),
+    "unreact": _method(ReactionParams, lambda d, _: Unreact(message=d.message, emoji=d.emoji)),
+    "read": _method(ReadParams, lambda d, conversation: MarkRead(conversation=conversation, seq=d.seq)),
     "typing": _method(
-        _Typing, lambda d, conversation: Type(conversation=conversation, is_typing=d.is_typing)
+        TypingParams, lambda d, conversation: Type(conversation=conversation, is_typing=d.is_typing)
     ),
-    "start": _method(_Room, lambda d, _: Start(room=d.room)),
-    "keep": _method(_Room, lambda d, _: Keep(room=d.room)),
-    "decline": _method(_Room, lambda d, _: Decline(room=d.room)),
-    "end": _method(_Room, lambda d, _: End(room=d.room)),
-    "leave": _method(_Room, lambda d, _: Leave(room=d.room)),
-    "join_channel": _method(_Name, lambda d, _: JoinChannel(name=d.name)),
-    "leave_channel": _method(_Name, lambda d, _: LeaveChannel(name=d.name)),
-    "block": _method(_User, lambda d, _: Block(user=d.user)),
-    "unblock": _method(_User, lambda d, _: Unblock(user=d.user)),
+    "start": _method(RoomParams, lambda d, _: Start(room=d.room)),
+    "keep": _method(RoomParams, lambda d, _: Keep(room=d.room)),
+    "decline": _method(RoomParams, lambda d, _: Decline(room=d.room)),
+    "end": _method(RoomParams, lambda d, _: End(room=d.room)),
+    "leave": _method(RoomParams, lambda d, _: Leave(room=d.room)),
+    "join_channel": _method(NameParams, lambda d, _: JoinChannel(name=d.name)),
+    "leave_channel": _method(NameParams, lambda d, _: LeaveChannel(name=d.name)),
+    "block": _method(UserParams, lambda d, _: Block(user=d.user)),
+    "unblock": _method(UserParams, lambda d, _: Unblock(user=d.user)),
 }
 
 

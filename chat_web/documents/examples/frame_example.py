@@ -1,4 +1,4 @@
-"""The people, rooms and messages that the frames of P1, P3 and P4 speak of."""
+"""The people, rooms and messages that the frames of all dialects speak of."""
 
 from typing import Any, Final
 
@@ -28,7 +28,8 @@ SHOWN_ROOM: Final = {
     "ended_at": None,
     "reason": None,
 }
-MESSAGE: Final = {"type": "message", "id": "018bcfe5-6800-76e5-94bc-8cea309459a8", "seq": 42}
+MESSAGE_ID: Final = "018bcfe5-6800-76e5-94bc-8cea309459a8"
+MESSAGE: Final = {"type": "message", "id": MESSAGE_ID, "seq": 42}
 
 
 def frame(name: str, summary: str, **example: Any) -> Frame:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from chat_web.dialects.anonymous import AnonymousFrame
 from chat_web.documents.dialect_docs import Dialogue, Frame
 
 
@@ -12,6 +13,7 @@ def _system(event: str, summary: str, message: str, **more: str) -> Frame:
 
 ANONYMOUS_PAIR: Final = Dialogue(
     name="anonymous",
+    shapes=(AnonymousFrame,),
     title="P0, the anonymous pair",
     address="/ws/{user_id}",
     summary="Strangers, one to one; nothing is stored. The name in the address means nothing.",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from chat_web.dialects.channel_chat import ChannelChatFrame
 from chat_web.documents.dialect_docs import Dialogue, Frame
 from chat_web.documents.examples.frame_example import ANN, AT, MESSAGE, error, frame
 
@@ -15,6 +16,7 @@ _SHOWN: Final = {
 
 CHANNEL_CHAT: Final = Dialogue(
     name="channel_chat",
+    shapes=(ChannelChatFrame,),
     title="P1, the channel chat",
     address="/api/ws/{name}",
     summary="All channels of the user of this name, with ?token=; ?since=general:41,random:7 on coming back.",

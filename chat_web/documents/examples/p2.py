@@ -2,10 +2,9 @@
 
 from typing import Final
 
+from chat_web.dialects.socketio import InterestsArgument, TextArgument
 from chat_web.documents.dialect_docs import Dialogue, Frame
-
-_ROOM: Final = "018bcfe5-6800-7e80-ba59-b849de305d16"
-
+from chat_web.documents.examples.frame_example import ROOM
 
 SOCKET_IO: Final = Dialogue(
     name="socketio",
@@ -20,6 +19,7 @@ SOCKET_IO: Final = Dialogue(
             name="search_interests",
             summary="The same with interests, and with an acknowledgement of the number 1.",
             example='421["search",{"interests":["music"]}]',
+            inner=InterestsArgument,
         ),
         Frame(
             name="message",
@@ -30,6 +30,7 @@ SOCKET_IO: Final = Dialogue(
             name="message_object",
             summary="The same as an object, with an acknowledgement.",
             example='422["message",{"message":"hi"}]',
+            inner=TextArgument,
         ),
         Frame(name="skip", summary="Leave the partner, and search again.", example='42["skip"]'),
         Frame(name="disconnect", summary="The end.", example="41"),
@@ -54,7 +55,7 @@ SOCKET_IO: Final = Dialogue(
         Frame(
             name="matched",
             summary="Two are paired; the id is that of their row in chat_sessions.",
-            example=f'42["matched",{{"sessionId":"{_ROOM}"}}]',
+            example=f'42["matched",{{"sessionId":"{ROOM}"}}]',
         ),
         Frame(name="partner_message", summary="The partner said something.", example='42["message","hi"]'),
         Frame(

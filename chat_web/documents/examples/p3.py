@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from chat_web.dialects.timed_rooms import TimedRoomFrame
 from chat_web.documents.dialect_docs import Dialogue, Frame
 from chat_web.documents.examples.frame_example import ANN, AT, BOB, MESSAGE, ROOM, SHOWN_ROOM, error, frame
 
@@ -22,6 +23,7 @@ _MINE: Final = {
 
 TIMED_ROOMS: Final = Dialogue(
     name="timed_rooms",
+    shapes=(TimedRoomFrame,),
     title="P3, the room with a countdown",
     address="/ws/chat/{room_id}",
     summary="The talk in one room, with ?token=.",

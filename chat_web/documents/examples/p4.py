@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from chat_web.dialects.open_rooms import OpenRoomFrame
 from chat_web.documents.dialect_docs import Dialogue
 from chat_web.documents.examples.frame_example import ANN, AT, BOB, MESSAGE, ROOM, error, frame
 
@@ -9,6 +10,7 @@ _BOB: Final = {"user_id": BOB["id"], "username": "bob"}
 
 OPEN_ROOMS: Final = Dialogue(
     name="open_rooms",
+    shapes=(OpenRoomFrame,),
     title="P4, the open room",
     address="/api/ws/{name}",
     summary="The conversation of this id, with ?token=; opening a public one joins it.",

@@ -2,49 +2,29 @@
 
 from typing import Any, Final
 
-from chat_web.documents.dialect_docs import Dialogue, Frame
+import attrs
 
-_ANN: Final = {
-    "id": "018bcfe5-6800-715c-8bf3-606d7492eb39",
-    "username": "ann",
-    "display_name": "Ann",
-}
-_BOB: Final = {
-    "id": "018bcfe5-6800-775c-a512-9fb7c6288e1a",
-    "username": "bob",
-    "display_name": "Bob",
-}
-_AT: Final = "2026-01-01T12:00:00.000Z"
-_ROOM: Final = "018bcfe5-6800-7e80-ba59-b849de305d16"
-_MESSAGE: Final = "018bcfe5-6800-76e5-94bc-8cea309459a8"
+from chat_web.dialects.centrifugal.commands import Command, FirstCommand, OpenCommand, Said
+from chat_web.dialects.centrifugal.rpc import METHODS
+from chat_web.documents.dialect_docs import Dialogue, Frame
+from chat_web.documents.examples.frame_example import ANN, AT, BOB, MESSAGE_ID, ROOM, SHOWN_ROOM
+
 _EPOCH: Final = "018bcfe5-6800-7f00-ba59-b849de305d16"
 _CONVERSATION: Final = "018bcfe5-6800-76be-87dc-8d0142572294"
 _CHANNEL: Final = "channel:general"
 _TOKEN: Final = "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln"  # noqa: S105 - opens nothing
 
-_SHOWN_ROOM: Final = {
-    "id": _ROOM,
-    "members": [_ANN, _BOB],
-    "state": "COUNTDOWN",
-    "outcome": None,
-    "deadline": "2026-01-01T12:05:00.000Z",
-    "server_time": _AT,
-    "remaining": 300.0,
-    "created_at": _AT,
-    "ended_at": None,
-    "reason": None,
-}
-_MY_ROOM: Final = {**_SHOWN_ROOM, "me": {"id": _ANN["id"]}, "lobby": "timed", "epoch": _EPOCH}
+_MY_ROOM: Final = {**SHOWN_ROOM, "me": {"id": ANN["id"]}, "lobby": "timed", "epoch": _EPOCH}
 _SHOWN_MESSAGE: Final = {
-    "id": _MESSAGE,
+    "id": MESSAGE_ID,
     "seq": 42,
     "conversation": _CONVERSATION,
-    "author": _ANN,
+    "author": ANN,
     "content": "hi",
     "reply_to": None,
     "attachments": [],
     "reactions": {},
-    "created_at": _AT,
+    "created_at": AT,
     "edited_at": None,
     "deleted": False,
     "channel": "general",
@@ -58,12 +38,15 @@ def _command(name: str, summary: str, body: Any, *, number: int = 1) -> Frame:
 
 def _rpc(method: str, summary: str, **data: Any) -> Frame:
     return Frame(
-        name=f"rpc_{method}", summary=summary, example={"id": 1, "rpc": {"method": method, "data": data}}
+        name=f"rpc_{method}",
+        summary=summary,
+        example={"id": 1, "rpc": {"method": method, "data": data}},
+        inner=METHODS[method].shape,
     )
 
 
 def _logged(kind: str, summary: str, **data: Any) -> Frame:
-    told = {"seq": 42, "at": _AT, "type": kind, **data}
+    told = {"seq": 42, "at": AT, "type": kind, **data}
     push = {"channel": _CHANNEL, "pub": {"data": told, "offset": 42}}
     return Frame(name=kind, summary=summary, example={"push": push})
 
@@ -74,12 +57,12 @@ def _passing(kind: str, summary: str, **data: Any) -> Frame:
 
 
 def _personal(kind: str, summary: str, **data: Any) -> Frame:
-    push = {"channel": f"user:{_ANN['id']}", "pub": {"data": {"type": kind, **data}}}
+    push = {"channel": f"user:{ANN['id']}", "pub": {"data": {"type": kind, **data}}}
     return Frame(name=kind, summary=summary, example={"push": push})
 
 
 def _notice(kind: str, summary: str, **data: Any) -> Frame:
-    return _personal(kind, summary, room_id=_ROOM, room=_MY_ROOM, at=_AT, **data)
+    return _personal(kind, summary, room_id=ROOM, room=_MY_ROOM, at=AT, **data)
 
 
 _COMMANDS: Final = (
@@ -97,8 +80,11 @@ _COMMANDS: Final = (
         },
     ),
     _command("unsubscribe", "Follow it no longer.", {"channel": _CHANNEL}),
-    _command(
-        "publish", "Post a message.", {"channel": _CHANNEL, "data": {"content": "hi", "client_id": "c-1"}}
+    attrs.evolve(
+        _command(
+            "publish", "Post a message.", {"channel": _CHANNEL, "data": {"content": "hi", "client_id": "c-1"}}
+        ),
+        shapes=(Command, OpenCommand),  # where channels are open to all, any JSON is data
     ),
     _command("history", "A page of events.", {"channel": _CHANNEL, "limit": 10, "reverse": True}),
     _command("presence", "Who follows it.", {"channel": _CHANNEL}),
@@ -119,23 +105,23 @@ _COMMANDS: Final = (
 _METHODS: Final = (
     _rpc("search", "Wait for somebody in a lobby.", lobby="anonymous", interests=["chess"]),
     _rpc("cancel_search", "Wait no longer.", lobby="anonymous"),
-    _rpc("skip", "Leave the room and search again.", room=_ROOM),
+    _rpc("skip", "Leave the room and search again.", room=ROOM),
     _rpc("post", "Post a message.", conversation=_CHANNEL, content="hi", client_id="c-2"),
-    _rpc("edit", "Change one's own message.", message=_MESSAGE, content="hi all"),
-    _rpc("delete", "Delete a message.", message=_MESSAGE),
-    _rpc("react", "React to a message.", message=_MESSAGE, emoji="👍"),
-    _rpc("unreact", "Take a reaction back.", message=_MESSAGE, emoji="👍"),
+    _rpc("edit", "Change one's own message.", message=MESSAGE_ID, content="hi all"),
+    _rpc("delete", "Delete a message.", message=MESSAGE_ID),
+    _rpc("react", "React to a message.", message=MESSAGE_ID, emoji="👍"),
+    _rpc("unreact", "Take a reaction back.", message=MESSAGE_ID, emoji="👍"),
     _rpc("read", "Say how far one has read.", conversation=_CHANNEL, seq=42),
     _rpc("typing", "Say that one types.", conversation=_CHANNEL, is_typing=True),
-    _rpc("start", "Start a room's countdown.", room=_ROOM),
-    _rpc("keep", "Say keep.", room=_ROOM),
-    _rpc("decline", "Not yet: the countdown goes on.", room=_ROOM),
-    _rpc("end", "End the room.", room=_ROOM),
-    _rpc("leave", "Leave the room.", room=_ROOM),
+    _rpc("start", "Start a room's countdown.", room=ROOM),
+    _rpc("keep", "Say keep.", room=ROOM),
+    _rpc("decline", "Not yet: the countdown goes on.", room=ROOM),
+    _rpc("end", "End the room.", room=ROOM),
+    _rpc("leave", "Leave the room.", room=ROOM),
     _rpc("join_channel", "Join a channel.", name="general"),
     _rpc("leave_channel", "Leave a channel.", name="general"),
-    _rpc("block", "Never be paired with this person again.", user=_BOB["id"]),
-    _rpc("unblock", "Take a block back.", user=_BOB["id"]),
+    _rpc("block", "Never be paired with this person again.", user=BOB["id"]),
+    _rpc("unblock", "Take a block back.", user=BOB["id"]),
 )
 _REPLIES: Final = (
     Frame(
@@ -148,8 +134,8 @@ _REPLIES: Final = (
                 "version": "Parley 1.0",
                 "ping": 25,
                 "pong": True,
-                "data": {"person": _ANN, "rooms": [], "waiting": None},
-                "subs": {f"user:{_ANN['id']}": {}},
+                "data": {"person": ANN, "rooms": [], "waiting": None},
+                "subs": {f"user:{ANN['id']}": {}},
             },
         },
     ),
@@ -157,7 +143,7 @@ _REPLIES: Final = (
     Frame(
         name="waits",
         summary="The answer to a search.",
-        example={"id": 1, "rpc": {"data": {"status": "waiting", "position": 1, "since": _AT}}},
+        example={"id": 1, "rpc": {"data": {"status": "waiting", "position": 1, "since": AT}}},
     ),
     Frame(
         name="posted",
@@ -180,34 +166,35 @@ _REPLIES: Final = (
 )
 _PUBLICATIONS: Final = (
     _logged("message_posted", "Somebody wrote.", message=_SHOWN_MESSAGE),
-    _logged("message_edited", "A text was changed.", message_id=_MESSAGE, content="hi all", edited_at=_AT),
-    _logged("message_deleted", "A message is a tombstone now.", message_id=_MESSAGE, by=_ANN),
-    _logged("reaction_added", "Somebody reacted.", message_id=_MESSAGE, emoji="👍", person=_ANN),
-    _logged("reaction_removed", "Somebody took it back.", message_id=_MESSAGE, emoji="👍", person=_ANN),
-    _logged("member_joined", "Somebody is a member now.", person=_ANN),
-    _logged("member_left", "Somebody is no member now.", person=_ANN),
-    _logged("owner_changed", "A channel has a new owner.", person=_BOB),
-    _logged("role_changed", "A member has another role.", person=_BOB, role="moderator"),
-    _logged("room_state", "A room's state, as it is after the event.", room=_SHOWN_ROOM),
+    _logged("message_edited", "A text was changed.", message_id=MESSAGE_ID, content="hi all", edited_at=AT),
+    _logged("message_deleted", "A message is a tombstone now.", message_id=MESSAGE_ID, by=ANN),
+    _logged("reaction_added", "Somebody reacted.", message_id=MESSAGE_ID, emoji="👍", person=ANN),
+    _logged("reaction_removed", "Somebody took it back.", message_id=MESSAGE_ID, emoji="👍", person=ANN),
+    _logged("member_joined", "Somebody is a member now.", person=ANN),
+    _logged("member_left", "Somebody is no member now.", person=ANN),
+    _logged("owner_changed", "A channel has a new owner.", person=BOB),
+    _logged("role_changed", "A member has another role.", person=BOB, role="moderator"),
+    _logged("room_state", "A room's state, as it is after the event.", room=SHOWN_ROOM),
     _logged("channel_deleted", "The channel is gone."),
-    _passing("typing", "Somebody types.", person=_ANN, is_typing=True),
-    _passing("read", "Somebody has read up to here.", person=_ANN, seq=42),
-    _passing("presence", "Somebody came or went.", person=_ANN, status="online"),
+    _passing("typing", "Somebody types.", person=ANN, is_typing=True),
+    _passing("read", "Somebody has read up to here.", person=ANN, seq=42),
+    _passing("presence", "Somebody came or went.", person=ANN, status="online"),
     _personal("matched", "A lobby found somebody.", lobby="timed", room=_MY_ROOM),
-    _personal("waiting", "One's place in the line.", lobby="anonymous", position=1, since=_AT),
-    _personal("partner_left", "The partner is gone.", room_id=_ROOM, reason="skipped"),
+    _personal("waiting", "One's place in the line.", lobby="anonymous", position=1, since=AT),
+    _personal("partner_left", "The partner is gone.", room_id=ROOM, reason="skipped"),
     _notice("match_found", "A room was made of a pair."),
-    _notice("invited", "Somebody made a room with this person.", **{"from": _BOB}),
+    _notice("invited", "Somebody made a room with this person.", **{"from": BOB}),
     _notice("countdown_started", "The countdown runs."),
-    _notice("keep_request", "Somebody wants to keep the room.", **{"from": _BOB}),
+    _notice("keep_request", "Somebody wants to keep the room.", **{"from": BOB}),
     _notice("decision", "Keep talking? There are 30 seconds."),
     _notice("room_kept", "The room stays."),
     _notice("room_ended", "The room has ended."),
-    _personal("mention", "A message names this person.", room_id=_ROOM, **{"from": _BOB}, at=_AT),
+    _personal("mention", "A message names this person.", room_id=ROOM, **{"from": BOB}, at=AT),
 )
 
 CENTRIFUGE: Final = Dialogue(
     name="centrifugal",
+    shapes=(Command,),
     title="P5, the Centrifugal protocol",
     address="/connection/websocket",
     summary="JSON, protocol v2, several commands a frame, one a line; the official SDKs connect unchanged.",
@@ -223,6 +210,7 @@ _SAID: Final = Frame(
         "node": "3024435d6fd072ba",
         "data": '{"id":2,"ping":{}}',
     },
+    shapes=(Said,),
 )
 _DISCONNECT: Final = Frame(
     name="disconnect",
@@ -237,7 +225,7 @@ def _streamed(name: str, title: str, summary: str) -> Dialogue:
         title=f"P5 over {title}",
         address=f"/connection/{name}",
         summary=summary,
-        asked=(_COMMANDS[0], _SAID),
+        asked=(attrs.evolve(_COMMANDS[0], shapes=(FirstCommand,)), _SAID),
         told=(*CENTRIFUGE.told, _DISCONNECT),
     )
 

@@ -9,9 +9,9 @@ leaves open is shut here:
   what comes in goes straight to the pump (``EngineSession.take``).
 - A poll whose peer is gone, or is never taken, is nobody's: here it ends the session.
 
-Of the library's private names this needs ``_async``, where its driver for the web
-server stands. Kept out: WebSockets (``engine_wire``), who may connect (``doors``),
-and what a packet means (the dialect).
+What is needed beyond the library's documentation is in ``engineio_private``. Kept out:
+WebSockets (``websocket``), who may connect (``sockets.endpoints``), and what a packet
+means (the dialect).
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-import engineio
 import structlog
 from aiohttp import web
 from engineio.packet import CLOSE, MESSAGE, NOOP, Packet
 
 from chat_web.transports.client_transport import LOST_CODE
+from chat_web.transports.engine_io.engineio_private import ServerWithDriver
 from chat_web.transports.interfaces import LIMITS, Receiver, Socket, SocketLimits
 
 PACKET_BYTES_MAX: Final = 16 * 1024  # of one packet, and of one body of packets
@@ -200,7 +200,7 @@ class EngineSession:
         try:
             self._receiver.received(packet)
         except Exception as error:  # its words may hold what a person wrote: they stay out
-            _log.error("a receiver failed", error=type(error).__name__)
+            _log.error("receiver_failed", error=type(error).__name__)
             self.close(3004, "server error")
 
     async def take_all(self, body: str) -> None:
@@ -311,13 +311,14 @@ def _abort_if_unread(transport: asyncio.Transport) -> None:
         transport.abort()
 
 
-class Engine(engineio.AsyncServer):  # type: ignore[misc]  # it has no types
+class Engine(ServerWithDriver):
     """Every session of this node, by its id."""
 
     def __init__(self, driver: Any, limits: SocketLimits = LIMITS) -> None:
         """``driver`` carries WebSockets: ``driver(handler, engine)``, then ``await it(environ)``."""
         super().__init__(
-            async_mode="aiohttp",
+            websocket=driver,
+            translate_request=_environ,
             ping_interval=PING_S,
             ping_timeout=PONG_S,
             max_http_buffer_size=PACKET_BYTES_MAX,
@@ -327,7 +328,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # it has no types
             monitor_clients=False,
             logger=_SILENT,
         )
-        self._async: dict[str, Any] = {**self._async, "websocket": driver, "translate_request": _environ}
         self.limits = limits
         self.sessions: dict[str, EngineSession] = {}
         self.endings: set[asyncio.Future[None]] = set()

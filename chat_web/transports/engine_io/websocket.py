@@ -78,7 +78,7 @@ class EngineWire:
         try:
             await self._handler(self)
         except Exception as error:
-            _log.error("a transport failed", error=type(error).__name__)
+            _log.error("transport_failed", error=type(error).__name__)
         finally:
             self._end(session)
             self._engine.endings.discard(ending)

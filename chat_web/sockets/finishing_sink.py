@@ -1,0 +1,34 @@
+"""A sink before a pump: finishes for one connection what the encoder made for many.
+
+Kept out: how it is finished (the dialect's ``finish``).
+"""
+
+from typing import Any
+
+import attrs
+
+from chat_core import ConversationId, Personal, Sink
+from chat_web.dialects.intents import Finish
+
+__all__ = ["FinishingSink"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class FinishingSink:
+    """Passes on everything to ``sink``, frames finished for this session of the dialect."""
+
+    sink: Sink[bytes]
+    finish: Finish
+    session: Any
+
+    def deliver(self, frames: Any) -> None:
+        self.sink.deliver(self.finish(self.session, frames))
+
+    def tell(self, event: Personal) -> None:
+        self.sink.tell(event)
+
+    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+        self.sink.lost(conversation, may_follow=may_follow)
+
+    def end(self, code: int, reason: str) -> None:
+        self.sink.end(code, reason)
