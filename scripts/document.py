@@ -1,7 +1,7 @@
 """Writes what documents take from the code: ``python scripts/document.py``.
 
 The room's state diagram goes from its table into ARCHITECTURE.md, the settings
-into README.md. With ``--check`` nothing is written, and the status is 1 when a
+into docs/settings.md. With ``--check`` nothing is written, and the status is 1 when a
 file says something else than the code.
 """
 
@@ -48,7 +48,7 @@ def settings() -> str:
 
 PARTS: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "diagram": ("ARCHITECTURE.md", diagram),
-    "settings": ("README.md", settings),
+    "settings": ("docs/settings.md", settings),
 }
 
 

@@ -1,6 +1,7 @@
-"""Documentation is tested: what a client or an operator can meet stands in it, and its code runs."""
+"""Tests of the documents: each route, setting, code, method and event is in them, and their programs run."""
 
 import ast
+import configparser
 import inspect
 import json
 import re
@@ -23,7 +24,19 @@ from chat_web.http import errors as http_errors
 
 ROOT: Final = Path(__file__).parent.parent
 PROTOCOLS: Final = (ROOT / "PROTOCOLS.md").read_text("utf-8")
-README: Final = (ROOT / "README.md").read_text("utf-8")
+SETTINGS: Final = (ROOT / "docs" / "settings.md").read_text("utf-8")
+# Words that have a plainer one, and clauses that begin with who or what and are no questions.
+OBSCURE: Final = re.compile(
+    r"\b(stands?|holds?|but for|of now|told|harmless twice|begun|beside|hears?|heard|for good)\b"
+    r"|(?:^|[.;:,(|*] ?)(?:who|what|whoever|whatever)\b[^.?|]*(?:[.|]|$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+DOCUMENTS: Final = sorted(
+    str(path.relative_to(ROOT))
+    for folder in (".", "docs", "benchmarks")
+    for path in (ROOT / folder).glob("*.md")
+)
+PROGRAMS: Final = ("README.md", "docs/embedding.md")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -36,6 +49,11 @@ def rows(text: str, heading: str) -> list[list[str]]:
     below = text.split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]
     lines = [line for line in below.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def links(text: str) -> list[str]:
+    """The files that a document links to, relative to its folder."""
+    return re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text)
 
 
 def examples() -> Iterator[Any]:
@@ -65,7 +83,7 @@ def publication_types() -> set[str]:
 
 
 def close_codes() -> set[int]:
-    """The codes that stand in the source."""
+    """The close codes in the source."""
     found: set[int] = set()
     for folder in ("chat_web", "chat_core"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -84,7 +102,7 @@ def close_codes() -> set[int]:
     return found
 
 
-def test_every_route_stands_there() -> None:
+def test_every_route_is_documented() -> None:
     app = web.Application()
     routes.install(app)
     for resource in app.router.resources():
@@ -96,11 +114,31 @@ def test_every_route_stands_there() -> None:
             assert f"POST {route.resource.canonical}" in PROTOCOLS
 
 
-def test_every_setting_stands_in_the_readme_and_no_other() -> None:
-    assert [row[0].strip("`") for row in rows(README, "Settings")] == list(variables())
+def test_every_setting_is_in_its_document_and_no_other() -> None:
+    assert [row[0].strip("`") for row in rows(SETTINGS, "All settings")] == list(variables())
 
 
-def test_every_error_stands_there_with_its_status_and_number_and_no_other() -> None:
+def test_the_readme_and_the_index_link_to_every_document() -> None:
+    for index in (ROOT / "README.md", ROOT / "docs" / "README.md"):
+        linked = {(index.parent / target).resolve() for target in links(index.read_text("utf-8"))}
+        for path in ROOT.glob("docs/*.md"):
+            assert path in linked or path.name == "README.md", f"{index} does not link to {path.name}"
+
+
+def test_the_readme_begins_with_the_sentence_that_describes_the_package() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    sentence = (ROOT / "README.md").read_text("utf-8").splitlines()[2]
+    assert sentence == config["metadata"]["description"]
+
+
+def test_the_first_program_of_the_readme_has_twelve_lines() -> None:
+    program, *others = blocks((ROOT / "README.md").read_text("utf-8"), "python")
+    assert len([line for line in program.splitlines() if line.strip()]) == 12
+    assert not others
+
+
+def test_every_error_is_documented_with_its_status_and_number_and_no_other() -> None:
     table = {
         code.strip("`"): (int(status), int(number) if number else None)
         for code, status, number, _ in rows(PROTOCOLS, "Errors")
@@ -123,7 +161,7 @@ def test_the_numbers_of_the_protocol_itself() -> None:
         assert f"{code} {message}" in PROTOCOLS
 
 
-def test_every_close_code_stands_there() -> None:
+def test_every_close_code_is_documented() -> None:
     listed = {int(row[0]) for row in rows(PROTOCOLS, "Close codes")}
     used = close_codes()
     assert {1002, 1003, 1007, 1009, 3001, 3008, 3509} <= used, "the search finds what is known"
@@ -132,7 +170,7 @@ def test_every_close_code_stands_there() -> None:
     assert listed - used == unsent
 
 
-def test_every_method_stands_there_and_no_other() -> None:
+def test_every_method_is_documented_and_no_other() -> None:
     section = PROTOCOLS.split("### RPC methods")[1].split("## Errors")[0]
     names = [
         re.findall(r"`(\w+)`", line.split("|")[1]) for line in section.splitlines() if line.startswith("| `")
@@ -140,19 +178,19 @@ def test_every_method_stands_there_and_no_other() -> None:
     assert sorted(name for cell in names for name in cell) == sorted(rpc.METHODS)
 
 
-def test_every_type_of_publication_stands_there() -> None:
+def test_every_type_of_publication_is_documented() -> None:
     for name in publication_types():
         assert f"`{name}`" in PROTOCOLS, name
 
 
-def test_every_event_of_p0_stands_there_in_its_words() -> None:
+def test_every_event_of_p0_is_documented_with_its_sentence() -> None:
     shown = [frame for frame in examples() if frame.get("type") == "system"]
     sentences = {frame["event"]: frame["message"] for frame in shown}
     assert {event: sentences.get(event) for event in anonymous._SENTENCES} == anonymous._SENTENCES
     assert "error" in sentences
 
 
-def test_every_word_for_a_room_stands_there() -> None:
+def test_every_state_and_end_reason_of_a_room_is_documented() -> None:
     for word in (*RoomState, *EndReason):
         assert f"`{word.value}`" in PROTOCOLS
 
@@ -188,8 +226,15 @@ def test_rules_have_numbers_that_are_used_once() -> None:
         assert own == list(range(1, len(own) + 1)), series
 
 
-@pytest.mark.parametrize("block", blocks(README, "python"), ids=lambda block: block.strip().splitlines()[-1])
-def test_the_code_of_the_readme_runs(block: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, id=f"{name}-{number}")
+        for name in PROGRAMS
+        for number, block in enumerate(blocks((ROOT / name).read_text("utf-8"), "python"), 1)
+    ],
+)
+def test_the_code_of_the_documents_runs(block: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],
         cwd=tmp_path,
@@ -202,8 +247,40 @@ def test_the_code_of_the_readme_runs(block: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.md")))
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name not in PROGRAMS])
+def test_code_is_in_the_documents_whose_code_runs(name: str) -> None:
+    assert not blocks((ROOT / name).read_text("utf-8"), "python")
+
+
+def prose(text: str) -> str:
+    """A document without its blocks of code, what is quoted, and what is generated."""
+    text = re.sub(r"<!-- (\w+): by .*?<!-- end of \1 -->", "", text, flags=re.DOTALL)
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`]*`|\"[^\"]*\"", "", text)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_are_in_plain_english(name: str) -> None:
+    found = [match[0] for match in OBSCURE.finditer(prose((ROOT / name).read_text("utf-8")))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Who comes back gets it.",
+        "All texts, but for these.",
+        "The token holds.",
+        "| what is kept |",
+        "It was told.",
+    ],
+)
+def test_sentences_that_must_be_read_twice_are_found(sentence: str) -> None:
+    assert OBSCURE.search(prose(sentence))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_lead_somewhere(name: str) -> None:
-    text = (ROOT / name).read_text("utf-8")
-    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text):
-        assert (ROOT / target).exists(), f"{name} links to {target}"
+    path = ROOT / name
+    for target in links(path.read_text("utf-8")):
+        assert (path.parent / target).exists(), f"{name} links to {target}"

@@ -1,4 +1,4 @@
-"""What documents take from the code stands there as the code says it now."""
+"""The generated parts of the documents are up to date."""
 
 import subprocess
 import sys

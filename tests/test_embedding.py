@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = [
+    block
+    for name in ("README.md", "docs/embedding.md")
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+]
 
 WALL = textwrap.dedent(
     """
@@ -28,8 +32,8 @@ WALL = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["embed", "test-kit"])
-def test_the_programs_of_the_readme_run_without_any_driver(block: str) -> None:
+@pytest.mark.parametrize("block", BLOCKS, ids=["readme", "embed", "test-kit"])
+def test_the_programs_of_the_documents_run_without_any_driver(block: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WALL + block],
         cwd=ROOT,

@@ -158,13 +158,13 @@ def _texts(said: str) -> list[str]:
 
 
 FACTS: Final[dict[str, Callable[[str, Recording], bool]]] = {
-    "one's own message comes back": hears_itself,
-    "a message tells who wrote it": names_who_speaks,
+    "the sender receives its own message": hears_itself,
+    "a message names its author": names_who_speaks,
     "a message has its seq": counts_messages,
-    "who was left is in the line again, unasked": waits_unasked,
-    "who comes back is told what it missed": tells_what_was_missed,
-    "who comes back is told that something is missing": admits_a_hole,
-    "notices of the time away are told": tells_old_notices,
+    "after the partner leaves, the server searches again by itself": waits_unasked,
+    "a returning client receives the messages it missed": tells_what_was_missed,
+    "a returning client is notified of a gap": admits_a_hole,
+    "notifications from the time away are sent": tells_old_notices,
 }
 
 
