@@ -7,11 +7,16 @@ from importlib.metadata import entry_points
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from chat_core.testing.postgres import Cluster, installations
-from tests.canaries import OURS, Ears, check
+from tests.support.log_leaks import OURS, Ears, check
 
 _installed = any(entry.value == "chat_core.testing.plugin" for entry in entry_points(group="pytest11"))
+
+# Properties are not timed: a busy machine must not make a true one fail.
+settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
 
 pytest_plugins = [] if _installed else ["chat_core.testing.plugin"]
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chat_core.adapters.tokens import BadToken, Key, SignedTokens, TokenExpired, TokenInvalid
 from chat_core.model.errors import Refused
 from chat_core.model.person import PersonKind
-from tests.forgeries import (
+from tests.support.forged_tokens import (
     BAD,
     ED,
     HS,

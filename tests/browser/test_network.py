@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import expect
 
 from chat_core.testing.postgres import Cluster
-from tests.browser.conftest import Arrive, Between, Servers
-from tests.browser.visitors import pair
+from tests.support.browser_network import Between
+from tests.support.browser_visitors import Arrive, pair
+from tests.support.killable_process import Servers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

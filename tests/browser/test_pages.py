@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
-from tests.browser.visitors import Visitor, pair
+from tests.support.browser_visitors import Arrive, Visitor, pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

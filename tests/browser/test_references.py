@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
+from tests.support.browser_visitors import Arrive
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

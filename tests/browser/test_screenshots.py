@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
-from tests.browser.visitors import pair
+from tests.support.browser_visitors import Arrive, pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

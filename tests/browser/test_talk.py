@@ -6,8 +6,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
-from tests.browser.visitors import pair
+from tests.support.browser_visitors import Arrive, pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

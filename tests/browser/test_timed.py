@@ -7,8 +7,8 @@ import time
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive, Servers
-from tests.browser.visitors import NOT_BOTH, Visitor, pair
+from tests.support.browser_visitors import NOT_BOTH, Arrive, Visitor, pair
+from tests.support.killable_process import Servers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

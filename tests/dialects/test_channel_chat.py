@@ -13,10 +13,10 @@ from chat_core import CreateChannel, Post, Receipt, Status
 from chat_web.app_keys import CHAT
 from chat_web.sockets.open_connections import PUMPS
 from chat_web.transports.client_transport import Carrier
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.dialects.wires import Closed
-from tests.web.callers import Caller, code
-from tests.web.servers import tokens
+from tests.support.dialect_sockets import Hall, Socket, hall
+from tests.support.http_clients import Caller, code
+from tests.support.memory_wire import Closed
+from tests.support.servers import tokens
 
 NOWHERE: Final = "018bcfe5-6800-7000-8000-000000000000"
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.web.callers import Caller
-from tests.web.p1_reader import View
+from tests.support.dialect_sockets import Hall, Socket, hall
+from tests.support.http_clients import Caller
+from tests.support.p1_reader import View
 
 STEPS: Final = 250
 

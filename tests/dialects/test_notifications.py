@@ -7,8 +7,8 @@ import pytest
 
 from chat_core.model.limits import NOTICES_KEPT_MAX
 from chat_web.app_keys import CHAT
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.web.callers import Caller
+from tests.support.dialect_sockets import Hall, Socket, hall
+from tests.support.http_clients import Caller
 
 
 @pytest.fixture

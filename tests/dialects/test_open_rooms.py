@@ -8,9 +8,9 @@ import pytest
 
 from chat_core import Retention
 from chat_web.app_keys import CHAT
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.dialects.wires import Closed
-from tests.web.callers import Caller
+from tests.support.dialect_sockets import Hall, Socket, hall
+from tests.support.http_clients import Caller
+from tests.support.memory_wire import Closed
 
 
 @pytest.fixture

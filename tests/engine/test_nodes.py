@@ -12,7 +12,7 @@ from chat_core.model.conversation import RoomState
 from chat_core.model.events import DecisionOpened, RoomEnded, RoomKept
 from chat_core.model.limits import TURN_TRIES_MAX
 from chat_core.testing import Actor, FakeClock, World
-from tests.engine.stores import DeafBackplane, FailingStore
+from tests.support.failing_stores import DeafBackplane, FailingStore
 
 
 async def test_what_another_node_stored_is_heard_here(parley_world: World) -> None:

@@ -11,7 +11,7 @@ from aiohttp import hdrs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.web.servers import Server, browser, serving, settings, token_for, user
+from tests.support.servers import Server, browser, serving, settings, token_for, user
 
 
 @pytest.fixture
