@@ -10,7 +10,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from chat_core.testing.postgres import Cluster, installations
-from tests.support.log_leaks import OURS, Ears, check
+from tests.support.log_leaks import OURS, LogRecorder, check
 
 _installed = any(entry.value == "chat_core.testing.plugin" for entry in entry_points(group="pytest11"))
 
@@ -31,20 +31,20 @@ def _no_log_holds_a_canary(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("logs_secrets") is not None:
         yield
         return
-    ears, root = Ears(), logging.getLogger()
+    recorder, root = LogRecorder(), logging.getLogger()
     structlog.configure(
-        processors=[structlog.processors.format_exc_info, ears.hear],
+        processors=[structlog.processors.format_exc_info, recorder.record_event],
         logger_factory=structlog.ReturnLoggerFactory(),
     )
     levels = {name: logging.getLogger(name).level for name in OURS}
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG)
-    root.addHandler(ears)
+    root.addHandler(recorder)
     yield
-    root.removeHandler(ears)
+    root.removeHandler(recorder)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    for line in ears.heard:
+    for line in recorder.lines:
         check(line)
 
 

@@ -48,10 +48,10 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def server_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The URL of a server with the settings of everybody, for tests that leave nobody waiting in it."""
     process = await start(
-        tmp_path_factory.mktemp("house"), DATABASE_URL="memory://", REMATCH_AFTER_SECONDS="0"
+        tmp_path_factory.mktemp("server"), DATABASE_URL="memory://", REMATCH_AFTER_SECONDS="0"
     )
     yield process.url
     assert await process.stop() == 0

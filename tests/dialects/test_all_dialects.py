@@ -27,7 +27,7 @@ from tests.support.dialect_clients import (
     SocketIOChat,
     TimedRoomChat,
 )
-from tests.support.http_clients import Caller
+from tests.support.http_clients import HttpClient
 from tests.support.servers import Server, serving, settings
 
 CLIENTS: Final = int(os.environ.get("PARLEY_MIX", "40"))
@@ -75,7 +75,7 @@ class Mix:
         chat, url, now = self.chat, self.server.url, self.chat.clock.now
         person = chat.guest(name)
         token, _ = await self.server.app[INTRODUCTIONS].token_of(person)
-        caller = Caller(self.http, person, token)
+        caller = HttpClient(self.http, person, token)
         views = Views(name, hears_itself=dialect in ("p3", "p5"), person=person.id)
         if dialect in ("p1", "p4", "p5"):
             await chat.do(person, JoinChannel(name=CHANNEL))

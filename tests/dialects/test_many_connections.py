@@ -10,19 +10,19 @@ import websockets
 
 from chat_web.app_keys import CHAT
 from chat_web.sockets.pump import PumpLimits
-from tests.support.dialect_sockets import Hall, Socket, hall
-from tests.support.http_clients import Caller
+from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
+from tests.support.http_clients import HttpClient
 from tests.support.servers import Server, serving, token_for, user
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[Hall]:
-    async with hall() as opened:
+async def here() -> AsyncIterator[DialectServer]:
+    async with dialect_server() as opened:
         yield opened
 
 
-async def p5(here: Hall, caller: Caller, *subscriptions: str) -> Socket:
-    socket = await here.joins(Caller(caller.http, caller.person, None), "/connection/websocket")
+async def p5(here: DialectServer, caller: HttpClient, *subscriptions: str) -> Socket:
+    socket = await here.joins(HttpClient(caller.http, caller.person, None), "/connection/websocket")
     await socket.say({"id": 1, "connect": {"token": caller.token}})
     for number, name in enumerate(subscriptions, 2):
         await socket.say({"id": number, "subscribe": {"channel": name}})
@@ -36,7 +36,9 @@ def published(frames: list[Any]) -> list[Any]:
     return [data for data in pushes if data["type"] != "presence"]
 
 
-async def test_a_message_in_a_channel_arrives_on_every_connection_of_every_member(here: Hall) -> None:
+async def test_a_message_in_a_channel_arrives_on_every_connection_of_every_member(
+    here: DialectServer,
+) -> None:
     ann, bob = await here.user("ann", "general"), await here.user("bob", "general")
     channel = (await ann.get("/api/channels/general"))[1]["id"]
     writers = [
@@ -72,7 +74,7 @@ async def test_a_message_in_a_channel_arrives_on_every_connection_of_every_membe
     assert len(seqs) == 1
 
 
-async def test_typing_of_one_dialect_is_seen_in_the_others_and_not_by_oneself(here: Hall) -> None:
+async def test_typing_of_one_dialect_is_seen_in_the_others_and_not_by_oneself(here: DialectServer) -> None:
     ann, bob = await here.user("ann", "general"), await here.user("bob", "general")
     channel = (await ann.get("/api/channels/general"))[1]["id"]
     mine = [
@@ -97,9 +99,9 @@ async def test_typing_of_one_dialect_is_seen_in_the_others_and_not_by_oneself(he
         assert await socket.seen() == []
 
 
-async def test_a_match_by_any_way_is_told_on_every_connection(here: Hall) -> None:
+async def test_a_match_by_any_way_is_told_on_every_connection(here: DialectServer) -> None:
     """Ann waits by P0, and looks on by P5 and P3; bob searches by P5, and looks on by P0's kin."""
-    ann, bob = await here.house.guest("ann"), await here.house.guest("bob")
+    ann, bob = await here.server.guest("ann"), await here.server.guest("bob")
     pair = await here.joins(ann, "/ws/ann")
     pair_too = await here.joins(ann, "/ws/ann")
     page = await p5(here, ann)
@@ -128,7 +130,7 @@ async def test_a_match_by_any_way_is_told_on_every_connection(here: Hall) -> Non
     assert (await talk.seen())[-1]["type"] in ("room_state", "user_left")
 
 
-async def test_a_timed_room_in_three_dialects(here: Hall) -> None:
+async def test_a_timed_room_in_three_dialects(here: DialectServer) -> None:
     ann, bob = await here.user("ann"), await here.user("bob")
     notes, page = await here.joins(ann, "/ws/notifications"), await p5(here, ann)
     await ann.post("/chat/rooms", {})

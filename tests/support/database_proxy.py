@@ -9,7 +9,7 @@ import attrs
 
 
 @attrs.define(eq=False)
-class Way:
+class DatabaseProxy:
     """TCP connections to ``target``, over a port of one's own."""
 
     target: tuple[str, int]
@@ -65,9 +65,9 @@ class Way:
 
 
 @contextlib.asynccontextmanager
-async def way_to(url: str) -> AsyncIterator[Way]:
+async def database_proxy(url: str) -> AsyncIterator[DatabaseProxy]:
     parts = urlsplit(url)
-    way = Way((parts.hostname or "", parts.port or 0))
+    way = DatabaseProxy((parts.hostname or "", parts.port or 0))
     server = await asyncio.start_server(way._serve, "127.0.0.1", 0)
     way.port = server.sockets[0].getsockname()[1]
     yield way

@@ -17,7 +17,7 @@ import websockets
 
 from tests.support import p1_reader, p5_reader
 from tests.support.conversation_views import FOREVER, Talk, Views
-from tests.support.http_clients import Caller
+from tests.support.http_clients import HttpClient
 from tests.support.p1_reader import BROKEN
 from tests.support.socketio_client import Person
 
@@ -27,7 +27,7 @@ SKIPS: Final = 0.12  # of what is done in a lobby
 Frame = dict[str, Any]
 
 
-class Talker(Protocol):
+class DialectClient(Protocol):
     """One client of the mix."""
 
     async def come(self) -> None: ...
@@ -201,7 +201,7 @@ class TimedRoomChat:
 
     dialect: ClassVar = "p3"
     url: str
-    caller: Caller
+    caller: HttpClient
     door: PairChat
     views: Views
     now: Callable[[], float]
@@ -454,7 +454,7 @@ class OpenRoomChat:
     dialect: ClassVar = "p4"
     url: str
     room: str
-    caller: Caller
+    caller: HttpClient
     views: Views
     line: Line | None = None
     seen: dict[int, str] = attrs.field(factory=dict)

@@ -1,4 +1,4 @@
-"""Clients of older dialects on a real server: ``ann = await hall.joins(caller, "/api/ws/ann")``.
+"""Clients of older dialects on a real server: ``ann = await server.joins(caller, "/api/ws/ann")``.
 
 Nobody waits for a while: ``seen`` returns once all that was asked has been done
 and all that it led to has come.
@@ -15,7 +15,7 @@ import aiohttp
 import attrs
 
 from chat_core.testing import FakeClock
-from tests.support.http_clients import Caller, House, house
+from tests.support.http_clients import HttpClient, RunningServer, running_server
 from tests.support.memory_wire import Closed
 from tests.support.recorded_stories import headed
 
@@ -26,7 +26,7 @@ SETTLES = 3
 class Socket:
     """One client's end of a WebSocket."""
 
-    hall: "Hall"
+    server: "DialectServer"
     ws: aiohttp.ClientWebSocketResponse
     came: list[Any] = attrs.field(factory=list)
 
@@ -36,7 +36,7 @@ class Socket:
 
     async def seen(self) -> list[Any]:
         """Everything that came and was not looked at: objects, and ``Closed`` last."""
-        await self.hall.settle()
+        await self.server.settle()
         came, self.came = self.came, []
         return came
 
@@ -52,11 +52,11 @@ class Socket:
         assert transport is not None
         transport.abort()
         self.ws._response.close()
-        await self.hall.forget(self)
+        await self.server.forget(self)
 
     async def close(self) -> None:
         await self.ws.close()
-        await self.hall.forget(self)
+        await self.server.forget(self)
 
     async def read(self, number: int) -> None:
         """Take all that the server has written until now."""
@@ -111,22 +111,24 @@ class PacketSocket(Socket):
 
 
 @attrs.define
-class Hall:
+class DialectServer:
     """A server on a clock that stands still, and everybody who is connected to it."""
 
-    house: House
+    server: RunningServer
     sockets: list[Socket] = attrs.field(factory=list)
     _numbers: Any = attrs.field(factory=lambda: itertools.count(1))
 
-    async def user(self, name: str, *channels: str) -> Caller:
+    async def user(self, name: str, *channels: str) -> HttpClient:
         """Somebody with an account, a member of these channels."""
-        caller = await self.house.user(name)
+        caller = await self.server.user(name)
         for channel in channels:
             status, _ = await caller.post(f"/api/channels/{channel}/join")
             assert status == 200
         return caller
 
-    async def joins(self, caller: Caller, path: str, *, kind: type[Socket] = Socket, **query: str) -> Socket:
+    async def joins(
+        self, caller: HttpClient, path: str, *, kind: type[Socket] = Socket, **query: str
+    ) -> Socket:
         """A connection of the caller."""
         token = {} if caller.token is None else {"token": caller.token}
         ws = await caller.http.ws_connect(path, params={**token, **query}, autoping=False, autoclose=False)
@@ -134,13 +136,13 @@ class Hall:
         self.sockets.append(socket)
         return socket
 
-    async def p1(self, caller: Caller, **query: str) -> Socket:
+    async def p1(self, caller: HttpClient, **query: str) -> Socket:
         return await self.joins(caller, f"/api/ws/{caller.person.username}", kind=Socket, **query)
 
     async def advance(self, seconds: float) -> None:
         """Let the time pass."""
         await self.settle()
-        await self.house.world.advance(seconds)
+        await self.server.world.advance(seconds)
         await self.settle()
 
     async def settle(self) -> None:
@@ -148,7 +150,7 @@ class Hall:
         for _ in range(SETTLES):
             for socket in tuple(self.sockets):
                 await socket.read(next(self._numbers))
-            await self.house.world.settle()
+            await self.server.world.settle()
         for socket in tuple(self.sockets):
             await socket.read(next(self._numbers))
 
@@ -159,11 +161,11 @@ class Hall:
 
 
 @contextlib.asynccontextmanager
-async def hall(**given: Any) -> AsyncIterator[Hall]:
+async def dialect_server(**given: Any) -> AsyncIterator[DialectServer]:
     """A server in this process for as long as the block lasts."""
-    async with house(**given) as living:
+    async with running_server(**given) as living:
         assert isinstance(living.world.clock, FakeClock)
-        opened = Hall(living)
+        opened = DialectServer(living)
         try:
             yield opened
         finally:

@@ -19,7 +19,7 @@ SAME_SOURCE: Final = "127.0.0.1"
 
 
 @attrs.frozen
-class Caller:
+class HttpClient:
     """One person, or nobody where there is no token."""
 
     http: aiohttp.ClientSession
@@ -53,7 +53,7 @@ class Caller:
 
     # Steps that tests begin with
 
-    async def channel(self, name: str, *others: "Caller", private: bool = False) -> dict[str, Any]:
+    async def channel(self, name: str, *others: "HttpClient", private: bool = False) -> dict[str, Any]:
         """A channel of one's own, with these members."""
         status, made = await self.post("/api/channels", {"name": name, "private": private})
         assert status == 201, made
@@ -73,14 +73,14 @@ class Caller:
 
 
 @attrs.define
-class House:
+class RunningServer:
     """A server on a clock that stands still, and who lives there."""
 
     world: World
     app: web.Application
     http: aiohttp.ClientSession
 
-    async def user(self, name: str) -> Caller:
+    async def user(self, name: str) -> HttpClient:
         """Somebody with an account, in no channel; of the same name again, another session."""
         chat = self.app[CHAT]
         if await chat.accounts.named(name) is None:
@@ -95,20 +95,20 @@ class House:
             await self.world.accounts.add(made, await self.world.passwords.hash(PASSWORD))
         return self.caller(await chat.accounts.log_in(name, PASSWORD))
 
-    async def guest(self, name: str = "guest") -> Caller:
+    async def guest(self, name: str = "guest") -> HttpClient:
         return self.caller(await self.app[CHAT].accounts.guest(name))
 
-    def nobody(self) -> Caller:
-        return Caller(self.http, self.app[CHAT].guest("nobody"), None)
+    def nobody(self) -> HttpClient:
+        return HttpClient(self.http, self.app[CHAT].guest("nobody"), None)
 
-    def caller(self, grant: Grant) -> Caller:
-        return Caller(self.http, grant.person, grant.access_token)
+    def caller(self, grant: Grant) -> HttpClient:
+        return HttpClient(self.http, grant.person, grant.access_token)
 
 
 @contextlib.asynccontextmanager
-async def house(
+async def running_server(
     *, rate_limits: bool = False, config: Config | None = None, keys: Tokens | None = None, **more: Any
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RunningServer]:
     """A server in this process, in memory, for as long as the block lasts. ``more`` are settings.
 
     ``rate_limits`` are those of HTTP; those of the core are the matter of ``config``.
@@ -122,7 +122,7 @@ async def house(
             await web.TCPSite(runner, SAME_SOURCE, 0).start()
             host, port = runner.addresses[0][:2]
             async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
-                yield House(world, app, http)
+                yield RunningServer(world, app, http)
         finally:
             await runner.cleanup()
 

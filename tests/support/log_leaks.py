@@ -43,21 +43,21 @@ def check(text: str) -> None:
         raise LeakError(f"a log holds {found[0]!r}: …{text[start : found.end() + 100]}")
 
 
-class Ears(logging.Handler):
+class LogRecorder(logging.Handler):
     """Hears everything that is logged, also what no level would show."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.heard: list[str] = []
+        self.lines: list[str] = []
         self.setFormatter(logging.Formatter("%(name)s %(message)s"))
 
-    def hear(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    def record_event(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
         """What is said by structlog; the last of its processors."""
-        self.heard.append(" ".join(f"{name}={value!r}" for name, value in event.items()))
-        return self.heard[-1]
+        self.lines.append(" ".join(f"{name}={value!r}" for name, value in event.items()))
+        return self.lines[-1]
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name == "asyncio" and record.levelno < logging.WARNING:
             return  # in debug mode it says where it listens
         if not record.name.startswith(TESTERS):
-            self.heard.append(self.format(record))
+            self.lines.append(self.format(record))

@@ -13,7 +13,7 @@ from tests.support.memory_wire import Closed
 CLOSE_BY_POLL = "1"
 
 
-class Polled:
+class PolledClient:
     """One client's end, as ``Wire``: ``say`` sends a packet, ``seen`` takes what came."""
 
     def __init__(self, chat: Chat, introductions: Introductions, *, limits: PumpLimits | None = None) -> None:

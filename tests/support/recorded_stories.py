@@ -32,7 +32,7 @@ from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.dialects.intents import Dialect
 from chat_web.http.auth import Identity, Introductions
 from tests.support.memory_wire import Closed, Wire
-from tests.support.polled_client import Polled
+from tests.support.polled_client import PolledClient
 
 DIALECTS: Final[Mapping[str, Dialect]] = {"p0": AnonymousPair(), "p5": Centrifuge()}
 SECRET: Final = b"a secret that is long enough for HS256"
@@ -137,7 +137,7 @@ class Stage:
         tokens = open_tokens(secrets=[SECRET])
         self.introductions = Introductions(world.chat, tokens)
         self.people: dict[str, Person] = {}
-        self.wires: dict[str, Wire | Polled] = {}
+        self.wires: dict[str, Wire | PolledClient] = {}
         self.unread: dict[str, list[str | Closed]] = {}
         self.known: dict[str, Any] = {}
         self.names_are_shown = False
@@ -184,7 +184,7 @@ class Stage:
         token, _ = await self.introductions.token_of(person)
         self.known[f"$token_{_person_of(name)}"] = token
         if dialect == "p2":
-            self.wires[name] = Polled(self.world.chat, self.introductions)
+            self.wires[name] = PolledClient(self.world.chat, self.introductions)
         else:
             self.wires[name] = Wire(
                 self.world.chat,

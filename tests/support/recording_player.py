@@ -39,8 +39,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import attrs
 
 from chat_web.app_keys import CHAT
-from tests.support.dialect_sockets import Hall, Packet, PacketSocket, hall
-from tests.support.http_clients import Caller
+from tests.support.dialect_sockets import DialectServer, Packet, PacketSocket, dialect_server
+from tests.support.http_clients import HttpClient
 from tests.support.memory_wire import Closed
 from tests.support.recorded_stories import ANY, Differs, filled, headed, pattern, same
 
@@ -63,31 +63,31 @@ class Client(Protocol):
         """Break the connection without a word; return once the server knows."""
 
 
-Opener: TypeAlias = Callable[[Hall, Caller, str], Awaitable[Client]]
+Opener: TypeAlias = Callable[[DialectServer, HttpClient, str], Awaitable[Client]]
 
 
-async def _p0(here: Hall, caller: Caller, rest: str) -> Client:
+async def _p0(here: DialectServer, caller: HttpClient, rest: str) -> Client:
     return await here.joins(caller, f"/ws/{caller.person.display_name}")
 
 
-async def _p1(here: Hall, caller: Caller, rest: str) -> Client:
+async def _p1(here: DialectServer, caller: HttpClient, rest: str) -> Client:
     since = {"since": rest.removeprefix("?since=")} if rest else {}
     return await here.p1(caller, **since)
 
 
-async def _p3(here: Hall, caller: Caller, rest: str) -> Client:
+async def _p3(here: DialectServer, caller: HttpClient, rest: str) -> Client:
     return await here.joins(caller, "/ws/notifications" if rest == "notifications" else f"/ws/chat/{rest}")
 
 
-async def _p4(here: Hall, caller: Caller, rest: str) -> Client:
+async def _p4(here: DialectServer, caller: HttpClient, rest: str) -> Client:
     return await here.joins(caller, f"/api/ws/{rest}")
 
 
-async def _p5(here: Hall, caller: Caller, rest: str) -> Client:
+async def _p5(here: DialectServer, caller: HttpClient, rest: str) -> Client:
     return await here.joins(attrs.evolve(caller, token=None), "/connection/websocket")
 
 
-async def _p2(here: Hall, caller: Caller, rest: str) -> Client:
+async def _p2(here: DialectServer, caller: HttpClient, rest: str) -> Client:
     nobody = attrs.evolve(caller, token=None)
     return await here.joins(nobody, "/socket.io/", kind=PacketSocket, EIO="4", transport="websocket")
 
@@ -141,10 +141,10 @@ def read(path: Path) -> Recording:
 class Player:
     """Plays one recording, or writes down what is seen."""
 
-    here: Hall
+    here: DialectServer
     recording: Recording
     known: dict[str, Any] = attrs.field(factory=dict)
-    callers: dict[str, Caller] = attrs.field(factory=dict)
+    callers: dict[str, HttpClient] = attrs.field(factory=dict)
     clients: dict[str, Client] = attrs.field(factory=dict)
     unread: dict[str, list[tuple[float, str, Any]]] = attrs.field(factory=dict)
     written: list[str] | None = None
@@ -195,12 +195,12 @@ class Player:
         if kind == "user":
             caller = await self.here.user(name, *channels)
         else:
-            caller = await self.here.house.guest(name.capitalize())
+            caller = await self.here.server.guest(name.capitalize())
         self.callers[name] = caller
         self.known[f"${name}"] = caller.person.id
         self.known[f"$token_{name}"] = caller.token
         for channel in channels:
-            state = await self.here.house.app[CHAT].channel(caller.person, channel)
+            state = await self.here.server.app[CHAT].channel(caller.person, channel)
             self.known[f"${channel}"] = state.id
 
     @property
@@ -210,11 +210,11 @@ class Player:
     # Time
 
     def now(self) -> float:
-        return self.here.house.world.clock.now()
+        return self.here.server.world.clock.now()
 
     async def until(self, at: float) -> None:
         """Move on, and note of everything when it came."""
-        clock, when = self.here.house.world.clock, self.began + at
+        clock, when = self.here.server.world.clock, self.began + at
         await self.settle()
         while (alarm := clock.next_alarm()) is not None and alarm <= when:
             clock.set(max(clock.now(), alarm))
@@ -382,13 +382,13 @@ def _person_of(name: str) -> str:
 
 
 async def play(recording: Recording) -> None:
-    async with hall() as here:
+    async with dialect_server() as here:
         await Player(here, recording).play()
 
 
 async def main(paths: Sequence[str]) -> None:
     for path in map(Path, paths):
-        async with hall() as here:
+        async with dialect_server() as here:
             text = await Player(here, read(path)).record()
         path.write_text(text, "utf-8")
 

@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from chat_web.app_keys import CHAT
-from tests.support.http_clients import House, house
-from tests.support.log_leaks import Ears, LeakError, check
+from tests.support.http_clients import RunningServer, running_server
+from tests.support.log_leaks import LeakError, LogRecorder, check
 
 SECRETS = {
     "password": "canary-password-7f3a",
@@ -19,7 +19,7 @@ SECRETS = {
 }
 
 
-async def story(home: House) -> list[str]:
+async def story(home: RunningServer) -> list[str]:
     """Somebody signs up, talks everywhere, does much wrong and leaves; the tokens that there were."""
     nobody, name = home.nobody(), SECRETS["name"]
     credentials = {"username": name, "password": SECRETS["password"]}
@@ -64,15 +64,15 @@ async def story(home: House) -> list[str]:
 
 
 async def test_the_log_hears_of_everything_and_holds_nothing_that_was_said() -> None:
-    ears = Ears()
-    structlog.configure(processors=[structlog.processors.format_exc_info, ears.hear])
-    logging.getLogger().addHandler(ears)
+    recorder = LogRecorder()
+    structlog.configure(processors=[structlog.processors.format_exc_info, recorder.record_event])
+    logging.getLogger().addHandler(recorder)
     try:
-        async with house() as home:
+        async with running_server() as home:
             tokens = await story(home)
     finally:
-        logging.getLogger().removeHandler(ears)
-    heard = "\n".join(ears.heard)
+        logging.getLogger().removeHandler(recorder)
+    heard = "\n".join(recorder.lines)
     assert "/api/auth/register" in heard
     for secret in (*SECRETS.values(), *tokens):
         assert secret not in heard

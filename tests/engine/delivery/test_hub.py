@@ -40,7 +40,7 @@ class Broken(EventsAsTheyAre):
         raise ValueError
 
 
-class Ear:
+class Recorder:
     def __init__(self, name: str, encoder: Encoder[Any]) -> None:
         self.person = Person(id=name, username=name, display_name=name)
         self.encoder = encoder
@@ -107,7 +107,7 @@ def stand() -> Stand:
 
 
 async def test_what_is_told_together_arrives_as_one_piece(stand: Stand) -> None:
-    ear = Ear("ann", EventsAsTheyAre())
+    ear = Recorder("ann", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room)
     events = stand.happens(3)
     stand.hub.tell(stand.room, events)
@@ -120,7 +120,7 @@ async def test_what_is_told_together_arrives_as_one_piece(stand: Stand) -> None:
 
 async def test_who_caused_it_gets_its_own_copy(stand: Stand) -> None:
     encoder = OwnCopies()
-    ann, bob = Ear("ann", encoder), Ear("bob", encoder)
+    ann, bob = Recorder("ann", encoder), Recorder("bob", encoder)
     for ear in (ann, bob):
         stand.hub.attach(ear, stand.room)
     stand.hub.tell(stand.room, stand.happens(1, by="ann"))
@@ -134,7 +134,7 @@ async def test_who_caused_it_gets_its_own_copy(stand: Stand) -> None:
 
 
 async def test_what_comes_twice_is_passed_over_and_a_hole_is_healed(stand: Stand) -> None:
-    ear = Ear("ann", EventsAsTheyAre())
+    ear = Recorder("ann", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room)
     missed = stand.happens(7)
     stand.hub.tell(stand.room, missed[:1])
@@ -147,7 +147,7 @@ async def test_what_comes_twice_is_passed_over_and_a_hole_is_healed(stand: Stand
 
 
 async def test_a_hole_is_healed_later_when_the_log_does_not_answer(stand: Stand) -> None:
-    ear = Ear("ann", EventsAsTheyAre())
+    ear = Recorder("ann", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room)
     stand.happens(2)
     stand.fails = True
@@ -162,7 +162,7 @@ async def test_a_hole_is_healed_later_when_the_log_does_not_answer(stand: Stand)
 
 
 async def test_what_the_log_no_longer_has_is_admitted(stand: Stand) -> None:
-    ear, held = Ear("ann", EventsAsTheyAre()), Ear("bob", EventsAsTheyAre())
+    ear, held = Recorder("ann", EventsAsTheyAre()), Recorder("bob", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room)
     stand.hub.attach(held, stand.room, hold=True)
     events = stand.happens(6)
@@ -178,7 +178,7 @@ async def test_what_the_log_no_longer_has_is_admitted(stand: Stand) -> None:
 
 
 async def test_what_comes_while_the_history_is_read_is_held(stand: Stand) -> None:
-    ear = Ear("ann", EventsAsTheyAre())
+    ear = Recorder("ann", EventsAsTheyAre())
     assert stand.hub.attach(ear, stand.room, hold=True) == 0
     first = stand.happens()
     stand.hub.tell(stand.room, first)
@@ -194,7 +194,7 @@ async def test_what_comes_while_the_history_is_read_is_held(stand: Stand) -> Non
 
 
 async def test_who_is_held_too_long_loses_track(stand: Stand) -> None:
-    ear = Ear("ann", EventsAsTheyAre())
+    ear = Recorder("ann", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room, hold=True)
     stand.hub.tell(stand.room, stand.happens(HOLD_EVENTS_MAX + 5))
     stand.hub.release(ear, "c")
@@ -203,7 +203,7 @@ async def test_who_is_held_too_long_loses_track(stand: Stand) -> None:
 
 
 async def test_who_leaves_hears_first_what_was_told(stand: Stand) -> None:
-    ear, other = Ear("ann", EventsAsTheyAre()), Ear("bob", EventsAsTheyAre())
+    ear, other = Recorder("ann", EventsAsTheyAre()), Recorder("bob", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room)
     stand.hub.attach(other, stand.room, hold=True)
     events = stand.happens()
@@ -232,7 +232,7 @@ async def test_where_nobody_follows_nothing_happens(stand: Stand) -> None:
 async def test_an_encoder_that_fails_hurts_only_its_own(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ear, deaf = Ear("ann", EventsAsTheyAre()), Ear("bob", Broken())
+    ear, deaf = Recorder("ann", EventsAsTheyAre()), Recorder("bob", Broken())
     stand.hub.attach(ear, stand.room)
     stand.hub.attach(deaf, stand.room)
     stand.hub.tell(stand.room, stand.happens())
@@ -243,7 +243,7 @@ async def test_an_encoder_that_fails_hurts_only_its_own(
 
 
 async def test_a_connection_that_ends_when_it_hears_leaves_the_rest_in_order(stand: Stand) -> None:
-    class Slow(Ear):
+    class Slow(Recorder):
         def deliver(self, frames: Sequence[object]) -> None:
             super().deliver(frames)
             stand.hub.detach(self, "c")
@@ -252,12 +252,12 @@ async def test_a_connection_that_ends_when_it_hears_leaves_the_rest_in_order(sta
             )
 
     encoder = EventsAsTheyAre()
-    slow, ear = Slow("ann", encoder), Ear("bob", encoder)
+    slow, ear = Slow("ann", encoder), Recorder("bob", encoder)
     for each in (slow, ear):
         stand.hub.attach(each, stand.room)
     events = stand.happens()
     stand.hub.tell(stand.room, events)
-    late = Ear("cid", encoder)
+    late = Recorder("cid", encoder)
     stand.hub.attach(late, stand.room)
     await stand.finish()
     assert ear.heard[0] is events[0]
@@ -269,7 +269,7 @@ async def test_a_connection_that_ends_when_it_hears_leaves_the_rest_in_order(sta
 async def test_in_a_large_topic_events_wait_for_company(stand: Stand) -> None:
     stand.hub._flush_s = 0.01
     encoder = EventsAsTheyAre()
-    ears = [Ear(str(number), encoder) for number in range(6)]
+    ears = [Recorder(str(number), encoder) for number in range(6)]
     for ear in ears:
         stand.hub.attach(ear, stand.room)
     stand.hub.tell(stand.room, stand.happens())

@@ -13,7 +13,7 @@ from chat_core import Config
 from chat_core.testing.passwords import PlainPasswords
 from chat_web.api import schemas
 from chat_web.app_keys import CHAT
-from tests.support.http_clients import Caller, House, code, house
+from tests.support.http_clients import HttpClient, RunningServer, code, running_server
 from tests.support.servers import PASSWORD, tokens
 
 ANN: Final = {"username": "ann", "email": "Ann@example.org", "password": PASSWORD}
@@ -21,23 +21,23 @@ STRICT: Final = Config(default_channels=("general",))
 
 
 @pytest.fixture
-async def home() -> AsyncIterator[House]:
-    async with house() as home:
+async def home() -> AsyncIterator[RunningServer]:
+    async with running_server() as home:
         yield home
 
 
 @pytest.fixture
-def nobody(home: House) -> Caller:
+def nobody(home: RunningServer) -> HttpClient:
     return home.nobody()
 
 
-async def bearer(home: House, answer: dict[str, Any]) -> Caller:
+async def bearer(home: RunningServer, answer: dict[str, Any]) -> HttpClient:
     """Who was granted this."""
     person = home.app[CHAT].person(answer["user"]["id"], answer["user"]["username"], answer["user"]["kind"])
-    return Caller(home.http, person, answer["access_token"])
+    return HttpClient(home.http, person, answer["access_token"])
 
 
-async def signed_in(home: House) -> dict[str, Any]:
+async def signed_in(home: RunningServer) -> dict[str, Any]:
     status, granted = await home.nobody().post("/api/auth/login", {"username": "ann", "password": PASSWORD})
     assert status == 200, granted
     return dict(granted)
@@ -48,7 +48,7 @@ async def signed_in(home: House) -> dict[str, Any]:
 
 @pytest.mark.parametrize("prefix", ["/api", ""])
 async def test_who_registers_can_log_in_and_is_in_the_default_channels(
-    home: House, nobody: Caller, prefix: str
+    home: RunningServer, nobody: HttpClient, prefix: str
 ) -> None:
     status, made = await nobody.post(f"{prefix}/auth/register", ANN)
     assert status == 201
@@ -84,7 +84,7 @@ async def test_who_registers_can_log_in_and_is_in_the_default_channels(
     ],
 )
 async def test_what_makes_no_account(
-    home: House, nobody: Caller, body: Any, status: int, answer: str, fields: set[str]
+    home: RunningServer, nobody: HttpClient, body: Any, status: int, answer: str, fields: set[str]
 ) -> None:
     await nobody.post("/api/auth/register", ANN)
     got, said = await nobody.post("/api/auth/register", body)
@@ -93,7 +93,7 @@ async def test_what_makes_no_account(
     assert PASSWORD not in str(said)
 
 
-async def test_a_guest_who_registers_stays_the_same_person_with_its_rooms(home: House) -> None:
+async def test_a_guest_who_registers_stays_the_same_person_with_its_rooms(home: RunningServer) -> None:
     guest, bob = await home.guest("Ann"), await home.user("bob")
     assert (await guest.post("/chat/rooms", {}))[0] == 202
     _, room = await bob.post("/chat/rooms", {})
@@ -109,7 +109,9 @@ async def test_a_guest_who_registers_stays_the_same_person_with_its_rooms(home: 
     assert (await bob.get("/api/users/ann"))[1]["id"] == guest.person.id
 
 
-async def test_who_has_an_account_makes_no_other_and_a_bad_token_none(home: House, nobody: Caller) -> None:
+async def test_who_has_an_account_makes_no_other_and_a_bad_token_none(
+    home: RunningServer, nobody: HttpClient
+) -> None:
     bob = await home.user("bob")
     status, said = await bob.post("/api/auth/register", ANN)
     assert (status, code(said)) == (409, "wrong_state")
@@ -123,7 +125,9 @@ async def test_who_has_an_account_makes_no_other_and_a_bad_token_none(home: Hous
 
 
 @pytest.mark.parametrize("name", ["ann", "Ann", "ann@example.org", " ANN@Example.org "])
-async def test_a_form_signs_in_and_an_address_is_a_name(home: House, nobody: Caller, name: str) -> None:
+async def test_a_form_signs_in_and_an_address_is_a_name(
+    home: RunningServer, nobody: HttpClient, name: str
+) -> None:
     await home.user("ann")
     form = {"grant_type": "password", "username": name, "password": PASSWORD, "scope": ""}
     async with home.http.post("/api/auth/login", data=form) as answer:
@@ -148,12 +152,16 @@ async def test_a_form_signs_in_and_an_address_is_a_name(home: House, nobody: Cal
         (b"", "application/json", 400, "bad_request"),
     ],
 )
-async def test_what_is_no_login(home: House, data: bytes, kind: str, status: int, answer: str) -> None:
+async def test_what_is_no_login(
+    home: RunningServer, data: bytes, kind: str, status: int, answer: str
+) -> None:
     async with home.http.post("/api/auth/login", data=data, headers={"Content-Type": kind}) as got:
         assert (got.status, code(await got.json())) == (status, answer)
 
 
-async def test_an_unknown_user_and_a_wrong_password_answer_alike(home: House, nobody: Caller) -> None:
+async def test_an_unknown_user_and_a_wrong_password_answer_alike(
+    home: RunningServer, nobody: HttpClient
+) -> None:
     await home.user("ann")
     answers, passwords = [], home.world.passwords
     assert isinstance(passwords, PlainPasswords)
@@ -167,7 +175,7 @@ async def test_an_unknown_user_and_a_wrong_password_answer_alike(home: House, no
 
 
 async def test_the_sixth_wrong_password_waits_and_the_victim_elsewhere_does_not() -> None:
-    async with house(config=STRICT, trusted_proxies="127.0.0.1") as home:
+    async with running_server(config=STRICT, trusted_proxies="127.0.0.1") as home:
         await home.user("ann")
 
         async def guess(password: str, source: str) -> tuple[int, str | None]:
@@ -186,7 +194,7 @@ async def test_the_sixth_wrong_password_waits_and_the_victim_elsewhere_does_not(
 
 
 async def test_registrations_of_one_source_are_few() -> None:
-    async with house(rate_limits=True, source_limits="on", config=STRICT) as home:
+    async with running_server(rate_limits=True, source_limits="on", config=STRICT) as home:
         nobody = home.nobody()
         statuses = []
         for number in range(21):
@@ -199,7 +207,7 @@ async def test_registrations_of_one_source_are_few() -> None:
 
 
 async def test_who_asks_without_a_token_too_fast_waits() -> None:
-    async with house(rate_limits=True, source_limits="on") as home:
+    async with running_server(rate_limits=True, source_limits="on") as home:
         nobody = home.nobody()
         found = [(await nobody.post("/api/auth/refresh", {"refresh_token": "x"}))[0] for _ in range(101)]
         assert found == [401] * 100 + [429]
@@ -207,7 +215,7 @@ async def test_who_asks_without_a_token_too_fast_waits() -> None:
 
 async def test_a_login_makes_an_account_where_that_is_so() -> None:
     config = Config(rate_limits=False, login_creates_account=True, default_channels=("general",))
-    async with house(config=config) as home:
+    async with running_server(config=config) as home:
         granted = await signed_in(home)
         assert granted["user"]["email"] is None
         ann = await bearer(home, granted)
@@ -220,7 +228,7 @@ async def test_a_login_makes_an_account_where_that_is_so() -> None:
         assert (status, said["error"]["fields"].keys()) == (422, {"username", "password"})
 
 
-async def test_by_default_an_unknown_name_makes_no_account(home: House, nobody: Caller) -> None:
+async def test_by_default_an_unknown_name_makes_no_account(home: RunningServer, nobody: HttpClient) -> None:
     assert (await nobody.post("/api/auth/login", {"username": "ann", "password": PASSWORD}))[0] == 401
     assert (await nobody.post("/api/auth/register", ANN))[0] == 201
 
@@ -228,12 +236,12 @@ async def test_by_default_an_unknown_name_makes_no_account(home: House, nobody: 
 # Refreshing
 
 
-async def refreshed(home: House, token: str) -> tuple[int, dict[str, Any]]:
+async def refreshed(home: RunningServer, token: str) -> tuple[int, dict[str, Any]]:
     status, answer = await home.nobody().post("/api/auth/refresh", {"refresh_token": token})
     return status, answer
 
 
-async def test_a_refresh_token_gives_a_new_pair_and_is_used_up(home: House) -> None:
+async def test_a_refresh_token_gives_a_new_pair_and_is_used_up(home: RunningServer) -> None:
     await home.user("ann")
     first = await signed_in(home)
     status, second = await refreshed(home, first["refresh_token"])
@@ -251,7 +259,7 @@ async def test_a_refresh_token_gives_a_new_pair_and_is_used_up(home: House) -> N
     assert (await refreshed(home, second["refresh_token"]))[0] == 401
 
 
-async def test_a_lost_answer_can_be_asked_for_again(home: House) -> None:
+async def test_a_lost_answer_can_be_asked_for_again(home: RunningServer) -> None:
     await home.user("ann")
     first = await signed_in(home)
     _, lost = await refreshed(home, first["refresh_token"])
@@ -263,12 +271,12 @@ async def test_a_lost_answer_can_be_asked_for_again(home: House) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, None, {"refresh_token": ""}, {"refresh_token": "x" * 60_000}])
-async def test_what_is_no_refresh_token(home: House, nobody: Caller, body: Any) -> None:
+async def test_what_is_no_refresh_token(home: RunningServer, nobody: HttpClient, body: Any) -> None:
     status, said = await nobody.post("/api/auth/refresh", body)
     assert (status, code(said)) == (401, "bad_token")
 
 
-async def test_no_token_does_for_the_other(home: House, nobody: Caller) -> None:
+async def test_no_token_does_for_the_other(home: RunningServer, nobody: HttpClient) -> None:
     await home.user("ann")
     granted = await signed_in(home)
     assert (await refreshed(home, granted["access_token"]))[0] == 401
@@ -278,7 +286,7 @@ async def test_no_token_does_for_the_other(home: House, nobody: Caller) -> None:
     assert status == 401
 
 
-async def test_fifty_refreshes_at_once_leave_one_chain_and_the_client_in(home: House) -> None:
+async def test_fifty_refreshes_at_once_leave_one_chain_and_the_client_in(home: RunningServer) -> None:
     await home.user("ann")
     first = await signed_in(home)
     answers = await asyncio.gather(*(refreshed(home, first["refresh_token"]) for _ in range(50)))
@@ -295,7 +303,7 @@ async def test_fifty_refreshes_at_once_leave_one_chain_and_the_client_in(home: H
     assert (await refreshed(home, newest["refresh_token"]))[0] == 200
 
 
-async def test_a_guests_session_is_refreshed_too(home: House, nobody: Caller) -> None:
+async def test_a_guests_session_is_refreshed_too(home: RunningServer, nobody: HttpClient) -> None:
     _, guest = await nobody.post("/api/auth/guest", {"display_name": "Ann"})
     msgspec.convert(guest, schemas.SignedIn)
     assert guest["user"].keys() == {"id", "username", "display_name", "kind"}
@@ -306,7 +314,9 @@ async def test_a_guests_session_is_refreshed_too(home: House, nobody: Caller) ->
 # Cookies
 
 
-async def cookie(home: House, path: str, body: Any, **headers: str) -> tuple[aiohttp.ClientResponse, str]:
+async def cookie(
+    home: RunningServer, path: str, body: Any, **headers: str
+) -> tuple[aiohttp.ClientResponse, str]:
     """The answer, and the one cookie that it sets."""
     async with home.http.post(path, json=body, headers=headers) as answer:
         await answer.read()
@@ -315,7 +325,7 @@ async def cookie(home: House, path: str, body: Any, **headers: str) -> tuple[aio
         return answer, "".join(made)
 
 
-async def test_a_page_keeps_its_refresh_token_as_a_cookie(home: House) -> None:
+async def test_a_page_keeps_its_refresh_token_as_a_cookie(home: RunningServer) -> None:
     await home.user("ann")
     own = str(home.http._base_url).rstrip("/")
     body = {"username": "ann", "password": PASSWORD}
@@ -336,7 +346,7 @@ async def test_a_page_keeps_its_refresh_token_as_a_cookie(home: House) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
-async def test_no_other_site_changes_who_somebody_is(home: House, origin: str) -> None:
+async def test_no_other_site_changes_who_somebody_is(home: RunningServer, origin: str) -> None:
     answer, made = await cookie(home, "/api/auth/guest", {}, Origin=origin)
     assert (answer.status, made) == (200, "")
     answer, made = await cookie(home, "/api/auth/guest", {})
@@ -354,7 +364,7 @@ async def test_no_other_site_changes_who_somebody_is(home: House, origin: str) -
     ],
 )
 async def test_a_cookie_does_nothing_beside_another_origin_or_a_form(
-    home: House, headers: dict[str, str]
+    home: RunningServer, headers: dict[str, str]
 ) -> None:
     await home.user("ann")
     own = str(home.http._base_url).rstrip("/")
@@ -369,7 +379,7 @@ async def test_a_cookie_does_nothing_beside_another_origin_or_a_form(
 
 
 async def test_behind_tls_the_cookie_is_the_hosts_alone() -> None:
-    async with house(trusted_proxies="127.0.0.1") as home:
+    async with running_server(trusted_proxies="127.0.0.1") as home:
         await home.user("ann")
         headers = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https", "Host": "chat.example"}
         body = {"username": "ann", "password": PASSWORD}
@@ -385,7 +395,7 @@ async def test_behind_tls_the_cookie_is_the_hosts_alone() -> None:
 # Sockets
 
 
-async def test_who_logs_out_has_no_socket_any_more(home: House) -> None:
+async def test_who_logs_out_has_no_socket_any_more(home: RunningServer) -> None:
     await home.user("ann")
     granted, other = await signed_in(home), await signed_in(home)
     ann = await bearer(home, granted)

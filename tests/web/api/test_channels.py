@@ -5,26 +5,26 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chat_web.api import schemas
-from tests.support.http_clients import Caller, House, code, house
+from tests.support.http_clients import HttpClient, RunningServer, code, running_server
 
 
 @pytest.fixture
-async def home() -> AsyncIterator[House]:
-    async with house() as home:
+async def home() -> AsyncIterator[RunningServer]:
+    async with running_server() as home:
         yield home
 
 
 @pytest.fixture
-async def ann(home: House) -> Caller:
+async def ann(home: RunningServer) -> HttpClient:
     return await home.user("ann")
 
 
 @pytest.fixture
-async def bob(home: House) -> Caller:
+async def bob(home: RunningServer) -> HttpClient:
     return await home.user("bob")
 
 
-async def test_a_channel_is_made_and_owned(ann: Caller) -> None:
+async def test_a_channel_is_made_and_owned(ann: HttpClient) -> None:
     status, channel = await ann.post("/api/channels/", {"name": "cats", "description": "About cats"})
     assert status == 201
     assert channel.keys() == set(schemas.Channel.__annotations__)
@@ -49,20 +49,20 @@ async def test_a_channel_is_made_and_owned(ann: Caller) -> None:
         ("cats", "body"),
     ],
 )
-async def test_what_a_channel_cannot_be(ann: Caller, body: object, field: str) -> None:
+async def test_what_a_channel_cannot_be(ann: HttpClient, body: object, field: str) -> None:
     status, answer = await ann.post("/api/channels", body)
     assert (status, code(answer)) == (422, "invalid")
     assert answer["error"]["fields"].keys() == {field}
     assert await ann.get("/api/channels/me") == (200, {"items": [], "next": None})
 
 
-async def test_a_name_is_one_channels(ann: Caller, bob: Caller) -> None:
+async def test_a_name_is_one_channels(ann: HttpClient, bob: HttpClient) -> None:
     await ann.channel("cats")
     status, answer = await bob.post("/api/channels", {"name": "cats"})
     assert (status, code(answer)) == (409, "channel_exists")
 
 
-async def test_channels_are_listed_by_name_a_page_at_a_time(ann: Caller, bob: Caller) -> None:
+async def test_channels_are_listed_by_name_a_page_at_a_time(ann: HttpClient, bob: HttpClient) -> None:
     for name in ("b", "d", "a_b"):
         await ann.channel(name)
     await ann.channel("c", private=True)
@@ -88,13 +88,13 @@ async def test_channels_are_listed_by_name_a_page_at_a_time(ann: Caller, bob: Ca
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "after=zz", "after=!", "after=MQ"])
-async def test_what_a_list_cannot_be_asked(ann: Caller, query: str) -> None:
+async def test_what_a_list_cannot_be_asked(ann: HttpClient, query: str) -> None:
     status, answer = await ann.asks("GET", f"/api/channels?{query}")
     assert (status, code(answer)) == (422, "invalid")
     assert answer["error"]["fields"].keys() == {query.partition("=")[0]}
 
 
-async def test_who_joins_and_leaves_gets_the_channel_also_twice(ann: Caller, bob: Caller) -> None:
+async def test_who_joins_and_leaves_gets_the_channel_also_twice(ann: HttpClient, bob: HttpClient) -> None:
     await ann.channel("cats")
     for _ in range(2):
         status, channel = await bob.post("/api/channels/cats/join")
@@ -104,7 +104,7 @@ async def test_who_joins_and_leaves_gets_the_channel_also_twice(ann: Caller, bob
         assert (status, channel["members"]) == (200, ["ann"])
 
 
-async def test_an_owner_leaves_by_handing_over(ann: Caller, bob: Caller) -> None:
+async def test_an_owner_leaves_by_handing_over(ann: HttpClient, bob: HttpClient) -> None:
     await ann.channel("cats", bob)
     for body in (None, {}, {"new_owner": "eve"}, {"new_owner": "ann"}):
         status, answer = await ann.post("/api/channels/cats/leave", body)
@@ -114,7 +114,7 @@ async def test_an_owner_leaves_by_handing_over(ann: Caller, bob: Caller) -> None
 
 
 async def test_a_private_channel_answers_outsiders_as_if_it_were_not_there(
-    home: House, ann: Caller, bob: Caller
+    home: RunningServer, ann: HttpClient, bob: HttpClient
 ) -> None:
     await ann.channel("secret", private=True)
     for method, rest, body in (
@@ -132,7 +132,9 @@ async def test_a_private_channel_answers_outsiders_as_if_it_were_not_there(
         assert (hidden[0], code(hidden[1])) == (404, "unknown_channel")
 
 
-async def test_members_are_added_named_moderators_and_sent_out(home: House, ann: Caller, bob: Caller) -> None:
+async def test_members_are_added_named_moderators_and_sent_out(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     cat = await home.user("cat")
     await ann.channel("team", bob, private=True)
     assert (await bob.get("/api/channels/team"))[0] == 200
@@ -152,7 +154,9 @@ async def test_members_are_added_named_moderators_and_sent_out(home: House, ann:
         assert (status, answer["error"]["fields"].keys()) == (422, {"role"})
 
 
-async def test_who_is_added_must_be_there_and_not_have_blocked(home: House, ann: Caller, bob: Caller) -> None:
+async def test_who_is_added_must_be_there_and_not_have_blocked(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     await ann.channel("team")
     missing = await ann.post("/api/channels/team/members", {"username": "eve"})
     assert (missing[0], code(missing[1])) == (404, "unknown_user")
@@ -160,7 +164,7 @@ async def test_who_is_added_must_be_there_and_not_have_blocked(home: House, ann:
     assert await ann.post("/api/channels/team/members", {"username": "bob"}) == missing
 
 
-async def test_a_deleted_channel_is_gone_and_its_name_free(ann: Caller, bob: Caller) -> None:
+async def test_a_deleted_channel_is_gone_and_its_name_free(ann: HttpClient, bob: HttpClient) -> None:
     await ann.channel("cats", bob)
     assert code((await bob.delete("/api/channels/cats"))[1]) == "not_owner"
     assert await ann.delete("/api/channels/cats") == (204, None)
@@ -168,7 +172,7 @@ async def test_a_deleted_channel_is_gone_and_its_name_free(ann: Caller, bob: Cal
     assert (await bob.post("/api/channels", {"name": "cats"}))[0] == 201
 
 
-async def test_guests_read_public_channels_and_no_more(home: House, ann: Caller) -> None:
+async def test_guests_read_public_channels_and_no_more(home: RunningServer, ann: HttpClient) -> None:
     guest = await home.guest()
     channel = await ann.channel("cats")
     await ann.says(channel["id"], "hello")

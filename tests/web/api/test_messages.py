@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 
 from chat_web.api import schemas
-from tests.support.http_clients import Caller, House, code, house
+from tests.support.http_clients import HttpClient, RunningServer, code, running_server
 
 NOWHERE = "018bcfe5-6800-7e80-ba59-b849de305d16"
 
 
 @pytest.fixture
-async def home() -> AsyncIterator[House]:
-    async with house() as home:
+async def home() -> AsyncIterator[RunningServer]:
+    async with running_server() as home:
         yield home
 
 
 @pytest.fixture
-async def ann(home: House) -> Caller:
+async def ann(home: RunningServer) -> HttpClient:
     return await home.user("ann")
 
 
 @pytest.fixture
-async def bob(home: House) -> Caller:
+async def bob(home: RunningServer) -> HttpClient:
     return await home.user("bob")
 
 
@@ -31,7 +31,7 @@ def contents(page: Any) -> list[str]:
     return [message["content"] for message in page["items"]]
 
 
-async def test_a_message_looks_as_the_contract_says(ann: Caller) -> None:
+async def test_a_message_looks_as_the_contract_says(ann: HttpClient) -> None:
     channel = await ann.channel("cats")
     message = await ann.says(channel["id"], "  <b>hi</b>\n\t")
     assert message.keys() == set(schemas.Message.__annotations__)
@@ -41,7 +41,7 @@ async def test_a_message_looks_as_the_contract_says(ann: Caller) -> None:
     assert len(message["created_at"]) == len("2026-01-01T12:00:00.000Z")
 
 
-async def test_the_same_client_id_is_the_same_message(ann: Caller, bob: Caller) -> None:
+async def test_the_same_client_id_is_the_same_message(ann: HttpClient, bob: HttpClient) -> None:
     channel = await ann.channel("cats", bob)
     path = f"/api/conversations/{channel['id']}/messages"
     body = {"content": "hi", "client_id": "c-1"}
@@ -70,7 +70,7 @@ async def test_the_same_client_id_is_the_same_message(ann: Caller, bob: Caller) 
         ({"content": "a" * 70_000}, 413),
     ],
 )
-async def test_what_cannot_be_posted(ann: Caller, body: dict[str, Any], status: int) -> None:
+async def test_what_cannot_be_posted(ann: HttpClient, body: dict[str, Any], status: int) -> None:
     channel = await ann.channel("cats")
     assert (await ann.post(f"/api/conversations/{channel['id']}/messages", body))[0] == status
     assert contents((await ann.get("/api/messages"))[1]) == []
@@ -95,7 +95,7 @@ async def test_what_cannot_be_posted(ann: Caller, body: dict[str, Any], status: 
     ],
 )
 async def test_a_body_that_is_none(
-    ann: Caller, raw: bytes, headers: dict[str, str], status: int, said: str
+    ann: HttpClient, raw: bytes, headers: dict[str, str], status: int, said: str
 ) -> None:
     channel = await ann.channel("cats")
     path = f"/api/conversations/{channel['id']}/messages"
@@ -103,7 +103,7 @@ async def test_a_body_that_is_none(
     assert (found, code(answer)) == (status, said)
 
 
-async def test_who_is_no_member_posts_nothing_and_learns_nothing(ann: Caller, bob: Caller) -> None:
+async def test_who_is_no_member_posts_nothing_and_learns_nothing(ann: HttpClient, bob: HttpClient) -> None:
     public, private = await ann.channel("cats"), await ann.channel("team", private=True)
     status, answer = await bob.post(f"/api/conversations/{public['id']}/messages", {"content": "hi"})
     assert (status, code(answer)) == (403, "not_member")
@@ -114,7 +114,7 @@ async def test_who_is_no_member_posts_nothing_and_learns_nothing(ann: Caller, bo
 
 
 async def test_an_author_edits_and_deletes_and_moderators_delete(
-    home: House, ann: Caller, bob: Caller
+    home: RunningServer, ann: HttpClient, bob: HttpClient
 ) -> None:
     cat = await home.user("cat")
     channel = await ann.channel("cats", bob, cat)
@@ -132,7 +132,7 @@ async def test_an_author_edits_and_deletes_and_moderators_delete(
     assert [(one["deleted"], one["content"]) for one in page["items"]] == [(True, "")]
 
 
-async def test_reactions_come_and_go(ann: Caller, bob: Caller) -> None:
+async def test_reactions_come_and_go(ann: HttpClient, bob: HttpClient) -> None:
     channel = await ann.channel("cats", bob)
     message = await ann.says(channel["id"], "hi")
     path = f"/api/messages/{message['id']}/reactions/👍"
@@ -143,7 +143,7 @@ async def test_reactions_come_and_go(ann: Caller, bob: Caller) -> None:
     assert (await bob.put(f"/api/messages/{message['id']}/reactions/{'x' * 33}"))[0] == 422
 
 
-async def test_a_message_that_one_may_not_see_is_not_there(ann: Caller, bob: Caller) -> None:
+async def test_a_message_that_one_may_not_see_is_not_there(ann: HttpClient, bob: HttpClient) -> None:
     channel = await ann.channel("team", private=True)
     message = await ann.says(channel["id"], "hi")
     for method, rest, body in (
@@ -157,7 +157,7 @@ async def test_a_message_that_one_may_not_see_is_not_there(ann: Caller, bob: Cal
         assert (hidden[0], code(hidden[1])) == (404, "unknown_message")
 
 
-async def test_a_read_mark_is_kept(home: House, ann: Caller, bob: Caller) -> None:
+async def test_a_read_mark_is_kept(home: RunningServer, ann: HttpClient, bob: HttpClient) -> None:
     channel = await ann.channel("team", private=True)
     await ann.says(channel["id"], "hi")
     path = f"/api/conversations/{channel['id']}/read"
@@ -170,7 +170,7 @@ async def test_a_read_mark_is_kept(home: House, ann: Caller, bob: Caller) -> Non
 
 @pytest.mark.parametrize("query", [{"channel": "cats"}, {}], ids=["one channel", "all channels"])
 async def test_pages_go_both_ways_without_holes_or_doubles(
-    home: House, ann: Caller, query: dict[str, str]
+    home: RunningServer, ann: HttpClient, query: dict[str, str]
 ) -> None:
     cats, dogs = await ann.channel("cats"), await ann.channel("dogs")
     for number in range(7):
@@ -196,7 +196,9 @@ async def test_pages_go_both_ways_without_holes_or_doubles(
     assert forward == contents(whole)
 
 
-async def test_ones_own_messages_are_newest_first(home: House, ann: Caller, bob: Caller) -> None:
+async def test_ones_own_messages_are_newest_first(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     channel = await ann.channel("cats", bob)
     for number in range(5):
         await ann.says(channel["id"], f"ann {number}")
@@ -214,7 +216,7 @@ async def test_ones_own_messages_are_newest_first(home: House, ann: Caller, bob:
     assert contents(again) == ["ann 2", "ann 1"]
 
 
-async def test_a_page_goes_in_one_direction_from_a_cursor_of_its_list(ann: Caller) -> None:
+async def test_a_page_goes_in_one_direction_from_a_cursor_of_its_list(ann: HttpClient) -> None:
     channel = await ann.channel("cats")
     for number in range(3):
         await ann.says(channel["id"], str(number))
@@ -228,7 +230,9 @@ async def test_a_page_goes_in_one_direction_from_a_cursor_of_its_list(ann: Calle
     assert (await ann.get("/api/messages", channel="none"))[0] == 404
 
 
-async def test_a_search_finds_what_one_may_read(home: House, ann: Caller, bob: Caller) -> None:
+async def test_a_search_finds_what_one_may_read(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     public, private = await ann.channel("cats"), await ann.channel("team", private=True)
     for number, channel in enumerate((public, private, public)):
         await ann.says(channel["id"], f"The CAT sat {number}")
@@ -254,6 +258,6 @@ async def test_a_search_finds_what_one_may_read(home: House, ann: Caller, bob: C
 
 
 @pytest.mark.parametrize("query", [{}, {"q": ""}, {"q": " "}, {"q": "x" * 201}, {"q": "x", "before": "now"}])
-async def test_what_cannot_be_searched(ann: Caller, query: dict[str, str]) -> None:
+async def test_what_cannot_be_searched(ann: HttpClient, query: dict[str, str]) -> None:
     status, answer = await ann.get("/api/search", **query)
     assert (status, code(answer)) == (422, "invalid")

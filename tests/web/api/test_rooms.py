@@ -6,29 +6,29 @@ from typing import Any
 import pytest
 
 from chat_web.api import schemas
-from tests.support.http_clients import Caller, House, code, house
+from tests.support.http_clients import HttpClient, RunningServer, code, running_server
 
 NOWHERE = "018bcfe5-6800-7e80-ba59-b849de305d16"
 ROOM_FIELDS = set(schemas.Room.__annotations__) - {"you", "waiting_for"}
 
 
 @pytest.fixture
-async def home() -> AsyncIterator[House]:
-    async with house() as home:
+async def home() -> AsyncIterator[RunningServer]:
+    async with running_server() as home:
         yield home
 
 
 @pytest.fixture
-async def ann(home: House) -> Caller:
+async def ann(home: RunningServer) -> HttpClient:
     return await home.user("ann")
 
 
 @pytest.fixture
-async def bob(home: House) -> Caller:
+async def bob(home: RunningServer) -> HttpClient:
     return await home.user("bob")
 
 
-async def matched(ann: Caller, bob: Caller) -> str:
+async def matched(ann: HttpClient, bob: HttpClient) -> str:
     """The id of the timed room of two who waited."""
     assert (await ann.post("/chat/rooms", {}))[0] == 202
     status, room = await bob.post("/chat/rooms", {})
@@ -39,7 +39,9 @@ async def matched(ann: Caller, bob: Caller) -> str:
 # P3: rooms and the line
 
 
-async def test_who_waits_over_http_is_matched_with_the_next(home: House, ann: Caller, bob: Caller) -> None:
+async def test_who_waits_over_http_is_matched_with_the_next(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     assert await ann.get("/chat/queue") == (200, {"status": "idle"})
     status, waiting = await ann.post("/chat/rooms")
     assert (status, waiting["status"], waiting["position"]) == (202, "waiting", 1)
@@ -56,7 +58,7 @@ async def test_who_waits_over_http_is_matched_with_the_next(home: House, ann: Ca
 
 
 async def test_who_leaves_the_line_or_asks_no_more_is_in_it_no_longer(
-    home: House, ann: Caller, bob: Caller
+    home: RunningServer, ann: HttpClient, bob: HttpClient
 ) -> None:
     await ann.post("/chat/rooms", {})
     for _ in range(2):
@@ -70,7 +72,9 @@ async def test_who_leaves_the_line_or_asks_no_more_is_in_it_no_longer(
     assert await bob.get("/chat/queue") == (200, {"status": "idle"})
 
 
-async def test_a_room_with_somebody_is_made_once(home: House, ann: Caller, bob: Caller) -> None:
+async def test_a_room_with_somebody_is_made_once(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     status, room = await ann.post("/chat/rooms", {"with": "BOB"})
     assert (status, room["state"], room["deadline"]) == (201, "IDLE", None)
     assert [member["username"] for member in room["members"]] == ["ann", "bob"]
@@ -80,7 +84,9 @@ async def test_a_room_with_somebody_is_made_once(home: House, ann: Caller, bob: 
         assert [one["id"] for one in (await who.get("/chat/rooms"))[1]] == [room["id"]]
 
 
-async def test_who_blocked_the_caller_is_not_to_be_found(home: House, ann: Caller, bob: Caller) -> None:
+async def test_who_blocked_the_caller_is_not_to_be_found(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     await home.world.store.block(bob.person.id, ann.person.id, 0.0)
     hidden = await ann.post("/chat/rooms", {"with": "bob"})
     assert hidden == await ann.post("/chat/rooms", {"with": "nobody"})
@@ -95,7 +101,7 @@ async def test_who_blocked_the_caller_is_not_to_be_found(home: House, ann: Calle
 # P3: a room's life
 
 
-async def test_both_keep_early(ann: Caller, bob: Caller) -> None:
+async def test_both_keep_early(ann: HttpClient, bob: HttpClient) -> None:
     room = await matched(ann, bob)
     status, kept = await ann.post(f"/chat/keep/{room}")
     assert (status, kept["you"], kept["waiting_for"]) == (200, "keep", 1)
@@ -110,14 +116,16 @@ async def test_both_keep_early(ann: Caller, bob: Caller) -> None:
     assert (status, again["state"], again["outcome"]) == (200, "COUNTDOWN", None)
 
 
-async def test_nobody_asked(ann: Caller, bob: Caller) -> None:
+async def test_nobody_asked(ann: HttpClient, bob: HttpClient) -> None:
     room = await matched(ann, bob)
     for like in (True, False):
         status, answer = await ann.post(f"/chat/like/{room}", {"like": like})
         assert (status, code(answer)) == (409, "nothing_to_answer")
 
 
-async def test_a_decision_is_kept_by_both_or_ended_by_one(home: House, ann: Caller, bob: Caller) -> None:
+async def test_a_decision_is_kept_by_both_or_ended_by_one(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     room = await matched(ann, bob)
     await home.world.advance(300)
     status, shown = await ann.get(f"/simple-countdown/status/{room}")
@@ -136,7 +144,7 @@ async def test_a_decision_is_kept_by_both_or_ended_by_one(home: House, ann: Call
     assert [one["state"] for one in (await ann.get("/chat/rooms"))[1]] == ["ENDED"]
 
 
-async def test_a_countdown_is_started_once(ann: Caller, bob: Caller) -> None:
+async def test_a_countdown_is_started_once(ann: HttpClient, bob: HttpClient) -> None:
     _, room = await ann.post("/chat/rooms", {"with": "bob"})
     assert code((await ann.post(f"/chat/keep/{room['id']}"))[1]) == "wrong_state"
     status, started = await bob.post(f"/simple-countdown/start/{room['id']}")
@@ -157,7 +165,7 @@ ROOM_ROUTES: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROOM_ROUTES)
-async def test_outsiders_find_no_room(home: House, method: str, path: str, body: Any) -> None:
+async def test_outsiders_find_no_room(home: RunningServer, method: str, path: str, body: Any) -> None:
     ann, bob, eve = [await home.user(name) for name in ("ann", "bob", "eve")]
     room = await matched(ann, bob)
     channel = await eve.channel("cats")
@@ -178,7 +186,7 @@ async def test_outsiders_find_no_room(home: House, method: str, path: str, body:
         ("/chat/rooms", [], "body"),
     ],
 )
-async def test_an_answer_that_is_none(ann: Caller, path: str, body: object, field: str) -> None:
+async def test_an_answer_that_is_none(ann: HttpClient, path: str, body: object, field: str) -> None:
     status, answer = await ann.post(path, body)
     assert (status, answer["error"]["fields"].keys()) == (422, {field})
 
@@ -186,7 +194,9 @@ async def test_an_answer_that_is_none(ann: Caller, path: str, body: object, fiel
 # P4
 
 
-async def test_open_rooms_are_the_public_channels_and_ones_own_rooms(ann: Caller, bob: Caller) -> None:
+async def test_open_rooms_are_the_public_channels_and_ones_own_rooms(
+    ann: HttpClient, bob: HttpClient
+) -> None:
     status, made = await ann.post("/api/rooms", {"name": "cats"})
     assert (status, made["kind"], made["state"], made["member_count"]) == (201, "channel", None, 1)
     await ann.channel("team", private=True)
@@ -204,7 +214,9 @@ async def test_open_rooms_are_the_public_channels_and_ones_own_rooms(ann: Caller
     assert (await bob.post("/api/rooms", {"name": "Cats"}))[0] == 422
 
 
-async def test_messages_of_a_room_are_paged_by_seq(home: House, ann: Caller, bob: Caller) -> None:
+async def test_messages_of_a_room_are_paged_by_seq(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     room = await matched(ann, bob)
     seqs = [(await ann.says(room, f"number {n}"))["seq"] for n in range(5)]
     path = f"/api/rooms/{room}/messages"

@@ -7,32 +7,32 @@ import msgspec
 import pytest
 
 from chat_web.api import schemas
-from tests.support.http_clients import Caller, House, code, house
+from tests.support.http_clients import HttpClient, RunningServer, code, running_server
 from tests.support.servers import PASSWORD
 
 NOWHERE = "018bcfe5-6800-7e80-ba59-b849de305d16"
 
 
 @pytest.fixture
-async def home() -> AsyncIterator[House]:
-    async with house() as home:
+async def home() -> AsyncIterator[RunningServer]:
+    async with running_server() as home:
         yield home
 
 
 @pytest.fixture
-async def ann(home: House) -> Caller:
+async def ann(home: RunningServer) -> HttpClient:
     return await home.user("ann")
 
 
 @pytest.fixture
-async def bob(home: House) -> Caller:
+async def bob(home: RunningServer) -> HttpClient:
     return await home.user("bob")
 
 
 # Oneself
 
 
-async def test_one_sees_all_that_one_told_and_nobody_else_does(ann: Caller, bob: Caller) -> None:
+async def test_one_sees_all_that_one_told_and_nobody_else_does(ann: HttpClient, bob: HttpClient) -> None:
     change = {
         "display_name": " Ann Lee ",
         "bio": "likes cats",
@@ -60,7 +60,7 @@ async def test_one_sees_all_that_one_told_and_nobody_else_does(ann: Caller, bob:
     assert profile.items() <= seen.items()
 
 
-async def test_what_is_left_out_stays_and_null_takes_away(ann: Caller) -> None:
+async def test_what_is_left_out_stays_and_null_takes_away(ann: HttpClient) -> None:
     full = {"bio": "x", "interests": ["cats"], "language": "en", "birth_year": 1990}
     await ann.patch("/api/users/me", full)
     _, same = await ann.patch("/api/users/me", {})
@@ -88,14 +88,14 @@ async def test_what_is_left_out_stays_and_null_takes_away(ann: Caller) -> None:
         ({"bio": "fine", "email": "x"}, {"email"}),
     ],
 )
-async def test_what_cannot_be_told_changes_nothing(ann: Caller, body: Any, fields: set[str]) -> None:
+async def test_what_cannot_be_told_changes_nothing(ann: HttpClient, body: Any, fields: set[str]) -> None:
     before = await ann.get("/api/users/me")
     status, said = await ann.patch("/api/users/me", body)
     assert (status, code(said), said["error"]["fields"].keys()) == (422, "invalid", fields)
     assert await ann.get("/api/users/me") == before
 
 
-async def test_who_one_is_cannot_be_changed(ann: Caller, bob: Caller) -> None:
+async def test_who_one_is_cannot_be_changed(ann: HttpClient, bob: HttpClient) -> None:
     body = {"id": bob.person.id, "username": "bob", "kind": "admin", "created_at": "2000-01-01", "bio": "x"}
     _, before = await ann.get("/api/users/me")
     assert await ann.patch("/api/users/me", body) == (200, {**before, "bio": "x"})
@@ -103,7 +103,9 @@ async def test_who_one_is_cannot_be_changed(ann: Caller, bob: Caller) -> None:
     assert (status, code(said)) == (409, "email_taken")
 
 
-async def test_another_password_needs_the_current_one_and_ends_the_other_sessions(home: House) -> None:
+async def test_another_password_needs_the_current_one_and_ends_the_other_sessions(
+    home: RunningServer,
+) -> None:
     mine, other = await home.user("ann"), await home.user("ann")
     new = "another horse of the tests"
     for current in ({}, {"current_password": "wrong horse"}):
@@ -119,7 +121,7 @@ async def test_another_password_needs_the_current_one_and_ends_the_other_session
     assert (await home.nobody().post("/api/auth/login", {**login, "password": new}))[0] == 200
 
 
-async def test_a_guest_sees_itself_and_has_nothing_to_change(home: House) -> None:
+async def test_a_guest_sees_itself_and_has_nothing_to_change(home: RunningServer) -> None:
     guest = await home.guest("Gus")
     status, me = await guest.get("/api/users/me")
     msgspec.convert(me, schemas.Account)
@@ -141,7 +143,7 @@ async def test_a_guest_sees_itself_and_has_nothing_to_change(home: House) -> Non
         assert (status, code(said)) == (403, "guests_may_not")
 
 
-async def test_a_profile_is_ones_own_to_change(ann: Caller, bob: Caller) -> None:
+async def test_a_profile_is_ones_own_to_change(ann: HttpClient, bob: HttpClient) -> None:
     own = f"/api/users/{ann.person.id}/profile"
     status, profile = await ann.put(own, {"bio": "x", "interests": ["cats"], "username": "eve", "email": "x"})
     assert (status, profile["bio"], profile["username"]) == (200, "x", "ann")
@@ -157,7 +159,7 @@ async def test_a_profile_is_ones_own_to_change(ann: Caller, bob: Caller) -> None
 # Others
 
 
-async def test_users_come_in_pages_by_name(home: House) -> None:
+async def test_users_come_in_pages_by_name(home: RunningServer) -> None:
     for name in ("cat", "Bea", "ann", "dan", "Cleo"):
         caller = await home.user(name)
     status, first = await caller.get("/api/users/", limit=2)
@@ -176,7 +178,9 @@ async def test_users_come_in_pages_by_name(home: House) -> None:
         assert (status, code(said)) == (422, "invalid"), query
 
 
-async def test_who_is_here_is_online_but_not_who_hides(home: House, ann: Caller, bob: Caller) -> None:
+async def test_who_is_here_is_online_but_not_who_hides(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     assert (await bob.get("/api/users/online"))[1]["items"] == []
     async with home.http.ws_connect(f"/ws/ann?token={ann.token}") as socket:
         await socket.receive_json()
@@ -193,7 +197,7 @@ async def test_who_is_here_is_online_but_not_who_hides(home: House, ann: Caller,
 
 
 @pytest.mark.parametrize("name", ["nobody", NOWHERE, "%00", "a" * 5000, "..%2Fme", "%F0%9F%98%80"])
-async def test_there_is_no_such_user(ann: Caller, name: str) -> None:
+async def test_there_is_no_such_user(ann: HttpClient, name: str) -> None:
     status, said = await ann.get(f"/api/users/{name}")
     assert (status, code(said)) == (404, "unknown_user")
 
@@ -201,7 +205,9 @@ async def test_there_is_no_such_user(ann: Caller, name: str) -> None:
 # Leaving
 
 
-async def test_who_leaves_for_good_is_gone_everywhere(home: House, ann: Caller, bob: Caller) -> None:
+async def test_who_leaves_for_good_is_gone_everywhere(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     channel = await bob.channel("cats", ann)
     await ann.says(channel["id"], "my secret")
     for body in (None, {}, {"password": "wrong horse"}):
@@ -220,13 +226,15 @@ async def test_who_leaves_for_good_is_gone_everywhere(home: House, ann: Caller, 
     assert (await home.nobody().post("/api/auth/login", login))[0] == 401
 
 
-async def test_a_guest_leaves_without_a_password(home: House) -> None:
+async def test_a_guest_leaves_without_a_password(home: RunningServer) -> None:
     guest = await home.guest()
     assert (await guest.delete("/api/users/me"))[0] == 204
     assert (await guest.get("/api/users/me"))[0] == 401
 
 
-async def test_everything_stored_about_the_caller_is_one_file(home: House, ann: Caller, bob: Caller) -> None:
+async def test_everything_stored_about_the_caller_is_one_file(
+    home: RunningServer, ann: HttpClient, bob: HttpClient
+) -> None:
     channel = await ann.channel("cats", bob)
     await ann.says(channel["id"], "mine")
     await bob.says(channel["id"], "not mine")
@@ -241,7 +249,7 @@ async def test_everything_stored_about_the_caller_is_one_file(home: House, ann: 
 
 
 async def test_exports_are_few() -> None:
-    async with house(rate_limits=True) as home:
+    async with running_server(rate_limits=True) as home:
         ann, bob = await home.user("ann"), await home.user("bob")
         statuses = [(await ann.get("/api/users/me/export"))[0] for _ in range(6)]
         assert statuses == [200] * 5 + [429]

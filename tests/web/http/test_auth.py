@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chat_core import Account, Login, PersonKind, open_tokens
 from chat_web.app import PREVIOUS_KEYS_S
 from tests.support.forged_tokens import BAD, NOW, OTHER, SECRET, TOKENS, forged, private_pem
-from tests.support.http_clients import House, house
+from tests.support.http_clients import RunningServer, running_server
 from tests.support.servers import PASSWORD, Process, browser
 
 HEADER_BYTES_MAX: Final = 8190  # a line of a head; what is longer is never read as one
@@ -42,9 +42,9 @@ def connects() -> Iterator[list[Any]]:
 
 
 @pytest.fixture
-async def home() -> AsyncIterator[House]:
+async def home() -> AsyncIterator[RunningServer]:
     """Where ``forged()`` holds: its person has an account, its session lives."""
-    async with house(keys=TOKENS) as home:
+    async with running_server(keys=TOKENS) as home:
         account = Account(id="person-1", username="ann", email="", created_at=NOW, display_name="ann")
         await home.world.accounts.add(account, "plain:x")
         login = Login(
@@ -59,7 +59,7 @@ async def home() -> AsyncIterator[House]:
         yield home
 
 
-async def status_of(home: House, *lines: bytes) -> tuple[int, bytes]:
+async def status_of(home: RunningServer, *lines: bytes) -> tuple[int, bytes]:
     """The status of a request written by hand, and all that came back."""
     port = home.http._base_url.port if home.http._base_url else None
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -82,13 +82,15 @@ def by_address(token: str) -> tuple[bytes, ...]:
     return line, *upgrade, b"Sec-WebSocket-Key: " + base64.b64encode(b"x" * 16)
 
 
-async def test_a_good_token_opens_both(home: House) -> None:
+async def test_a_good_token_opens_both(home: RunningServer) -> None:
     assert (await status_of(home, *by_header(forged())))[0] == 200
     assert (await status_of(home, *by_address(forged())))[0] == 101
 
 
 @pytest.mark.parametrize("name", [name for name in BAD if name not in ("a line feed", "a space in front")])
-async def test_a_bad_bearer_is_401_and_nobody_is_called(home: House, connects: list[Any], name: str) -> None:
+async def test_a_bad_bearer_is_401_and_nobody_is_called(
+    home: RunningServer, connects: list[Any], name: str
+) -> None:
     token = BAD[name]()
     status, head = await status_of(home, *by_header(token))
     if len(token) + 30 <= HEADER_BYTES_MAX:
@@ -101,7 +103,7 @@ async def test_a_bad_bearer_is_401_and_nobody_is_called(home: House, connects: l
 
 @pytest.mark.parametrize("name", [name for name in BAD if name != "empty"])
 async def test_a_bad_token_in_an_address_is_401_before_the_upgrade(
-    home: House, connects: list[Any], name: str
+    home: RunningServer, connects: list[Any], name: str
 ) -> None:
     token = BAD[name]()
     status, _ = await status_of(home, *by_address(token))
@@ -168,7 +170,7 @@ async def test_a_change_of_keys_fails_no_request(tmp_path: Path, first: str, sec
 
 async def test_a_key_of_before_dies_on_time() -> None:
     ring = open_tokens(secrets=[OTHER], previous=[SECRET], accepted_until=NOW + PREVIOUS_KEYS_S)
-    async with house(keys=ring) as home:
+    async with running_server(keys=ring) as home:
         ann = await home.user("ann")
         sid = ring.verify(ann.token or "", NOW).sid
         who: dict[str, Any] = {"sub": ann.person.id, "sid": sid, "exp": int(NOW) + 86_400}

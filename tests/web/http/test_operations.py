@@ -13,7 +13,7 @@ from chat_web.api import schemas
 from chat_web.documents.openapi import document, plain_path
 from chat_web.http.errors import STATUS
 from chat_web.http.operations import Caller as Who
-from tests.support.http_clients import Caller, House, code, house
+from tests.support.http_clients import HttpClient, RunningServer, code, running_server
 from tests.support.servers import PASSWORD
 
 NOWHERE: Final = "018bcfe5-6800-7e80-ba59-b849de305d16"
@@ -22,8 +22,8 @@ FOR_PEOPLE: Final = [key for key, operation in ENTRIES.items() if operation.call
 
 
 @pytest.fixture
-async def home() -> AsyncIterator[House]:
-    async with house() as home:
+async def home() -> AsyncIterator[RunningServer]:
+    async with running_server() as home:
         yield home
 
 
@@ -91,7 +91,7 @@ def body_of(method: str, path: str) -> Any:
 
 
 @pytest.mark.parametrize(("method", "path"), FOR_PEOPLE)
-async def test_nobody_gets_in_without_a_token_that_holds(home: House, method: str, path: str) -> None:
+async def test_nobody_gets_in_without_a_token_that_holds(home: RunningServer, method: str, path: str) -> None:
     nobody = home.nobody()
     address = filled(path)
     for headers in (
@@ -181,7 +181,9 @@ def test_no_route_goes_without_a_row_of_the_table() -> None:
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @pytest.mark.parametrize(("method", "path"), CHANNEL_TABLE)
-async def test_who_may_do_what_in_a_channel(home: House, method: str, path: str, private: bool) -> None:
+async def test_who_may_do_what_in_a_channel(
+    home: RunningServer, method: str, path: str, private: bool
+) -> None:
     found = []
     for number, role in enumerate(WHO):
         name = f"team{number}"
@@ -207,7 +209,7 @@ async def test_who_may_do_what_in_a_channel(home: House, method: str, path: str,
 
 
 @pytest.mark.parametrize(("method", "path"), ROOM_TABLE)
-async def test_who_may_do_what_in_a_room(home: House, method: str, path: str) -> None:
+async def test_who_may_do_what_in_a_room(home: RunningServer, method: str, path: str) -> None:
     ann, bob, eve = [await home.user(name) for name in ("ann", "bob", "eve")]
     await ann.post("/chat/rooms", {})
     _, room = await bob.post("/chat/rooms", {})
@@ -217,7 +219,7 @@ async def test_who_may_do_what_in_a_room(home: House, method: str, path: str) ->
 
 
 @pytest.mark.parametrize(("method", "path"), ACCOUNT_TABLE)
-async def test_who_may_do_what_about_accounts(home: House, method: str, path: str) -> None:
+async def test_who_may_do_what_about_accounts(home: RunningServer, method: str, path: str) -> None:
     mia, eve, guest = await home.user("mia"), await home.user("eve"), await home.guest()
     address, body = filled(path, id=mia.person.id), body_of(method, path)
     before = await mia.get("/api/users/me/export")
@@ -230,8 +232,8 @@ async def test_who_may_do_what_about_accounts(home: House, method: str, path: st
 # Rates
 
 
-async def test_who_asks_too_fast_waits_and_nobody_else(home: House) -> None:
-    async with house(rate_limits=True) as strict:
+async def test_who_asks_too_fast_waits_and_nobody_else(home: RunningServer) -> None:
+    async with running_server(rate_limits=True) as strict:
         ann, bob = await strict.user("ann"), await strict.user("bob")
         statuses = [(await ann.get("/chat/queue"))[0] for _ in range(41)]
         assert statuses == [200] * 40 + [429]
@@ -247,7 +249,7 @@ async def test_who_asks_too_fast_waits_and_nobody_else(home: House) -> None:
 # Shapes
 
 
-async def test_answers_have_the_shapes_that_the_document_says(home: House) -> None:
+async def test_answers_have_the_shapes_that_the_document_says(home: RunningServer) -> None:
     ann, bob = await home.user("ann"), await home.user("bob")
     channel = await ann.channel("cats")
     message = await ann.says(channel["id"], "hi")
@@ -259,6 +261,6 @@ async def test_answers_have_the_shapes_that_the_document_says(home: House) -> No
 
 
 @pytest.mark.parametrize("path", ["/api/channels", "/api/rooms", "/chat/rooms", "/api/messages/me"])
-async def test_a_trailing_slash_changes_nothing(home: House, path: str) -> None:
-    ann: Caller = await home.user("ann")
+async def test_a_trailing_slash_changes_nothing(home: RunningServer, path: str) -> None:
+    ann: HttpClient = await home.user("ann")
     assert await ann.get(path) == await ann.get(f"{path}/")

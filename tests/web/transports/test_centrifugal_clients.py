@@ -181,7 +181,7 @@ async def test_over_a_wire_that_fails_it_has_what_the_store_has(server: Process,
     assert found["words"] == [list(each) for each in posted if each[0] >= offsets[0]]
 
 
-class Ears(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types
+class Recorder(SubscriptionEventHandler):  # type: ignore[misc]  # it has no types
     """What a subscription of the client for Python tells."""
 
     def __init__(self) -> None:
@@ -202,23 +202,23 @@ async def test_the_client_for_python_talks_loses_the_connection_and_recovers(ser
     token = token_for(*await enrolled("ann", server.folder), time.time())
     ann = Client(address, token=token, min_reconnect_delay=0.01)
     bob = Client(address, min_reconnect_delay=0.01)
-    ears = Ears()
+    recorder = Recorder()
     async with asyncio.timeout(STORY_S):
         await ann.connect()
         await bob.connect()
         await ann.rpc("join_channel", {"name": "general"})
-        subscription = bob.new_subscription("channel:general", events=ears)
+        subscription = bob.new_subscription("channel:general", events=recorder)
         await subscription.subscribe()
-        assert (await ears.subscribed.get()).recovered is False
+        assert (await recorder.subscribed.get()).recovered is False
         await ann.rpc("post", {"conversation": "channel:general", "content": "hello"})
-        first, text = await ears.words.get()
+        first, text = await recorder.words.get()
         assert text == "hello"
         bob_wire = bob._conn  # the library has no way to lose a connection
         assert bob_wire is not None
         bob_wire.transport.abort()
         await ann.rpc("post", {"conversation": "channel:general", "content": "missed"})
-        assert (await ears.subscribed.get()).recovered is True
-        assert await ears.words.get() == (first + 1, "missed")
+        assert (await recorder.subscribed.get()).recovered is True
+        assert await recorder.words.get() == (first + 1, "missed")
         with pytest.raises(ReplyError) as refused:
             await bob.rpc("post", {"conversation": "channel:general", "content": "x"})
         assert refused.value.code == 1004  # not_member

@@ -91,7 +91,7 @@ def asking(headers: Mapping[str, str | None] | None = None, line: str = "GET / H
 
 
 @attrs.define
-class Ear:
+class Recorder:
     """Echoes in capitals (if it `answers`), and writes down what it hears."""
 
     answers: bool = True
@@ -114,23 +114,23 @@ class Ear:
 
 
 @attrs.define
-class House:
+class UpgradeServer:
     """A running aiohttp server whose root is a WebSocket."""
 
     has_tls: bool
-    ear: Ear = attrs.Factory(Ear)
+    recorder: Recorder = attrs.Factory(Recorder)
     runner: web.AppRunner | None = None
     port: int = 0
 
     async def handler(self, request: web.Request) -> web.StreamResponse:
-        return await upgrade(request, self.ear, message_bytes_max=100_000)
+        return await upgrade(request, self.recorder, message_bytes_max=100_000)
 
     @asynccontextmanager
     async def open(
         self,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
         handler_cancellation: bool = False,
-    ) -> AsyncIterator[House]:
+    ) -> AsyncIterator[UpgradeServer]:
         app = web.Application()
         app.router.add_route("*", "/", handler or self.handler)
         self.runner = web.AppRunner(
@@ -155,7 +155,7 @@ class House:
         return reader, writer
 
 
-Story = Callable[[House], Awaitable[None]]
+Story = Callable[[UpgradeServer], Awaitable[None]]
 
 
 def story(told: Story) -> Callable[[str, str], None]:
@@ -165,7 +165,7 @@ def story(told: Story) -> Callable[[str, str], None]:
         complaints: list[dict[str, object]] = []
         with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
             runner.get_loop().set_exception_handler(lambda _, context: complaints.append(context))
-            runner.run(in_time(told(House(has_tls=wire == "tls"))))
+            runner.run(in_time(told(UpgradeServer(has_tls=wire == "tls"))))
         gc.collect()
         assert complaints == []
 
@@ -195,9 +195,9 @@ async def quiet(tasks: int) -> None:
 
 
 @story
-async def test_a_first_frame_in_the_segment_of_the_handshake_is_heard(house: House) -> None:
-    async with house.open():
-        reader, writer = await house.connect(asking(), HELLO, HELLO[:3])
+async def test_a_first_frame_in_the_segment_of_the_handshake_is_heard(server: UpgradeServer) -> None:
+    async with server.open():
+        reader, writer = await server.connect(asking(), HELLO, HELLO[:3])
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         assert head.startswith("HTTP/1.1 101 Switching Protocols\r\n")
         assert f"\r\nSec-WebSocket-Accept: {ACCEPT}\r\n" in head
@@ -206,63 +206,63 @@ async def test_a_first_frame_in_the_segment_of_the_handshake_is_heard(house: Hou
         writer.write(HELLO[3:])
         assert await reader.readexactly(7) == text_frame(b"HELLO")
         await left(reader, writer)
-        await house.ear.gone.wait()
-    assert house.ear.heard == ["opened", "hello", "hello", (1000, "")]
+        await server.recorder.gone.wait()
+    assert server.recorder.heard == ["opened", "hello", "hello", (1000, "")]
 
 
 @story
-async def test_no_task_and_no_connection_of_aiohttp_stays(house: House) -> None:
-    ears: list[Ear] = []
+async def test_no_task_and_no_connection_of_aiohttp_stays(server: UpgradeServer) -> None:
+    recorders: list[Recorder] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        ears.append(Ear())
-        return await upgrade(request, ears[-1], message_bytes_max=1000)
+        recorders.append(Recorder())
+        return await upgrade(request, recorders[-1], message_bytes_max=1000)
 
-    async with house.open(handler):
+    async with server.open(handler):
         before = len(asyncio.all_tasks())
-        pairs = [await house.connect(asking()) for _ in range(5)]
+        pairs = [await server.connect(asking()) for _ in range(5)]
         for reader, _ in pairs:
             await reader.readuntil(b"\r\n\r\n")
         await quiet(before)
-        assert house.runner is not None
-        assert house.runner.server is not None
-        assert house.runner.server.connections == []
+        assert server.runner is not None
+        assert server.runner.server is not None
+        assert server.runner.server.connections == []
         gc.collect()
         assert [one for one in gc.get_objects() if type(one) is web.RequestHandler] == []
         for reader, writer in pairs:
             writer.write(HELLO)
             assert await reader.readexactly(7) == text_frame(b"HELLO")
             writer.transport.abort()
-        for ear in ears:
-            await ear.gone.wait()
+        for recorder in recorders:
+            await recorder.gone.wait()
 
 
 @story
-async def test_the_handler_may_wait_while_much_comes_in(house: House) -> None:
+async def test_the_handler_may_wait_while_much_comes_in(server: UpgradeServer) -> None:
     arrived = asyncio.Event()
 
     async def slow(request: web.Request) -> web.StreamResponse:
         await arrived.wait()
-        return await house.handler(request)
+        return await server.handler(request)
 
-    house.ear.answers = False
+    server.recorder.answers = False
     frame = b"\x81\xfe\x03\xe8" + bytes(4) + b"x" * 1000
     many = 2000  # far more than aiohttp keeps: it stops reading
-    async with house.open(slow):
-        reader, writer = await house.connect(asking(), frame * many)
+    async with server.open(slow):
+        reader, writer = await server.connect(asking(), frame * many)
         await asyncio.sleep(0.05)
-        assert house.ear.heard == []
+        assert server.recorder.heard == []
         arrived.set()
         await reader.readuntil(b"\r\n\r\n")
         await left(reader, writer)
-        await house.ear.gone.wait()
-    assert house.ear.heard == ["opened", *["x" * 1000] * many, (1000, "")]
+        await server.recorder.gone.wait()
+    assert server.recorder.heard == ["opened", *["x" * 1000] * many, (1000, "")]
 
 
 @story
-async def test_a_request_before_the_handshake_may_share_the_connection(house: House) -> None:
-    async with house.open():
-        reader, writer = await house.connect(
+async def test_a_request_before_the_handshake_may_share_the_connection(server: UpgradeServer) -> None:
+    async with server.open():
+        reader, writer = await server.connect(
             b"GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n", asking(), HELLO
         )
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404 ")
@@ -272,26 +272,26 @@ async def test_a_request_before_the_handshake_may_share_the_connection(house: Ho
 
 
 @story
-async def test_a_shutdown_neither_waits_for_nor_closes_what_was_handed_over(house: House) -> None:
-    async with house.open():
-        reader, writer = await house.connect(asking())
+async def test_a_shutdown_neither_waits_for_nor_closes_what_was_handed_over(server: UpgradeServer) -> None:
+    async with server.open():
+        reader, writer = await server.connect(asking())
         await reader.readuntil(b"\r\n\r\n")
-        assert house.runner is not None
+        assert server.runner is not None
         begin = time.monotonic()
-        await house.runner.cleanup()
+        await server.runner.cleanup()
         assert time.monotonic() - begin < 3
         writer.write(HELLO)
         assert await reader.readexactly(7) == text_frame(b"HELLO")
         await left(reader, writer)
-        await house.ear.gone.wait()
-    assert house.ear.heard == ["opened", "hello", (1000, "")]
+        await server.recorder.gone.wait()
+    assert server.recorder.heard == ["opened", "hello", (1000, "")]
 
 
 @story
-async def test_a_server_that_cancels_handlers_hands_over_too(house: House) -> None:
-    async with house.open(handler_cancellation=True):
+async def test_a_server_that_cancels_handlers_hands_over_too(server: UpgradeServer) -> None:
+    async with server.open(handler_cancellation=True):
         before = len(asyncio.all_tasks())
-        reader, writer = await house.connect(asking(), HELLO)
+        reader, writer = await server.connect(asking(), HELLO)
         await reader.readuntil(b"\r\n\r\n")
         await quiet(before)
         assert await reader.readexactly(7) == text_frame(b"HELLO")
@@ -299,18 +299,18 @@ async def test_a_server_that_cancels_handlers_hands_over_too(house: House) -> No
 
 
 @story
-async def test_the_websockets_client_is_served(house: House) -> None:
+async def test_the_websockets_client_is_served(server: UpgradeServer) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         cookies = CIMultiDict([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Name", "Zoë")])
         return await upgrade(
-            request, house.ear, message_bytes_max=100_000, subprotocols=("parley.v1",), headers=cookies
+            request, server.recorder, message_bytes_max=100_000, subprotocols=("parley.v1",), headers=cookies
         )
 
-    async with house.open(handler):
+    async with server.open(handler):
         async with websockets.connect(
-            f"{'wss' if house.has_tls else 'ws'}://127.0.0.1:{house.port}/",
-            ssl=tls()[1] if house.has_tls else None,
-            server_hostname="localhost" if house.has_tls else None,
+            f"{'wss' if server.has_tls else 'ws'}://127.0.0.1:{server.port}/",
+            ssl=tls()[1] if server.has_tls else None,
+            server_hostname="localhost" if server.has_tls else None,
             subprotocols=[websockets.Subprotocol("bearer.x"), websockets.Subprotocol("parley.v1")],
         ) as client:
             assert client.response is not None
@@ -323,8 +323,8 @@ async def test_the_websockets_client_is_served(house: House) -> None:
             await client.send(["frag", "ments"])
             assert await client.recv() == "FRAGMENTS"
             await (await client.ping())
-        await house.ear.gone.wait()
-    assert house.ear.heard[-1] == (1000, "")
+        await server.recorder.gone.wait()
+    assert server.recorder.heard[-1] == (1000, "")
 
 
 REFUSED: dict[str, tuple[bytes, int]] = {
@@ -349,10 +349,10 @@ REFUSED: dict[str, tuple[bytes, int]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_handshake_is_refused_as_http(case: str, loop: str) -> None:
     async def talk() -> None:
-        house = House(has_tls=False)
+        server = UpgradeServer(has_tls=False)
         wire, status = REFUSED[case]
-        async with house.open():
-            reader, writer = await house.connect(wire)
+        async with server.open():
+            reader, writer = await server.connect(wire)
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             assert head.startswith(f"HTTP/1.{wire[wire.index(b'/1.') + 3] - 48} {status} ")
             if status == 426:
@@ -360,7 +360,7 @@ def test_what_is_no_handshake_is_refused_as_http(case: str, loop: str) -> None:
                 assert ("\r\nSec-WebSocket-Version: 13\r\n" in head) == ("version" in case)
             writer.close()
             await writer.wait_closed()
-        assert house.ear.heard == []
+        assert server.recorder.heard == []
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(talk())
@@ -369,53 +369,53 @@ def test_what_is_no_handshake_is_refused_as_http(case: str, loop: str) -> None:
 @pytest.mark.parametrize("headers", [{"Bad Name": "x"}, {"X": "a\r\nY: b"}, {"X": "\0"}, {"": "x"}])
 def test_a_header_that_would_break_out_is_refused_before_anything_is_sent(headers: dict[str, str]) -> None:
     async def talk() -> None:
-        house = House(has_tls=False)
+        server = UpgradeServer(has_tls=False)
 
         async def handler(request: web.Request) -> web.StreamResponse:
             with pytest.raises(ValueError, match="cannot be sent"):
-                await upgrade(request, house.ear, message_bytes_max=1, headers=headers)
+                await upgrade(request, server.recorder, message_bytes_max=1, headers=headers)
             return web.Response(text="still HTTP")
 
-        async with house.open(handler):
-            reader, writer = await house.connect(asking({"Connection": "Upgrade, close"}))
+        async with server.open(handler):
+            reader, writer = await server.connect(asking({"Connection": "Upgrade, close"}))
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
             writer.close()
             await writer.wait_closed()
-        assert house.ear.heard == []
+        assert server.recorder.heard == []
 
     asyncio.run(talk())
 
 
 @story
-async def test_a_peer_that_left_before_the_upgrade_is_not_heard_of(house: House) -> None:
+async def test_a_peer_that_left_before_the_upgrade_is_not_heard_of(server: UpgradeServer) -> None:
     asked, gone = asyncio.Event(), asyncio.Event()
     answers: list[int] = []
 
     async def slow(request: web.Request) -> web.StreamResponse:
         asked.set()
         await gone.wait()
-        answer = await house.handler(request)
+        answer = await server.handler(request)
         answers.append(answer.status)
         return answer
 
-    async with house.open(slow):
+    async with server.open(slow):
         before = len(asyncio.all_tasks())
-        _, writer = await house.connect(asking())
+        _, writer = await server.connect(asking())
         await asked.wait()
         writer.transport.abort()
         await asyncio.sleep(0.02)
         gone.set()
         await quiet(before)
     assert answers == [499]
-    assert house.ear.heard == []
+    assert server.recorder.heard == []
 
 
 def test_the_access_log_has_one_line_and_nothing_else_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def talk() -> None:
-        house = House(has_tls=False)
-        async with house.open():
+        server = UpgradeServer(has_tls=False)
+        async with server.open():
             before = len(asyncio.all_tasks())
-            reader, writer = await house.connect(asking())
+            reader, writer = await server.connect(asking())
             await reader.readuntil(b"\r\n\r\n")
             await quiet(before)
             await left(reader, writer)
@@ -433,16 +433,16 @@ def test_a_middleware_sees_an_answer_that_is_already_on_the_wire() -> None:
     seen: list[tuple[int, bool]] = []
 
     async def talk() -> None:
-        house = House(has_tls=False)
+        server = UpgradeServer(has_tls=False)
 
         async def handler(request: web.Request) -> web.StreamResponse:
-            answer = await house.handler(request)
+            answer = await server.handler(request)
             seen.append((answer.status, answer.prepared))
             answer.headers["X-Too-Late"] = "1"
             return answer
 
-        async with house.open(handler):
-            reader, writer = await house.connect(asking())
+        async with server.open(handler):
+            reader, writer = await server.connect(asking())
             assert b"X-Too-Late" not in await reader.readuntil(b"\r\n\r\n")
             await left(reader, writer)
 
@@ -456,20 +456,20 @@ def test_another_aiohttp_is_noticed_by_name() -> None:
 
 
 def test_limits_of_the_socket_can_be_given() -> None:
-    ear = Ear()
+    recorder = Recorder()
 
     async def talk() -> None:
-        house = House(has_tls=False, ear=ear)
+        server = UpgradeServer(has_tls=False, recorder=recorder)
 
         async def handler(request: web.Request) -> web.StreamResponse:
             limits = attrs.evolve(LIMITS, pong_s=0.02, close_s=0.02)
-            return await upgrade(request, ear, message_bytes_max=100, ping_s=0.01, limits=limits)
+            return await upgrade(request, recorder, message_bytes_max=100, ping_s=0.01, limits=limits)
 
-        async with house.open(handler):
-            _, writer = await house.connect(asking())
-            await ear.gone.wait()
+        async with server.open(handler):
+            _, writer = await server.connect(asking())
+            await recorder.gone.wait()
             writer.close()
             await writer.wait_closed()
 
     asyncio.run(talk())
-    assert ear.heard == ["opened", (3012, "no pong")]
+    assert recorder.heard == ["opened", (3012, "no pong")]

@@ -18,7 +18,7 @@ from chat_core.model.events import MessagePosted
 from chat_core.ports import Change, Stale
 from chat_core.testing.contracts.stories import Author, Story
 from chat_core.testing.postgres import Cluster
-from tests.support.database_proxy import Way, way_to
+from tests.support.database_proxy import DatabaseProxy, database_proxy
 
 SOON = Patience(connect_s=1.0, answer_s=1.5)
 
@@ -35,9 +35,9 @@ async def store(url: str) -> AsyncIterator[PostgresStore]:
 
 
 @pytest.fixture
-async def way(url: str) -> AsyncIterator[Way]:
-    async with way_to(url) as way:
-        yield way
+async def proxy(url: str) -> AsyncIterator[DatabaseProxy]:
+    async with database_proxy(url) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="module")
@@ -160,17 +160,17 @@ async def test_two_processes_that_write_the_same_conversations_never_wait_for_on
 
 
 async def test_a_connection_that_is_cut_after_the_commit_leaves_what_was_committed(
-    url: str, way: Way
+    url: str, proxy: DatabaseProxy
 ) -> None:
     (story,) = rooms(1)
-    async with opened(way.url(url)) as store:
+    async with opened(proxy.url(url)) as store:
         await store.append(story.opening())
         await store.append(hello(story))  # from here on the statement is known to the server
-        way.holds = True
+        proxy.holds = True
         appending = asyncio.ensure_future(store.append(hello(story)))
-        await way.held.wait()
-        way.cut()
-        way.holds = False
+        await proxy.held.wait()
+        proxy.cut()
+        proxy.holds = False
         with pytest.raises(Unavailable, match="could not be written"):
             await appending
         assert await store.load(story.id) == story.state
@@ -178,17 +178,17 @@ async def test_a_connection_that_is_cut_after_the_commit_leaves_what_was_committ
 
 
 async def test_what_was_under_way_when_the_connection_was_cut_is_never_committed_after_a_reading(
-    url: str, way: Way
+    url: str, proxy: DatabaseProxy
 ) -> None:
     (story,) = rooms(1)
-    async with opened(way.url(url)) as store:
+    async with opened(proxy.url(url)) as store:
         await store.append(story.opening())
         before = story.state
         late = hello(story)
         async with locked(url, story.id):
             appending = asyncio.ensure_future(store.append(late))
             await waiting_for_a_lock(url)
-            way.cut()
+            proxy.cut()
             with pytest.raises(Unavailable):
                 await appending
             assert await store.load(story.id) == before
@@ -197,20 +197,20 @@ async def test_what_was_under_way_when_the_connection_was_cut_is_never_committed
         assert await store.load(story.id) == story.state
 
 
-async def test_nobody_reads_while_it_is_not_known_what_was_committed(url: str, way: Way) -> None:
+async def test_nobody_reads_while_it_is_not_known_what_was_committed(url: str, proxy: DatabaseProxy) -> None:
     (story,) = rooms(1)
-    async with opened(way.url(url), SOON) as store:
+    async with opened(proxy.url(url), SOON) as store:
         await store.append(story.opening())
         await store.append(hello(story))  # from here on the statement is known to the server
-        way.holds = True
+        proxy.holds = True
         appending = asyncio.ensure_future(store.append(hello(story)))
-        await way.held.wait()
-        way.cut()
+        await proxy.held.wait()
+        proxy.cut()
         with pytest.raises(Unavailable):
             await appending
         with pytest.raises(Unavailable):
             await store.load(story.id)
-        way.holds = False
+        proxy.holds = False
         assert await store.load(story.id) == story.state
 
 
