@@ -2,9 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-
-import pytest
 
 from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.adapters.sql.accounts import SQLAccounts
@@ -12,7 +9,7 @@ from chat_core.adapters.sql.postgres.store import open_postgres
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.ports.accounts import Accounts
 from chat_core.testing.contracts import AccountsContract
-from chat_core.testing.postgres import Cluster
+from tests.support.own_databases import OwnFolder, OwnSchemas
 
 
 class TestMemoryAccounts(AccountsContract):
@@ -21,11 +18,7 @@ class TestMemoryAccounts(AccountsContract):
         yield MemoryAccounts()
 
 
-class TestSQLiteAccounts(AccountsContract):
-    @pytest.fixture(autouse=True)
-    def _in_a_folder_of_its_own(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
+class TestSQLiteAccounts(OwnFolder, AccountsContract):
     @asynccontextmanager
     async def accounts(self) -> AsyncIterator[Accounts]:
         store = await open_sqlite(self.folder / "parley.db")
@@ -35,11 +28,7 @@ class TestSQLiteAccounts(AccountsContract):
             await store.close()
 
 
-class TestPostgresAccounts(AccountsContract):
-    @pytest.fixture(autouse=True)
-    def _in_schemas_of_its_own(self, postgres: Cluster) -> None:
-        self.cluster = postgres
-
+class TestPostgresAccounts(OwnSchemas, AccountsContract):
     @asynccontextmanager
     async def accounts(self) -> AsyncIterator[Accounts]:
         store = await open_postgres(self.cluster.schema())

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
@@ -19,12 +18,6 @@ from tests.support.memory_wire import Closed
 from tests.support.servers import tokens
 
 NOWHERE: Final = "018bcfe5-6800-7000-8000-000000000000"
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[DialectServer]:
-    async with dialect_server() as opened:
-        yield opened
 
 
 async def comes(here: DialectServer, caller: HttpClient, **query: str) -> Socket:

@@ -1,23 +1,16 @@
 """Many who come, write, drop and come back, in P1, P4 and P5: each one's view equals the log."""
 
 import random
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import attrs
 import pytest
 
-from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
+from tests.support.dialect_sockets import DialectServer, Socket
 from tests.support.http_clients import HttpClient
 from tests.support.p1_reader import View
 
 STEPS: Final = 250
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[DialectServer]:
-    async with dialect_server() as opened:
-        yield opened
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,15 +9,9 @@ import websockets
 
 from chat_web.app_keys import CHAT
 from chat_web.sockets.pump import PumpLimits
-from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
+from tests.support.dialect_sockets import DialectServer, Socket
 from tests.support.http_clients import HttpClient
 from tests.support.servers import Server, serving, token_for, user
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[DialectServer]:
-    async with dialect_server() as opened:
-        yield opened
 
 
 async def p5(here: DialectServer, caller: HttpClient, *subscriptions: str) -> Socket:

@@ -1,20 +1,12 @@
 """P3's notifications over a real server: to every device, and once to the next one when there was none."""
 
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
 
 from chat_core.model.limits import NOTICES_KEPT_MAX
 from chat_web.app_keys import CHAT
-from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
+from tests.support.dialect_sockets import DialectServer, Socket
 from tests.support.http_clients import HttpClient
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[DialectServer]:
-    async with dialect_server() as opened:
-        yield opened
 
 
 async def listens(here: DialectServer, caller: HttpClient) -> Socket:

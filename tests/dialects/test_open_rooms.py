@@ -1,6 +1,5 @@
 """P4 over a real server: open rooms that opening joins, and rooms of two."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -8,15 +7,9 @@ import pytest
 
 from chat_core import Retention
 from chat_web.app_keys import CHAT
-from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
+from tests.support.dialect_sockets import DialectServer, Socket
 from tests.support.http_clients import HttpClient
 from tests.support.memory_wire import Closed
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[DialectServer]:
-    async with dialect_server() as opened:
-        yield opened
 
 
 async def opens(here: DialectServer, caller: HttpClient, room: str) -> Socket:

@@ -1,6 +1,5 @@
 """P3 over a real server: the talk in a room with a countdown."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -8,14 +7,8 @@ import pytest
 
 from chat_core.model.limits import EPHEMERAL_KEPT_S
 from chat_web.app_keys import CHAT
-from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
+from tests.support.dialect_sockets import DialectServer, Socket
 from tests.support.http_clients import HttpClient
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[DialectServer]:
-    async with dialect_server() as opened:
-        yield opened
 
 
 async def opens(here: DialectServer, caller: HttpClient, room: str) -> Socket:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,8 @@ CONFIG = Config(default_channels=("general",), guests_may_post=True, rate_limits
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with World(CONFIG, tokens=tokens()) as world:
-        yield world
+def config() -> Config:
+    return CONFIG
 
 
 async def channel_of(world: World, name: str) -> Channel:

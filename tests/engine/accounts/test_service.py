@@ -1,7 +1,6 @@
 """Accounts: signing up and in, guessing, changing, finding others; a guest who becomes a user."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import attrs
 import pytest
@@ -30,9 +29,8 @@ CONFIG = Config(default_channels=("general", "random"))
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with World(CONFIG, tokens=tokens()) as world:
-        yield world
+def config() -> Config:
+    return CONFIG
 
 
 # Signing up

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,12 +15,6 @@ from chat_core.testing import World
 from tests.support.account_helpers import PASSWORD, Socket, claims, code_of, later, signed_in, tokens
 
 DAY = 86400.0
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with World(Config(), tokens=tokens()) as world:
-        yield world
 
 
 async def refreshed(world: World, grant: Grant) -> Grant:

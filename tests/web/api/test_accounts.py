@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
@@ -18,17 +17,6 @@ from tests.support.servers import PASSWORD, tokens
 
 ANN: Final = {"username": "ann", "email": "Ann@example.org", "password": PASSWORD}
 STRICT: Final = Config(default_channels=("general",))
-
-
-@pytest.fixture
-async def home() -> AsyncIterator[RunningServer]:
-    async with running_server() as home:
-        yield home
-
-
-@pytest.fixture
-def nobody(home: RunningServer) -> HttpClient:
-    return home.nobody()
 
 
 async def bearer(home: RunningServer, answer: dict[str, Any]) -> HttpClient:

@@ -1,27 +1,9 @@
 """Channels over HTTP: made, listed, joined, left, handed over, and who may do what in them."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from chat_web.api import schemas
-from tests.support.http_clients import HttpClient, RunningServer, code, running_server
-
-
-@pytest.fixture
-async def home() -> AsyncIterator[RunningServer]:
-    async with running_server() as home:
-        yield home
-
-
-@pytest.fixture
-async def ann(home: RunningServer) -> HttpClient:
-    return await home.user("ann")
-
-
-@pytest.fixture
-async def bob(home: RunningServer) -> HttpClient:
-    return await home.user("bob")
+from tests.support.http_clients import HttpClient, RunningServer, code
 
 
 async def test_a_channel_is_made_and_owned(ann: HttpClient) -> None:

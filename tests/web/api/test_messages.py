@@ -1,30 +1,13 @@
 """Messages over HTTP: posted once, changed, reacted to, paged through both ways, and found."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from chat_web.api import schemas
-from tests.support.http_clients import HttpClient, RunningServer, code, running_server
+from tests.support.http_clients import HttpClient, RunningServer, code
 
 NOWHERE = "018bcfe5-6800-7e80-ba59-b849de305d16"
-
-
-@pytest.fixture
-async def home() -> AsyncIterator[RunningServer]:
-    async with running_server() as home:
-        yield home
-
-
-@pytest.fixture
-async def ann(home: RunningServer) -> HttpClient:
-    return await home.user("ann")
-
-
-@pytest.fixture
-async def bob(home: RunningServer) -> HttpClient:
-    return await home.user("bob")
 
 
 def contents(page: Any) -> list[str]:

@@ -1,6 +1,5 @@
 """Users over HTTP: oneself, what everybody may know about others, and leaving for good."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -11,22 +10,6 @@ from tests.support.http_clients import HttpClient, RunningServer, code, running_
 from tests.support.servers import PASSWORD
 
 NOWHERE = "018bcfe5-6800-7e80-ba59-b849de305d16"
-
-
-@pytest.fixture
-async def home() -> AsyncIterator[RunningServer]:
-    async with running_server() as home:
-        yield home
-
-
-@pytest.fixture
-async def ann(home: RunningServer) -> HttpClient:
-    return await home.user("ann")
-
-
-@pytest.fixture
-async def bob(home: RunningServer) -> HttpClient:
-    return await home.user("bob")
 
 
 # Oneself

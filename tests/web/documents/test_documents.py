@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,22 +26,9 @@ from chat_web.documents.examples.p2 import SOCKET_IO
 from chat_web.documents.examples.p5 import CENTRIFUGE
 from chat_web.encoding.strict_json import decoded
 from chat_web.routes import ROUTES
-from tests.support.servers import Server, browser, serving
 
 ROOT: Final = Path(__file__).parents[3]
 LINE: Final = msgspec.json.Decoder(commands.Command)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving() as server:
-        yield server
-
-
-@pytest.fixture
-async def http(server: Server) -> AsyncIterator[aiohttp.ClientSession]:
-    async with browser(server) as session:
-        yield session
 
 
 def named(frames: Any) -> dict[str, Frame]:

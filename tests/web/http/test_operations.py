@@ -1,6 +1,5 @@
 """The registry of operations: every route has an entry, who may not is refused, rates hold."""
 
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
@@ -19,12 +18,6 @@ from tests.support.servers import PASSWORD
 NOWHERE: Final = "018bcfe5-6800-7e80-ba59-b849de305d16"
 ENTRIES: Final = {(route.method, plain_path(route.path)): route.operation for route in routes.ROUTES}
 FOR_PEOPLE: Final = [key for key, operation in ENTRIES.items() if operation.caller is Who.PERSON]
-
-
-@pytest.fixture
-async def home() -> AsyncIterator[RunningServer]:
-    async with running_server() as home:
-        yield home
 
 
 def test_every_route_has_an_entry_and_every_entry_a_route() -> None:

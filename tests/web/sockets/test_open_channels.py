@@ -1,7 +1,6 @@
 """P5.6: with OPEN_CHANNELS any name is a channel and any JSON a publication; without it nothing is."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -53,9 +52,8 @@ class Client:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with World(Config(open_channels=True, rate_limits=False, default_channels=("general",))) as world:
-        yield world
+def config() -> Config:
+    return Config(open_channels=True, rate_limits=False, default_channels=("general",))
 
 
 async def connected(world: World, *, is_open: bool = True) -> Client:

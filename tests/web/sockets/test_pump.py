@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,13 +30,6 @@ from tests.support.memory_wire import Closed, Wire, masked
 
 SECRET = b"a secret of the tests, long enough for HS256"
 UNHURRIED = PumpLimits(frames=None)
-CONFIG = Config(default_channels=("general",), guests_may_post=True, rate_limits=False)
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with World(CONFIG) as world:
-        yield world
 
 
 def introductions(world: World, *, user_token_s: float = 1800.0) -> Introductions:
@@ -341,9 +334,9 @@ class SlowStore(MemoryStore):
         return await super().message(message)
 
 
-async def test_a_pong_that_we_did_not_read_is_waited_for() -> None:
+async def test_a_pong_that_we_did_not_read_is_waited_for(config: Config) -> None:
     store = SlowStore()
-    async with World(CONFIG, store=store) as world:
+    async with World(config, store=store) as world:
         wire = await connected(world, PumpLimits(frames=None, ping_s=0.01, pong_s=0.01))
         store.gate.clear()
         wire.say("\n".join(rpc(n, "delete", message="none") for n in range(2, INBOX_MAX + 10)))
@@ -354,9 +347,9 @@ async def test_a_pong_that_we_did_not_read_is_waited_for() -> None:
         wire.drop()
 
 
-async def test_what_happened_while_the_standing_was_looked_up_is_told_behind_it() -> None:
+async def test_what_happened_while_the_standing_was_looked_up_is_told_behind_it(config: Config) -> None:
     store = SlowStore()
-    async with World(CONFIG, store=store) as world:
+    async with World(config, store=store) as world:
         made = introductions(world)
         token, _ = await made.token_of(world.chat.guest("ann"))
         first, second = (Wire(world.chat, Centrifuge(), made, limits=UNHURRIED) for _ in range(2))

@@ -24,11 +24,6 @@ SOON = Patience(connect_s=1.0, answer_s=1.5)
 
 
 @pytest.fixture
-def url(postgres: Cluster) -> str:
-    return postgres.schema()
-
-
-@pytest.fixture
 async def store(url: str) -> AsyncIterator[PostgresStore]:
     async with opened(url) as store:
         yield store

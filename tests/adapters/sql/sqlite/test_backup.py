@@ -19,11 +19,6 @@ from chat_core.testing.contracts.stories import Author, Story
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "parley.db"
-
-
-@pytest.fixture
 def copy(tmp_path: Path) -> Path:
     return tmp_path / "copies" / "copy.db"
 

@@ -24,11 +24,6 @@ from chat_core.ports import Session
 from chat_core.testing.contracts.stories import Author
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "parley.db"
-
-
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[SQLiteStore]:
     store = await open_sqlite(path)

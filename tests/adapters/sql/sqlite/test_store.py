@@ -25,11 +25,6 @@ from chat_core.testing.contracts.stories import Author, Story
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "parley.db"
-
-
-@pytest.fixture
 async def store(path: Path) -> AsyncIterator[SQLiteStore]:
     async with opened(path) as store:
         yield store

@@ -37,12 +37,6 @@ async def server() -> AsyncIterator[Server]:
         assert server.app[ENGINE].sessions == {} == server.app[ENGINE].sockets
 
 
-@pytest.fixture
-async def http(server: Server) -> AsyncIterator[aiohttp.ClientSession]:
-    async with browser(server) as session:
-        yield session
-
-
 @contextlib.asynccontextmanager
 async def limited(
     *, pump: PumpLimits | None = None, socket: SocketLimits | None = None, **given: Any
