@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -18,6 +19,7 @@ from tests.support.memory_wire import Closed
 from tests.support.servers import tokens
 
 NOWHERE: Final = "018bcfe5-6800-7000-8000-000000000000"
+MUCH: Final = 64 * 1024  # bytes; a transport that holds more asks its writers to wait
 
 
 async def comes(here: DialectServer, caller: HttpClient, **query: str) -> Socket:
@@ -465,18 +467,17 @@ async def test_who_reads_slowly_gets_all_histories_one_after_the_other(here: Dia
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     raw.setblocking(False)
-    url = here.server.http._base_url
-    assert url is not None
-    await asyncio.get_running_loop().sock_connect(raw, (url.host, url.port))
+    url = urlsplit(here.server.url)
+    await asyncio.get_running_loop().sock_connect(raw, (url.hostname, url.port))
     reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
     writer.write(
-        f"GET /api/ws/ann?token={caller.token} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
+        f"GET /api/ws/ann?token={caller.token} HTTP/1.1\r\nHost: {url.netloc}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
     )
     pumps = here.server.app[PUMPS]
     async with asyncio.timeout(20):
-        while not any(isinstance(pump._socket, Carrier) and pump._socket._is_full for pump in pumps.open):
+        while not any(isinstance(pump.socket, Carrier) and pump.socket.unsent > MUCH for pump in pumps.open):
             await here.server.world.settle()
             await asyncio.sleep(0)
         await here.server.world.settle()

@@ -211,7 +211,6 @@ async def test_a_chat_that_stops_delivers_what_was_told_and_is_woken_no_more(par
     parley_world.chat.alarms.set(("late", ""), parley_world.clock.now(), bob.drops)
     await parley_world.advance(600)
     assert bob.is_connected
-    parley_world._nodes.clear()
 
 
 async def _does(chat: Chat, actor: Actor, command: Command) -> Receipt:

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterable
+from socket import SHUT_RDWR
 from typing import Any
 
 import aiohttp
@@ -48,10 +49,8 @@ class Socket:
 
     async def drop(self) -> None:
         """The connection breaks without a word."""
-        transport = self.ws._response.connection.transport  # type: ignore[union-attr]
-        assert transport is not None
-        transport.abort()
-        self.ws._response.close()
+        self.ws.get_extra_info("socket").shutdown(SHUT_RDWR)
+        await self.ws.receive()
         await self.server.forget(self)
 
     async def close(self) -> None:

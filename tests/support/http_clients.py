@@ -78,6 +78,7 @@ class RunningServer:
 
     world: World
     app: web.Application
+    url: str
     http: aiohttp.ClientSession
 
     async def user(self, name: str) -> HttpClient:
@@ -121,8 +122,9 @@ async def running_server(
         try:
             await web.TCPSite(runner, SAME_SOURCE, 0).start()
             host, port = runner.addresses[0][:2]
-            async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
-                yield RunningServer(world, app, http)
+            url = f"http://{host}:{port}"
+            async with aiohttp.ClientSession(url) as http:
+                yield RunningServer(world, app, url, http)
         finally:
             await runner.cleanup()
 

@@ -1,4 +1,4 @@
-"""Servers in this process: ``home``, with users and a clock that tests move; ``server``, on the real clock."""
+"""Servers in this process: ``home``, with users and a clock that tests move; ``server``, on real time."""
 
 from collections.abc import AsyncIterator
 

@@ -49,7 +49,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 async def comes(world: World, person: Person) -> Actor:
-    return await world._actor(person)
+    return await world.connects(person)
 
 
 async def test_texts_become_tombstones_and_who_follows_hears_it(world: World) -> None:

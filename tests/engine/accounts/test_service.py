@@ -2,15 +2,14 @@
 
 import asyncio
 
-import attrs
 import pytest
 
+from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import Config
 from chat_core.model.account import ProfileChange, Status
-from chat_core.model.conversation import Channel, Member
+from chat_core.model.conversation import Channel
 from chat_core.model.errors import Refused, Unavailable
 from chat_core.model.events import MessagePosted, ReadMarked
-from chat_core.model.limits import MEMBERS_PER_CHANNEL_MAX
 from chat_core.model.person import PersonKind
 from chat_core.testing import World
 from chat_core.testing.passwords import PlainPasswords
@@ -73,15 +72,11 @@ async def test_of_many_who_register_one_name_at_once_one_gets_it(world: World) -
     assert sorted(codes) == ["made"] + ["username_taken"] * 9
 
 
-async def test_a_channel_that_cannot_be_joined_keeps_nobody_out() -> None:
+async def test_a_channel_that_cannot_be_joined_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat_core.rules.channel.MEMBERS_PER_CHANNEL_MAX", 0)
     async with World(Config(default_channels=("general",)), tokens=tokens()) as world:
         channel = await world.chat.channels.named("general")
         assert isinstance(channel, Channel)
-        somebody = Member(card=world.chat.guest("x").card, joined_at=0.0)
-        full = {str(n): somebody for n in range(MEMBERS_PER_CHANNEL_MAX)}
-        slot = world.chat.conversations._slots.get(channel.id)
-        assert slot is not None
-        slot.state = slot.known = attrs.evolve(channel, members=full)
         account = await world.chat.accounts.register("ann", "ann@example.org", PASSWORD)
         assert (await world.chat.standing(account.person)).channels == ()
 
@@ -403,12 +398,15 @@ async def test_who_is_online_is_told_but_not_who_hides_or_is_a_guest(world: Worl
     assert [one.username for one in (await world.chat.accounts.online(q="b")).items] == ["Bob"]
 
 
-async def test_a_last_visit_that_cannot_be_written_harms_nobody(world: World) -> None:
-    grant = await signed_in(world)
-    socket = await Socket.open(world, grant)
-    world.chat.accounts._accounts = Broken()  # type: ignore[assignment]
-    socket.connection.close()
-    await world.advance(60)
+async def test_a_last_visit_that_cannot_be_written_harms_nobody() -> None:
+    accounts = Broken()
+    async with World(CONFIG, tokens=tokens(), accounts=accounts) as world:
+        grant = await signed_in(world)
+        socket = await Socket.open(world, grant)
+        accounts.is_broken = True
+        socket.connection.close()
+        await world.advance(60)
+        assert accounts.refused
 
 
 class Busy(PlainPasswords):
@@ -422,8 +420,14 @@ class Busy(PlainPasswords):
         return await super().verify(password, hashed)
 
 
-class Broken:
-    """Accounts that never answer."""
+class Broken(MemoryAccounts):
+    """Accounts that do not take down visits while ``is_broken``; ``refused`` counts those."""
+
+    is_broken = False
+    refused = 0
 
     async def seen(self, person: str, at: float, status: Status | None = None) -> None:
-        raise Unavailable("broken")
+        if self.is_broken:
+            self.refused += 1
+            raise Unavailable("broken")
+        await super().seen(person, at, status)

@@ -8,8 +8,9 @@ import pytest
 
 from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import Config
-from chat_core.model.account import Grant, Login
+from chat_core.model.account import Account, Grant, Login
 from chat_core.model.errors import Disconnected, Unavailable
+from chat_core.model.ids import PersonId
 from chat_core.ports import Claims, TokenInvalid
 from chat_core.testing import World
 from tests.support.account_helpers import PASSWORD, Socket, claims, code_of, later, signed_in, tokens
@@ -151,14 +152,23 @@ async def test_only_hashes_are_kept(world: World) -> None:
     assert (grant.refresh_token or "-") not in repr(grant)
 
 
-async def test_an_account_that_is_gone_is_refreshed_no_more(world: World) -> None:
-    grant = await signed_in(world)
-    accounts = world.accounts
-    assert isinstance(accounts, MemoryAccounts)
-    del accounts._accounts[grant.person.id]
-    assert await code_of(refreshed(world, grant)) == "bad_token"
-    await world.advance(60)
-    assert await code_of(world.chat.accounts.introduce(claims(world, grant))) == "unauthenticated"
+class Losing(MemoryAccounts):
+    """Has the sessions, and once ``has_lost`` no account of theirs."""
+
+    has_lost = False
+
+    async def by_id(self, person: PersonId) -> Account | None:
+        return None if self.has_lost else await super().by_id(person)
+
+
+async def test_an_account_that_is_gone_is_refreshed_no_more() -> None:
+    accounts = Losing()
+    async with World(Config(), tokens=tokens(), accounts=accounts) as world:
+        grant = await signed_in(world)
+        accounts.has_lost = True
+        assert await code_of(refreshed(world, grant)) == "bad_token"
+        await world.advance(60)
+        assert await code_of(world.chat.accounts.introduce(claims(world, grant))) == "unauthenticated"
 
 
 # Ending
@@ -334,7 +344,7 @@ async def test_what_is_known_of_sessions_is_bounded(world: World, monkeypatch: p
     monkeypatch.setattr("chat_core.engine.accounts.sessions.LOGINS_KNOWN_MAX", 3)
     grants = [await world.chat.accounts.guest(f"G{n}") for n in range(5)]
     logins = world.chat.accounts.logins
-    assert (len(logins._known), len(logins._sids)) == (3, 3)
+    assert logins.remembered == (3, 3)
     assert await world.chat.accounts.introduce(claims(world, grants[0])) == grants[0].person
 
 

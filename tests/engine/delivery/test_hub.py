@@ -83,6 +83,10 @@ class Stand:
 
 @pytest.fixture
 def stand() -> Stand:
+    return new_stand()
+
+
+def new_stand(*, flush_s: float = 0.0) -> Stand:
     async def read_after(conversation: ConversationId, seq: int) -> Sequence[Logged]:
         await asyncio.sleep(0)
         if made.fails:
@@ -97,7 +101,7 @@ def stand() -> Stand:
         rules=RoomRules(countdown_s=None, notification_s=1.0),
     )
     hub = Hub(
-        flush_s=0.0,
+        flush_s=flush_s,
         rounds=Rounds(),
         spawn=lambda work: made.tasks.append(asyncio.get_running_loop().create_task(work)),
         read_after=read_after,
@@ -266,8 +270,8 @@ async def test_a_connection_that_ends_when_it_hears_leaves_the_rest_in_order(sta
     assert late.heard == []
 
 
-async def test_in_a_large_topic_events_wait_for_company(stand: Stand) -> None:
-    stand.hub._flush_s = 0.01
+async def test_in_a_large_topic_events_wait_for_company() -> None:
+    stand = new_stand(flush_s=0.01)
     encoder = EventsAsTheyAre()
     ears = [Recorder(str(number), encoder) for number in range(6)]
     for ear in ears:

@@ -315,7 +315,7 @@ async def cookie(
 
 async def test_a_page_keeps_its_refresh_token_as_a_cookie(home: RunningServer) -> None:
     await home.user("ann")
-    own = str(home.http._base_url).rstrip("/")
+    own = home.url
     body = {"username": "ann", "password": PASSWORD}
     answer, made = await cookie(home, "/api/auth/login", body, Origin=own)
     token = (await answer.json())["refresh_token"]
@@ -355,7 +355,7 @@ async def test_a_cookie_does_nothing_beside_another_origin_or_a_form(
     home: RunningServer, headers: dict[str, str]
 ) -> None:
     await home.user("ann")
-    own = str(home.http._base_url).rstrip("/")
+    own = home.url
     given = {"Content-Type": "application/json"}
     given |= {name: value.format(own=own) for name, value in headers.items()}
     token = (await signed_in(home))["refresh_token"]

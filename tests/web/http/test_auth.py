@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import pytest
@@ -61,7 +61,7 @@ async def home() -> AsyncIterator[RunningServer]:
 
 async def status_of(home: RunningServer, *lines: bytes) -> tuple[int, bytes]:
     """The status of a request written by hand, and all that came back."""
-    port = home.http._base_url.port if home.http._base_url else None
+    port = urlsplit(home.url).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"\r\n".join((*lines, b"Host: x", b"", b"")))

@@ -93,7 +93,7 @@ async def test_nobody_gets_in_without_a_token_that_holds(home: RunningServer, me
         {"Authorization": "Bearer x"},
         {"Authorization": "Basic x"},
         {"Authorization": (await home.user("ann")).token or ""},
-        {"Cookie": f"parley_guest={(await home.guest()).token}", "Origin": str(home.http._base_url)},
+        {"Cookie": f"parley_guest={(await home.guest()).token}", "Origin": home.url},
     ):
         status, answer = await nobody.asks(method, address, body_of(method, path), headers=headers)
         assert (status, code(answer)) == (401, "unauthenticated"), headers

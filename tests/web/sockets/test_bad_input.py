@@ -76,7 +76,7 @@ class Bystanders:
 
     @property
     def ann_person(self) -> Any:
-        identity = self.ann.pump._identity
+        identity = self.ann.pump.identity
         assert identity is not None
         return identity.person
 

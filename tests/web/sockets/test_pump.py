@@ -130,7 +130,7 @@ async def test_an_old_client_may_talk_before_it_is_told_where_it_stands(world: W
     ann, bob = p0(world, "ann"), p0(world, "bob")
     await told(world, ann)
     await told(world, bob)
-    person = ann.pump._identity  # the same person once more
+    person = ann.pump.identity  # the same person once more
     ann.drop()
     again = Wire(world.chat, AnonymousPair(), introductions(world), identity=person, limits=UNHURRIED)
     again.say("I am back")
@@ -395,7 +395,7 @@ async def test_two_skips_in_a_row_are_one(world: World) -> None:
 async def test_who_comes_back_to_its_place_in_the_line_searches_no_second_time() -> None:
     async with World(Config(searches_per_minute=60, searches_burst=1)) as world:
         ann = p0(world, "ann")
-        identity = ann.pump._identity
+        identity = ann.pump.identity
         for _ in range(5):
             assert [line["event"] for line in await told(world, ann)] == ["connected", "waiting"]
             ann.drop()

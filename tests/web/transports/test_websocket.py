@@ -547,8 +547,7 @@ async def test_nothing_refers_to_a_connection_that_is_gone(wire: Wire) -> None:
 async def test_small_frames_leave_without_delay(wire: Wire) -> None:
     recorder = Recorder()
     async with wire.open(recorder) as peer:
-        assert recorder.socket._transport is not None
-        raw = recorder.socket._transport.get_extra_info("socket")
+        raw = recorder.socket.get_extra_info("socket")
         assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         peer.send(close(1000))
 

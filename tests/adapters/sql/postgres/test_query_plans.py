@@ -12,7 +12,7 @@ import pytest
 
 from chat_core.adapters.sql.postgres.connection import dialect
 from chat_core.adapters.sql.postgres.store import open_postgres
-from chat_core.adapters.sql.postgres.writer import _appending
+from chat_core.adapters.sql.postgres.writer import appending
 from chat_core.adapters.sql.schema import account_statements as accounts
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.testing.postgres import Cluster
@@ -46,7 +46,7 @@ insert into logins (sid, person, kind, name, created_at, ends_at)
 """
 PARTIAL: Final = ("conversations_live",)
 
-APPEND: Final = _appending((False, False, True, True, True))
+APPEND: Final = appending((False, False, True, True, True))
 MARK: Final = (1e9, "c1", 1)
 HOT: Final[Sequence[tuple[str, str, tuple[Any, ...]]]] = (
     (

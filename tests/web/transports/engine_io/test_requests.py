@@ -490,7 +490,7 @@ async def test_a_bug_of_ours_ends_one_connection_and_says_nothing_of_what_was_se
 
     ann, bob = await Poller.connected(http), await connected(http)
     with capture_logs() as lines:
-        monkeypatch.setattr(SOCKET_IO, "_asked", fails)
+        monkeypatch.setattr(SOCKET_IO, "received", fails)
         await ann.say('42["search"]')
         await bob.send_str('42["search"]')
         assert await ann.heard() == "1"
