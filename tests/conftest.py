@@ -7,11 +7,16 @@ from importlib.metadata import entry_points
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from chat_core.testing.postgres import Cluster, installations
-from tests.canaries import OURS, Ears, check
+from tests.support.log_leaks import OURS, LogRecorder, check
 
 _installed = any(entry.value == "chat_core.testing.plugin" for entry in entry_points(group="pytest11"))
+
+# Properties are not timed: a busy machine must not make a true one fail.
+settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
 
 pytest_plugins = [] if _installed else ["chat_core.testing.plugin"]
 
@@ -26,20 +31,20 @@ def _no_log_holds_a_canary(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("logs_secrets") is not None:
         yield
         return
-    ears, root = Ears(), logging.getLogger()
+    recorder, root = LogRecorder(), logging.getLogger()
     structlog.configure(
-        processors=[structlog.processors.format_exc_info, ears.hear],
+        processors=[structlog.processors.format_exc_info, recorder.record_event],
         logger_factory=structlog.ReturnLoggerFactory(),
     )
     levels = {name: logging.getLogger(name).level for name in OURS}
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG)
-    root.addHandler(ears)
+    root.addHandler(recorder)
     yield
-    root.removeHandler(ears)
+    root.removeHandler(recorder)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    for line in ears.heard:
+    for line in recorder.lines:
         check(line)
 
 

@@ -186,7 +186,7 @@ def test_every_type_of_publication_is_documented() -> None:
 def test_every_event_of_p0_is_documented_with_its_sentence() -> None:
     shown = [frame for frame in examples() if frame.get("type") == "system"]
     sentences = {frame["event"]: frame["message"] for frame in shown}
-    assert {event: sentences.get(event) for event in anonymous._SENTENCES} == anonymous._SENTENCES
+    assert {event: sentences.get(event) for event in anonymous.SENTENCES} == anonymous.SENTENCES
     assert "error" in sentences
 
 

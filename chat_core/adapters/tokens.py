@@ -125,6 +125,11 @@ class SignedTokens:
         self._lifetimes_s = {PersonKind.USER: user_token_s, PersonKind.GUEST: guest_token_s}
         self._verified: OrderedDict[bytes, _Signed] = OrderedDict()  # by the token's hash
 
+    @property
+    def remembered(self) -> int:
+        """How many tokens are verified without looking at their signatures again."""
+        return len(self._verified)
+
     def lifetime_s(self, kind: PersonKind) -> float:
         """How long a token of this kind of person holds: the ``expires_in`` of an answer."""
         return self._lifetimes_s[kind]

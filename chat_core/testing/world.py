@@ -77,7 +77,7 @@ class World:
 
     async def comes(self, name: str, *, may_return: bool = True) -> Actor:
         """A guest who connects."""
-        return await self._actor(self.chat.guest(name), may_return=may_return)
+        return await self.connects(self.chat.guest(name), may_return=may_return)
 
     async def user(self, name: str, *, partition: str = "") -> Actor:
         """Somebody with an account, who connects."""
@@ -88,11 +88,11 @@ class World:
             kind=PersonKind.USER,
             partition=partition,
         )
-        return await self._actor(person)
+        return await self.connects(person)
 
     async def device(self, actor: Actor) -> Actor:
         """The same person with one more connection."""
-        other = await self._actor(actor.person, may_return=actor.may_return)
+        other = await self.connects(actor.person, may_return=actor.may_return)
         other.room = actor.room
         return other
 
@@ -111,7 +111,8 @@ class World:
         one.looks_away()
         other.looks_away()
 
-    async def _actor(self, person: Person, *, may_return: bool = True) -> Actor:
+    async def connects(self, person: Person, *, may_return: bool = True) -> Actor:
+        """A person who is known already, with a connection."""
         actor = Actor(self, person, may_return=may_return)
         await actor.comes()
         return actor

@@ -55,7 +55,7 @@ from chat_web.dialects.intents import (
 from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded
 from chat_web.transports.frames import text_frame
 
-_SENTENCES: Final = {
+SENTENCES: Final = {
     "connected": "You are connected.",
     "waiting": "Waiting for somebody to talk to.",
     "paired": "You are now talking to a stranger. Say hello!",
@@ -79,7 +79,7 @@ class Session:
     is_skipping: bool = False
 
 
-class _Ref(enum.Enum):
+class Ref(enum.Enum):
     """What an answer belongs to, where that makes a difference."""
 
     RETURN = enum.auto()  # follow the room that the person has
@@ -132,7 +132,7 @@ class AnonymousPair(Dialect):
         if isinstance(ref, str):
             session.is_settled = True
             return self.received(session, ref)
-        if ref is _Ref.SKIP:
+        if ref is Ref.SKIP:
             session.is_skipping = False
         if isinstance(answer, Receipt):  # first: it comes most often, and there is nothing to say
             return ()
@@ -147,7 +147,7 @@ class AnonymousPair(Dialect):
             case Placed(room=None) if not session.has_waited:
                 session.has_waited = True
                 return (_say("waiting"),)
-            case ChatError() if ref is _Ref.RETURN:
+            case ChatError() if ref is Ref.RETURN:
                 session.room = None  # it ended meanwhile
                 return (Ask(Search(lobby=ANONYMOUS)),)
             case Refused(code=code, message=message):
@@ -194,7 +194,7 @@ class AnonymousPair(Dialect):
         if session.room is None:  # in no line: an earlier search was refused
             return (Ask(Search(lobby=ANONYMOUS)),)
         session.is_skipping = True
-        return (Ask(Skip(room=session.room), _Ref.SKIP),)
+        return (Ask(Skip(room=session.room), Ref.SKIP),)
 
     def _standing(self, session: Session, stands: Stands) -> Intents:
         if session.room is not None:
@@ -202,7 +202,7 @@ class AnonymousPair(Dialect):
         for room in stands.standing.rooms:
             if room.lobby == ANONYMOUS:
                 session.room = room.id
-                return (Follow(Address(id=room.id), stands.heard.get(room.id), _Ref.RETURN),)
+                return (Follow(Address(id=room.id), stands.heard.get(room.id), Ref.RETURN),)
         waiting = stands.standing.waiting
         if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
             was_told, session.has_waited = session.has_waited, True
@@ -219,7 +219,7 @@ def _message(event: MessagePosted) -> bytes:
 
 
 def _say(event: str, **more: str) -> Say:
-    frame = {"type": "system", "message": _SENTENCES[event], "event": event, **more}
+    frame = {"type": "system", "message": SENTENCES[event], "event": event, **more}
     return Say(text_frame(encoded(frame)))
 
 

@@ -122,6 +122,16 @@ class Pump:
     def is_open(self) -> bool:
         return self._socket is not None
 
+    @property
+    def socket(self) -> Socket | None:
+        """The connection that it writes to; None before ``opened`` and after ``closed``."""
+        return self._socket
+
+    @property
+    def identity(self) -> Identity | None:
+        """The person who is connected, and the session; None until it has authenticated."""
+        return self._identity
+
     # The receiver of the socket
 
     def opened(self, socket: Socket) -> None:

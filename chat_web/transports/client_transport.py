@@ -93,6 +93,10 @@ class Carrier(Flow):
         except RuntimeError:  # uvloop: the handle is closed, connection_lost() is on its way
             return 0
 
+    def get_extra_info(self, name: str) -> Any:
+        """As of ``asyncio.BaseTransport``: "socket", "peername" and so on. None without a transport."""
+        return None if self._transport is None else self._transport.get_extra_info(name)
+
     def write(self, frames: bytes) -> None:
         """Send finished frames, one or more.  Never waits, never raises.
 

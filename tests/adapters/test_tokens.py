@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chat_core.adapters.tokens import BadToken, Key, SignedTokens, TokenExpired, TokenInvalid
 from chat_core.model.errors import Refused
 from chat_core.model.person import PersonKind
-from tests.forgeries import (
+from tests.support.forged_tokens import (
     BAD,
     ED,
     HS,
@@ -159,7 +159,7 @@ def test_tokens_that_were_good_are_remembered_up_to_a_bound(monkeypatch: pytest.
     for token in (*issued, *issued):
         tokens.verify(token, NOW)
 
-    assert len(tokens._verified) == 3
+    assert tokens.remembered == 3
 
 
 def test_a_public_key_verifies_what_its_private_one_signed() -> None:

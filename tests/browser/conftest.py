@@ -3,19 +3,18 @@
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import attrs
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
-from tests.browser.network import Network
-from tests.browser.visitors import Visitor, watched
-from tests.crash.processes import Process, start
+from tests.support.browser_network import Between, Network
+from tests.support.browser_visitors import Arrive, Visitor, watched
+from tests.support.killable_process import Servers, start
 
 ARGUMENTS = [
     "--disable-quic",
@@ -27,9 +26,6 @@ ARGUMENTS = [
 ]
 PATIENCE_MS = 15_000
 WINDOW = {"width": 1280, "height": 800}
-
-Arrive: TypeAlias = Callable[..., Awaitable[Visitor]]
-Between: TypeAlias = Callable[[str], Awaitable[Network]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -51,29 +47,11 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@attrs.define
-class Servers:
-    """Server processes, with their data in one folder."""
-
-    folder: Path
-    running: list[Process] = attrs.field(factory=list)
-
-    async def start(self, **settings: str) -> Process:
-        """A server with these settings; in memory, unless they say otherwise."""
-        process = await start(self.folder, **{"DATABASE_URL": "memory://", **settings})
-        self.running.append(process)
-        return process
-
-    async def stop(self, process: Process) -> None:
-        self.running.remove(process)
-        assert await process.stop() == 0
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def server_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The URL of a server with the settings of everybody, for tests that leave nobody waiting in it."""
     process = await start(
-        tmp_path_factory.mktemp("house"), DATABASE_URL="memory://", REMATCH_AFTER_SECONDS="0"
+        tmp_path_factory.mktemp("server"), DATABASE_URL="memory://", REMATCH_AFTER_SECONDS="0"
     )
     yield process.url
     assert await process.stop() == 0

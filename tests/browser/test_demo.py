@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.browser.conftest import Arrive, Servers
-from tests.browser.visitors import Visitor
+from tests.support.browser_visitors import Arrive, Visitor
+from tests.support.killable_process import Servers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import expect
 
 from chat_core.testing.postgres import Cluster
-from tests.browser.conftest import Arrive, Between, Servers
-from tests.browser.visitors import pair
+from tests.support.browser_network import Between
+from tests.support.browser_visitors import Arrive, pair
+from tests.support.killable_process import Servers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,9 +21,9 @@ WORDS = re.compile(
 
 @pytest.mark.parametrize("lobby", ["talk", "timed"])
 async def test_a_reload_comes_back_to_the_same_partner_with_the_draft(
-    house: str, arrive: Arrive, lobby: str
+    server_url: str, arrive: Arrive, lobby: str
 ) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+    ann, bob = await arrive(server_url), await arrive(server_url)
     await pair(ann, bob, lobby)
     await ann.writes("before")
     await bob.reads("before")
@@ -138,8 +139,8 @@ async def test_a_timed_room_outlives_the_server(
         await expect(one.at("gap")).to_have_count(0)
 
 
-async def test_a_session_that_ran_out_offers_a_new_one(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house, forgiving=r"status of 401")
+async def test_a_session_that_ran_out_offers_a_new_one(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url, forgiving=r"status of 401")
     await ann.starts()
     await ann.sees("searching")
     await ann.at("cancel").click()
@@ -158,7 +159,7 @@ async def test_a_session_that_ran_out_offers_a_new_one(house: str, arrive: Arriv
     await ann.sees("start")
     await ann.at("talk").click()
     await ann.sees("searching")
-    bob = await arrive(house)
+    bob = await arrive(server_url)
     await bob.starts()
     for one in (ann, bob):
         await one.sees("room")

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
-from tests.browser.visitors import Visitor, pair
+from tests.support.browser_visitors import Arrive, Visitor, pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,9 +59,11 @@ async def examine(visitor: Visitor, axe: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/privacy", "/chat", "/demo", "/nowhere"])
-async def test_a_page_has_no_barrier(house: str, hasty: str, arrive: Arrive, axe: str, path: str) -> None:
+async def test_a_page_has_no_barrier(
+    server_url: str, hasty: str, arrive: Arrive, axe: str, path: str
+) -> None:
     # The demo leaves somebody waiting for a stranger, for as long as a place is kept.
-    home = hasty if path == "/demo" else house
+    home = hasty if path == "/demo" else server_url
     visitor = await arrive(home, forgiving="status of 404" if path == "/nowhere" else "")
     answer = await visitor.page.goto(path)
     assert answer is not None
@@ -71,8 +72,8 @@ async def test_a_page_has_no_barrier(house: str, hasty: str, arrive: Arrive, axe
     await examine(visitor, axe)
 
 
-async def test_no_state_of_a_talk_has_a_barrier(house: str, arrive: Arrive, axe: str) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_no_state_of_a_talk_has_a_barrier(server_url: str, arrive: Arrive, axe: str) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     await ann.starts()
     await ann.sees("searching")
     await examine(ann, axe)
@@ -102,8 +103,8 @@ async def test_no_state_of_a_timed_room_has_a_barrier(hasty: str, arrive: Arrive
     await examine(ann, axe)
 
 
-async def test_the_examination_finds_barriers(house: str, arrive: Arrive, axe: str) -> None:
-    visitor = await arrive(house)
+async def test_the_examination_finds_barriers(server_url: str, arrive: Arrive, axe: str) -> None:
+    visitor = await arrive(server_url)
     await visitor.page.set_content(
         """<!doctype html><html lang="en"><head><title>A page</title>
         <meta name="viewport" content="width=device-width, user-scalable=no">
@@ -114,8 +115,8 @@ async def test_the_examination_finds_barriers(house: str, arrive: Arrive, axe: s
     assert {"meta-viewport", "target-size"} <= rules
 
 
-async def test_a_request_elsewhere_is_a_complaint(house: str, arrive: Arrive) -> None:
-    visitor = await arrive(house, forgiving="elsewhere.example")
+async def test_a_request_elsewhere_is_a_complaint(server_url: str, arrive: Arrive) -> None:
+    visitor = await arrive(server_url, forgiving="elsewhere.example")
     await visitor.page.goto("/")
     await visitor.page.evaluate(
         "document.body.append(Object.assign(new Image(), { src: 'http://elsewhere.example/a.png' }))"
@@ -124,8 +125,8 @@ async def test_a_request_elsewhere_is_a_complaint(house: str, arrive: Arrive) ->
     assert any("Content Security Policy" in complaint for complaint in visitor.complaints)
 
 
-async def test_the_theme_is_kept_and_rendered_by_the_server(house: str, arrive: Arrive) -> None:
-    visitor = await arrive(house)
+async def test_the_theme_is_kept_and_rendered_by_the_server(server_url: str, arrive: Arrive) -> None:
+    visitor = await arrive(server_url)
     await visitor.page.goto("/")
     for theme in ("light", "dark"):
         await visitor.at("theme").click()

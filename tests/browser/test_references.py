@@ -5,13 +5,13 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
+from tests.support.browser_visitors import Arrive
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_route_is_tried_on_as_a_guest(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house)
+async def test_a_route_is_tried_on_as_a_guest(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url)
     await ann.page.goto("/docs#get_api_channels_name")
     await ann.at("guest").click()
     await expect(ann.at("token")).to_have_value(re.compile(r"^\S+\.\S+\.\S+$"))
@@ -24,16 +24,16 @@ async def test_a_route_is_tried_on_as_a_guest(house: str, arrive: Arrive) -> Non
     await expect(answer).to_contain_text('"name": "general"')
 
 
-async def test_of_a_stream_the_beginning_is_shown(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house)
+async def test_of_a_stream_the_beginning_is_shown(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url)
     await ann.page.goto("/docs#post_connection_http_stream")
     entry = ann.page.locator("#post_connection_http_stream")
     await entry.locator('[data-test="send"]').click()
     await expect(entry.locator('[data-test="answer"]')).to_contain_text('"session":')
 
 
-async def test_a_body_is_edited_and_sent(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house, forgiving="403")
+async def test_a_body_is_edited_and_sent(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url, forgiving="403")
     await ann.page.goto("/docs#post_api_channels")
     await ann.at("guest").click()
     await expect(ann.at("token")).not_to_have_value("")
@@ -44,8 +44,8 @@ async def test_a_body_is_edited_and_sent(house: str, arrive: Arrive) -> None:
     await expect(entry.locator('[data-test="answer"]')).to_contain_text("guests_may_not")
 
 
-async def test_the_console_connects_sends_and_shows_both_ways(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house)
+async def test_the_console_connects_sends_and_shows_both_ways(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url)
     await ann.page.goto("/ws/docs")
     await ann.at("send").click()
     await expect(ann.at("state")).to_have_text("Connect first.")
@@ -62,8 +62,8 @@ async def test_the_console_connects_sends_and_shows_both_ways(house: str, arrive
     await expect(ann.at("state")).to_have_text(re.compile(r"^Closed: \d+"))
 
 
-async def test_the_console_speaks_the_other_protocols_too(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house)
+async def test_the_console_speaks_the_other_protocols_too(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url)
     await ann.page.goto("/ws/docs")
     await ann.page.locator("#dialogue").select_option("anonymous")
     await expect(ann.at("address")).to_have_value(re.compile(r"^ws://.*/ws/console$"))

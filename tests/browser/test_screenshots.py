@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
-from tests.browser.visitors import pair
+from tests.support.browser_visitors import Arrive, pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,8 +32,8 @@ LOOKS = (
 )
 
 
-async def test_two_people_talk_in_a_timed_room(house: str, arrive: Arrive) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_two_people_talk_in_a_timed_room(server_url: str, arrive: Arrive) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     await pair(ann, bob, "timed")
     for who, text in TALK:
         await (ann if who == "ann" else bob).writes(text)

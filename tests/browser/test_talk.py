@@ -6,8 +6,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive
-from tests.browser.visitors import pair
+from tests.support.browser_visitors import Arrive, pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,10 +22,10 @@ HOSTILE = (  # what is not text in some place or other, and stays text here
 )
 
 
-async def test_two_strangers_meet_talk_part_and_meet_again(house: str, arrive: Arrive) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_two_strangers_meet_talk_part_and_meet_again(server_url: str, arrive: Arrive) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     await pair(ann, bob, path="/")
-    assert ann.page.url == f"{house}/chat/pair"
+    assert ann.page.url == f"{server_url}/chat/pair"
     await expect(ann.at("partner")).to_contain_text("online")
 
     await ann.writes("hello")
@@ -65,8 +64,8 @@ async def test_two_strangers_meet_talk_part_and_meet_again(house: str, arrive: A
     await ann.reads("you again")
 
 
-async def test_an_armed_skip_is_disarmed_after_five_seconds(house: str, arrive: Arrive) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_an_armed_skip_is_disarmed_after_five_seconds(server_url: str, arrive: Arrive) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     for one in (ann, bob):
         await one.page.clock.install()
     await pair(ann, bob)
@@ -78,8 +77,8 @@ async def test_an_armed_skip_is_disarmed_after_five_seconds(house: str, arrive: 
     await bob.reads("still here")
 
 
-async def test_a_search_shows_its_time_and_is_cancelled(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house)
+async def test_a_search_shows_its_time_and_is_cancelled(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url)
     await ann.starts()
     await ann.sees("searching")
     await expect(ann.at("elapsed")).to_have_text("0:01")
@@ -88,7 +87,7 @@ async def test_a_search_shows_its_time_and_is_cancelled(house: str, arrive: Arri
     await expect(ann.at("talk")).to_be_focused()
 
     # Nobody is queued without a press: who comes now waits alone.
-    bob = await arrive(house)
+    bob = await arrive(server_url)
     await bob.starts()
     await ann.page.reload()
     await ann.sees("start")
@@ -98,8 +97,8 @@ async def test_a_search_shows_its_time_and_is_cancelled(house: str, arrive: Arri
         await one.sees("room")
 
 
-async def test_interests_are_kept_and_named(house: str, arrive: Arrive) -> None:
-    ann = await arrive(house)
+async def test_interests_are_kept_and_named(server_url: str, arrive: Arrive) -> None:
+    ann = await arrive(server_url)
     await ann.page.goto("/")
     await ann.at("interest").press_sequentially("Music,python")
     await ann.at("interest").press("Enter")
@@ -110,8 +109,8 @@ async def test_interests_are_kept_and_named(house: str, arrive: Arrive) -> None:
     await expect(ann.at("searching")).to_contain_text("Looking for someone who likes music or python")
 
 
-async def test_the_keyboard_alone_pairs_sends_and_skips(house: str, arrive: Arrive) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_the_keyboard_alone_pairs_sends_and_skips(server_url: str, arrive: Arrive) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     for one in (ann, bob):
         await one.page.goto("/")
         await one.tab_to("talk")
@@ -132,8 +131,10 @@ async def test_the_keyboard_alone_pairs_sends_and_skips(house: str, arrive: Arri
 
 
 @pytest.mark.parametrize("when", ["while they talk", "after they talked"])
-async def test_who_blocks_is_not_paired_with_the_blocked_again(house: str, arrive: Arrive, when: str) -> None:
-    ann, bob, cid = await arrive(house), await arrive(house), await arrive(house)
+async def test_who_blocks_is_not_paired_with_the_blocked_again(
+    server_url: str, arrive: Arrive, when: str
+) -> None:
+    ann, bob, cid = await arrive(server_url), await arrive(server_url), await arrive(server_url)
     await pair(ann, bob)
     if when == "after they talked":
         await bob.at("skip").click()

@@ -7,8 +7,8 @@ import time
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Arrive, Servers
-from tests.browser.visitors import NOT_BOTH, Visitor, pair
+from tests.support.browser_visitors import NOT_BOTH, Arrive, Visitor, pair
+from tests.support.killable_process import Servers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -100,8 +100,8 @@ async def test_an_answer_is_changed_until_the_end(hasty: str, arrive: Arrive) ->
         await one.outcome("ended", NOT_BOTH)
 
 
-async def test_an_early_wish_is_declined_and_then_accepted(house: str, arrive: Arrive) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_an_early_wish_is_declined_and_then_accepted(server_url: str, arrive: Arrive) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     await pair(ann, bob, "timed")
     await expect(ann.at("countdown")).to_have_text(re.compile(r"^(5:00|4:5\d)$"))
     await ann.at("keep-early").click()
@@ -118,8 +118,8 @@ async def test_an_early_wish_is_declined_and_then_accepted(house: str, arrive: A
         await one.outcome("kept", KEPT)
 
 
-async def test_an_early_wish_is_accepted(house: str, arrive: Arrive) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_an_early_wish_is_accepted(server_url: str, arrive: Arrive) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     await pair(ann, bob, "timed")
     await bob.at("keep-early").click()
     await ann.at("accept").click()
@@ -127,8 +127,8 @@ async def test_an_early_wish_is_accepted(house: str, arrive: Arrive) -> None:
         await one.outcome("kept", KEPT)
 
 
-async def test_who_leaves_a_timed_room_is_seen_to_leave(house: str, arrive: Arrive) -> None:
-    ann, bob = await arrive(house), await arrive(house)
+async def test_who_leaves_a_timed_room_is_seen_to_leave(server_url: str, arrive: Arrive) -> None:
+    ann, bob = await arrive(server_url), await arrive(server_url)
     await pair(ann, bob, "timed")
     await ann.writes("bye")
     await bob.reads("bye")

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -16,7 +15,7 @@ from chat_core.ports import Store
 from chat_core.ports.accounts import Accounts
 from chat_core.testing.contracts import AccountsContract, StoreContract
 from chat_core.testing.contracts.stories import Author
-from chat_core.testing.postgres import Cluster
+from tests.support.own_databases import OwnFolder, OwnSchemas
 
 KEYS = (b"new key, of thirty-two bytes or so", b"old key, of thirty-two bytes or so")
 
@@ -50,12 +49,7 @@ class _Encrypted(StoreContract):
             assert (await store.messages(story.id, before=None, after=None, limit=1))[0].deleted
 
 
-class TestEncryptedSQLiteStore(_Encrypted):
-    @pytest.fixture(autouse=True)
-    def _in_a_folder_of_its_own(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-        self.opened = 0
-
+class TestEncryptedSQLiteStore(OwnFolder, _Encrypted):
     @asynccontextmanager
     async def store(self) -> AsyncIterator[Store]:
         self.opened += 1
@@ -63,33 +57,21 @@ class TestEncryptedSQLiteStore(_Encrypted):
             yield store
 
 
-class TestEncryptedPostgresStore(_Encrypted):
-    @pytest.fixture(autouse=True)
-    def _in_schemas_of_its_own(self, postgres: Cluster) -> None:
-        self.cluster = postgres
-
+class TestEncryptedPostgresStore(OwnSchemas, _Encrypted):
     @asynccontextmanager
     async def store(self) -> AsyncIterator[Store]:
         async with _closed(await open_postgres(self.cluster.schema(), keys=KEYS)) as store:
             yield store
 
 
-class TestEncryptedSQLiteAccounts(AccountsContract):
-    @pytest.fixture(autouse=True)
-    def _in_a_folder_of_its_own(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
+class TestEncryptedSQLiteAccounts(OwnFolder, AccountsContract):
     @asynccontextmanager
     async def accounts(self) -> AsyncIterator[Accounts]:
         async with _closed(await open_sqlite(self.folder / "parley.db", keys=KEYS)) as store:
             yield SQLAccounts(store)
 
 
-class TestEncryptedPostgresAccounts(AccountsContract):
-    @pytest.fixture(autouse=True)
-    def _in_schemas_of_its_own(self, postgres: Cluster) -> None:
-        self.cluster = postgres
-
+class TestEncryptedPostgresAccounts(OwnSchemas, AccountsContract):
     @asynccontextmanager
     async def accounts(self) -> AsyncIterator[Accounts]:
         async with _closed(await open_postgres(self.cluster.schema(), keys=KEYS)) as store:

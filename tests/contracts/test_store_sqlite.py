@@ -2,21 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-
-import pytest
 
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.ports import Store
 from chat_core.testing.contracts import StoreContract
+from tests.support.own_databases import OwnFolder
 
 
-class TestSQLiteStore(StoreContract):
-    @pytest.fixture(autouse=True)
-    def _in_a_folder_of_its_own(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-        self.opened = 0
-
+class TestSQLiteStore(OwnFolder, StoreContract):
     @asynccontextmanager
     async def store(self) -> AsyncIterator[Store]:
         self.opened += 1

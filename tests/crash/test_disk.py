@@ -29,7 +29,16 @@ SENDERS, APPENDS = 8, 600
 
 
 def writer(url: str, *, under: Sequence[str] = ()) -> "subprocess.Popen[str]":
-    command = [*under, sys.executable, "-m", "tests.crash.writer", url, "1", str(SENDERS), str(APPENDS)]
+    command = [
+        *under,
+        sys.executable,
+        "-m",
+        "tests.support.store_writer",
+        url,
+        "1",
+        str(SENDERS),
+        str(APPENDS),
+    ]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from chat_core.testing.postgres import Cluster
-from tests.crash.processes import Client, Process, start
+from tests.support.killable_process import Client, Process, start
 
 KILLS = int(os.environ.get("PARLEY_KILLS", "2"))
 DATABASE_KILLS = int(os.environ.get("PARLEY_DATABASE_KILLS", "2"))

@@ -3,7 +3,7 @@
 import json
 
 from chat_core import ANONYMOUS, Card, Person, Refused, Search, Unavailable
-from chat_web.dialects.anonymous import AnonymousPair, Session, _Ref
+from chat_web.dialects.anonymous import AnonymousPair, Ref, Session
 from chat_web.dialects.intents import Ask, HangUp, Intents, Introduced, Say
 
 P0 = AnonymousPair()
@@ -23,7 +23,7 @@ def errors(intents: Intents) -> list[str]:
 def test_a_room_that_ended_before_it_could_be_followed_is_searched_anew() -> None:
     for refusal in (NO_ROOM, Unavailable("the store is away")):
         state = session("room")
-        assert P0.answered(state, _Ref.RETURN, refusal, now=0.0) == (Ask(Search(lobby=ANONYMOUS)),)
+        assert P0.answered(state, Ref.RETURN, refusal, now=0.0) == (Ask(Search(lobby=ANONYMOUS)),)
         assert state.room is None
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -13,28 +13,23 @@ from chat_core import CreateChannel, Post, Receipt, Status
 from chat_web.app_keys import CHAT
 from chat_web.sockets.open_connections import PUMPS
 from chat_web.transports.client_transport import Carrier
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.dialects.wires import Closed
-from tests.web.callers import Caller, code
-from tests.web.servers import tokens
+from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
+from tests.support.http_clients import HttpClient, code
+from tests.support.memory_wire import Closed
+from tests.support.servers import tokens
 
 NOWHERE: Final = "018bcfe5-6800-7000-8000-000000000000"
+MUCH: Final = 64 * 1024  # bytes; a transport that holds more asks its writers to wait
 
 
-@pytest.fixture
-async def here() -> AsyncIterator[Hall]:
-    async with hall() as opened:
-        yield opened
-
-
-async def comes(here: Hall, caller: Caller, **query: str) -> Socket:
+async def comes(here: DialectServer, caller: HttpClient, **query: str) -> Socket:
     """A connection that has looked at everything so far."""
     socket = await here.p1(caller, **query)
     await socket.seen()
     return socket
 
 
-async def both(here: Hall) -> tuple[Socket, Socket]:
+async def both(here: DialectServer) -> tuple[Socket, Socket]:
     """Ann and bob, who share a channel."""
     ann = await comes(here, await here.user("ann", "general"))
     bob = await comes(here, await here.user("bob", "general"))
@@ -45,7 +40,7 @@ async def both(here: Hall) -> tuple[Socket, Socket]:
 # Coming
 
 
-async def test_histories_then_ready(here: Hall) -> None:
+async def test_histories_then_ready(here: DialectServer) -> None:
     ann = await here.user("ann", "general")
     await ann.channel("cats")
     socket = await here.p1(ann)
@@ -55,12 +50,14 @@ async def test_histories_then_ready(here: Hall) -> None:
     assert ready == {"type": "ready", "username": "ann", "channels": ["cats", "general"]}
 
 
-async def test_who_is_in_no_channel_is_ready_at_once(here: Hall) -> None:
+async def test_who_is_in_no_channel_is_ready_at_once(here: DialectServer) -> None:
     socket = await here.p1(await here.user("ann"))
     assert await socket.seen() == [{"type": "ready", "username": "ann", "channels": []}]
 
 
-async def test_the_history_is_the_last_fifty_messages_oldest_first_as_message_frames(here: Hall) -> None:
+async def test_the_history_is_the_last_fifty_messages_oldest_first_as_message_frames(
+    here: DialectServer,
+) -> None:
     ann, bob = await here.user("ann"), await here.user("bob")
     channel = (await ann.channel("cats", bob))["id"]
     sent = [await ann.says(channel, str(n), client_id=f"c{n}") for n in range(60)]
@@ -81,7 +78,7 @@ async def test_the_history_is_the_last_fifty_messages_oldest_first_as_message_fr
     assert own["messages"][0] == {**shown[0], "client_id": "c10"}
 
 
-async def test_a_name_in_another_case_is_the_same_user(here: Hall) -> None:
+async def test_a_name_in_another_case_is_the_same_user(here: DialectServer) -> None:
     ann = await here.user("ann")
     socket = await here.joins(ann, "/api/ws/ANN")
     assert (await socket.seen())[-1]["username"] == "ann"
@@ -101,7 +98,7 @@ async def test_a_name_in_another_case_is_the_same_user(here: Hall) -> None:
     ],
 )
 async def test_who_may_not_connect_is_told_before_the_upgrade(
-    here: Hall, path: str, status: int, why: str
+    here: DialectServer, path: str, status: int, why: str
 ) -> None:
     ann = await here.user("ann")
     await here.user("bob")
@@ -110,18 +107,18 @@ async def test_who_may_not_connect_is_told_before_the_upgrade(
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await ann.http.ws_connect(path)
     assert refused.value.status == status
-    answered, body = await here.house.nobody().get(path)
+    answered, body = await here.server.nobody().get(path)
     assert (answered, code(body)) == (status, why)
 
 
-async def test_a_page_of_another_origin_may_not_connect(here: Hall) -> None:
+async def test_a_page_of_another_origin_may_not_connect(here: DialectServer) -> None:
     ann = await here.user("ann")
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await ann.http.ws_connect("/api/ws/ann", params={"token": str(ann.token)}, origin="http://evil.test")
     assert refused.value.status == 403
 
 
-async def test_a_bearer_is_as_good_as_a_token_in_the_address(here: Hall) -> None:
+async def test_a_bearer_is_as_good_as_a_token_in_the_address(here: DialectServer) -> None:
     ann = await here.user("ann")
     ws = await ann.http.ws_connect("/api/ws/ann", headers={"Authorization": f"Bearer {ann.token}"})
     assert (await ws.receive_json())["type"] == "ready"
@@ -131,7 +128,7 @@ async def test_a_bearer_is_as_good_as_a_token_in_the_address(here: Hall) -> None
 # Messages
 
 
-async def test_a_message_reaches_all_and_its_author_with_the_client_id(here: Hall) -> None:
+async def test_a_message_reaches_all_and_its_author_with_the_client_id(here: DialectServer) -> None:
     ann, bob = await both(here)
     other_device = await comes(here, await here.user("ann"))
     await ann.say({"channel": "general", "content": "hi", "client_id": "c1"})
@@ -142,14 +139,14 @@ async def test_a_message_reaches_all_and_its_author_with_the_client_id(here: Hal
     assert theirs.keys() == {"type", "id", "seq", "channel", "user", "content", "timestamp"}
 
 
-async def test_who_is_in_no_such_channel_hears_nothing_of_it(here: Hall) -> None:
+async def test_who_is_in_no_such_channel_hears_nothing_of_it(here: DialectServer) -> None:
     ann, _ = await both(here)
     cat = await comes(here, await here.user("cat"))
     await ann.say("hi")
     assert await cat.seen() == []
 
 
-async def test_bare_text_goes_to_the_only_channel(here: Hall) -> None:
+async def test_bare_text_goes_to_the_only_channel(here: DialectServer) -> None:
     ann, bob = await both(here)
     for text in ("hi", "[1]", "5", "null", '"quoted"', " {no"):
         await ann.say(text)
@@ -157,7 +154,7 @@ async def test_bare_text_goes_to_the_only_channel(here: Hall) -> None:
     assert [frame["code"] for frame in await ann.seen() if frame["type"] == "error"] == ["bad_request"]
 
 
-async def test_bare_text_goes_to_the_channel_written_to_last_on_this_connection(here: Hall) -> None:
+async def test_bare_text_goes_to_the_channel_written_to_last_on_this_connection(here: DialectServer) -> None:
     ann = await here.user("ann", "general")
     await ann.channel("cats")
     await ann.channel("dogs")
@@ -184,7 +181,7 @@ async def test_bare_text_goes_to_the_channel_written_to_last_on_this_connection(
     await socket.sees("channel_required")
 
 
-async def test_what_was_written_before_it_was_ready_goes_out_in_order(here: Hall) -> None:
+async def test_what_was_written_before_it_was_ready_goes_out_in_order(here: DialectServer) -> None:
     ann, bob = await here.user("ann", "general"), await comes(here, await here.user("bob", "general"))
     socket = await here.p1(ann)
     for n in range(20):
@@ -211,7 +208,7 @@ async def test_what_was_written_before_it_was_ready_goes_out_in_order(here: Hall
     ],
 )
 async def test_what_cannot_be_is_an_error_and_the_connection_stays(
-    here: Hall, frame: dict[str, Any], why: str
+    here: DialectServer, frame: dict[str, Any], why: str
 ) -> None:
     ann, bob = await both(here)
     cat = await here.user("cat")
@@ -228,7 +225,7 @@ async def test_what_cannot_be_is_an_error_and_the_connection_stays(
     await bob.sees("message")
 
 
-async def test_a_repeated_client_id_is_answered_on_that_connection_alone(here: Hall) -> None:
+async def test_a_repeated_client_id_is_answered_on_that_connection_alone(here: DialectServer) -> None:
     ann, bob = await both(here)
     again = await comes(here, await here.user("ann"))
     await ann.say({"content": "hi", "client_id": "c1"})
@@ -244,14 +241,14 @@ async def test_a_repeated_client_id_is_answered_on_that_connection_alone(here: H
     assert error["client_id"] == "c1"
 
 
-async def test_typing_is_told_to_the_others(here: Hall) -> None:
+async def test_typing_is_told_to_the_others(here: DialectServer) -> None:
     ann, bob = await both(here)
     await ann.say({"type": "typing", "channel": "general"})
     assert await bob.seen() == [{"type": "typing", "channel": "general", "username": "ann"}]
     assert await ann.seen() == []
 
 
-async def test_the_tenth_bad_frame_within_a_minute_ends_the_connection(here: Hall) -> None:
+async def test_the_tenth_bad_frame_within_a_minute_ends_the_connection(here: DialectServer) -> None:
     ann, _ = await both(here)
     for _ in range(10):
         await ann.say("{no")
@@ -261,7 +258,7 @@ async def test_the_tenth_bad_frame_within_a_minute_ends_the_connection(here: Hal
 # Presence
 
 
-async def test_who_shares_channels_sees_one_come_and_go_once(here: Hall) -> None:
+async def test_who_shares_channels_sees_one_come_and_go_once(here: DialectServer) -> None:
     bob = await here.user("bob", "general")
     await bob.channel("cats", await here.user("ann", "general"))
     stranger = await comes(here, await here.user("eve"))
@@ -282,7 +279,7 @@ async def test_who_shares_channels_sees_one_come_and_go_once(here: Hall) -> None
     assert await stranger.seen() == []
 
 
-async def test_who_comes_back_within_the_grace_was_never_gone(here: Hall) -> None:
+async def test_who_comes_back_within_the_grace_was_never_gone(here: DialectServer) -> None:
     ann, bob = await both(here)
     await bob.drop()
     await here.advance(9.9)
@@ -291,19 +288,19 @@ async def test_who_comes_back_within_the_grace_was_never_gone(here: Hall) -> Non
     assert await ann.seen() == []
 
 
-async def test_a_status_that_was_chosen_is_told(here: Hall) -> None:
+async def test_a_status_that_was_chosen_is_told(here: DialectServer) -> None:
     ann, bob = await both(here)
     caller = await here.user("bob")
     for status in ("away", "away", "busy", "offline", "online"):
-        await here.house.app[CHAT].accounts.set_status(caller.person.id, Status(status))
+        await here.server.app[CHAT].accounts.set_status(caller.person.id, Status(status))
     assert [frame["status"] for frame in await ann.seen()] == ["away", "busy", "offline", "online"]
     assert [frame["username"] for frame in await bob.seen()] == ["bob"] * 4
 
 
-async def test_who_would_not_be_seen_comes_and_goes_unseen(here: Hall) -> None:
+async def test_who_would_not_be_seen_comes_and_goes_unseen(here: DialectServer) -> None:
     ann = await comes(here, await here.user("ann", "general"))
     caller = await here.user("bob", "general")
-    await here.house.app[CHAT].accounts.set_status(caller.person.id, Status.OFFLINE)
+    await here.server.app[CHAT].accounts.set_status(caller.person.id, Status.OFFLINE)
     bob = await comes(here, caller)
     await bob.close()
     await here.advance(20)
@@ -313,7 +310,7 @@ async def test_who_would_not_be_seen_comes_and_goes_unseen(here: Hall) -> None:
 # Channels that come and go
 
 
-async def test_a_channel_that_is_joined_elsewhere_comes_with_its_history(here: Hall) -> None:
+async def test_a_channel_that_is_joined_elsewhere_comes_with_its_history(here: DialectServer) -> None:
     ann, bob = await here.user("ann"), await here.user("bob", "general")
     await bob.says((await ann.get("/api/channels/general"))[1]["id"], "before")
     one, two = await comes(here, ann), await comes(here, ann)
@@ -328,7 +325,7 @@ async def test_a_channel_that_is_joined_elsewhere_comes_with_its_history(here: H
     await two.sees("message")
 
 
-async def test_a_channel_that_is_left_says_no_more(here: Hall) -> None:
+async def test_a_channel_that_is_left_says_no_more(here: DialectServer) -> None:
     ann, bob = await both(here)
     caller = await here.user("ann")
     await caller.post("/api/channels/general/leave")
@@ -344,7 +341,7 @@ async def test_a_channel_that_is_left_says_no_more(here: Hall) -> None:
     await ann.sees("message")
 
 
-async def test_what_was_said_before_one_leaves_comes_before_that(here: Hall) -> None:
+async def test_what_was_said_before_one_leaves_comes_before_that(here: DialectServer) -> None:
     ann, bob = await both(here)
     caller = await here.user("ann")
     await bob.say("last words")
@@ -352,7 +349,7 @@ async def test_what_was_said_before_one_leaves_comes_before_that(here: Hall) -> 
     assert [frame["type"] for frame in await ann.seen()] == ["message", "subscription"]
 
 
-async def test_a_channel_that_is_made_is_ones_own_at_once(here: Hall) -> None:
+async def test_a_channel_that_is_made_is_ones_own_at_once(here: DialectServer) -> None:
     caller = await here.user("ann")
     ann = await comes(here, caller)
     await caller.channel("cats")
@@ -362,7 +359,7 @@ async def test_a_channel_that_is_made_is_ones_own_at_once(here: Hall) -> None:
     await ann.sees("message")
 
 
-async def test_a_channel_that_is_deleted_is_gone_for_everybody(here: Hall) -> None:
+async def test_a_channel_that_is_deleted_is_gone_for_everybody(here: DialectServer) -> None:
     owner, member = await here.user("ann"), await here.user("bob")
     await owner.channel("cats", member, private=True)
     ann, bob = await comes(here, owner), await comes(here, member)
@@ -372,7 +369,7 @@ async def test_a_channel_that_is_deleted_is_gone_for_everybody(here: Hall) -> No
         assert await gone.seen() == [{"type": "subscription", "action": "deleted", "channel": "cats"}]
 
 
-async def test_who_is_sent_out_of_a_private_channel_hears_no_more(here: Hall) -> None:
+async def test_who_is_sent_out_of_a_private_channel_hears_no_more(here: DialectServer) -> None:
     owner, member = await here.user("ann"), await here.user("bob")
     await owner.channel("cats", member, private=True)
     ann, bob = await comes(here, owner), await comes(here, member)
@@ -389,7 +386,7 @@ async def test_who_is_sent_out_of_a_private_channel_hears_no_more(here: Hall) ->
 # Coming back
 
 
-async def test_since_gives_what_came_after(here: Hall) -> None:
+async def test_since_gives_what_came_after(here: DialectServer) -> None:
     ann = await here.user("ann", "general")
     cats = (await ann.channel("cats"))["id"]
     sent = [await ann.says(cats, str(n)) for n in range(5)]
@@ -403,7 +400,9 @@ async def test_since_gives_what_came_after(here: Hall) -> None:
         await socket.close()
 
 
-async def test_since_is_all_up_to_five_hundred_and_else_the_last_fifty_with_a_gap(here: Hall) -> None:
+async def test_since_is_all_up_to_five_hundred_and_else_the_last_fifty_with_a_gap(
+    here: DialectServer,
+) -> None:
     ann = await here.user("ann")
     cats = (await ann.channel("cats"))["id"]
     sent = [await ann.says(cats, str(n)) for n in range(501)]
@@ -417,7 +416,7 @@ async def test_since_is_all_up_to_five_hundred_and_else_the_last_fifty_with_a_ga
     assert history["gap"] is True
 
 
-async def test_nothing_is_lost_or_doubled_while_the_history_is_read(here: Hall) -> None:
+async def test_nothing_is_lost_or_doubled_while_the_history_is_read(here: DialectServer) -> None:
     """Bob writes all the time; ann comes in the midst, again and again."""
     ann = await here.user("ann", "general")
     bob = await comes(here, await here.user("bob", "general"))
@@ -439,16 +438,16 @@ async def test_nothing_is_lost_or_doubled_while_the_history_is_read(here: Hall) 
     assert len([f for f in await bob.seen() if f["type"] == "message"]) == written
 
 
-async def test_logging_out_closes_the_connection(here: Hall) -> None:
+async def test_logging_out_closes_the_connection(here: DialectServer) -> None:
     caller = await here.user("ann")
     ann = await comes(here, caller)
-    chat = here.house.app[CHAT]
+    chat = here.server.app[CHAT]
     await chat.revoke(tokens().verify(str(caller.token), chat.clock.now()).sid)
     await ann.sees(3503)
 
 
-async def test_frames_above_the_rate_are_refused_and_say_which(here: Hall) -> None:
-    async with hall(rate_limits=True) as limited:
+async def test_frames_above_the_rate_are_refused_and_say_which(here: DialectServer) -> None:
+    async with dialect_server(rate_limits=True) as limited:
         ann = await comes(limited, await limited.user("ann", "general"))
         for n in range(41):
             await ann.say(json.dumps({"type": "typing", "client_id": str(n)}))
@@ -456,9 +455,9 @@ async def test_frames_above_the_rate_are_refused_and_say_which(here: Hall) -> No
         assert error["client_id"] == "40"
 
 
-async def test_who_reads_slowly_gets_all_histories_one_after_the_other(here: Hall) -> None:
+async def test_who_reads_slowly_gets_all_histories_one_after_the_other(here: DialectServer) -> None:
     """Some megabytes of them: they wait for the reader, who is not taken for one that does not read."""
-    caller, chat = await here.user("ann"), here.house.app[CHAT]
+    caller, chat = await here.user("ann"), here.server.app[CHAT]
     names = [f"c{n:03}" for n in range(100)]
     for name in names:
         made = await chat.do(caller.person, CreateChannel(name=name))
@@ -468,21 +467,20 @@ async def test_who_reads_slowly_gets_all_histories_one_after_the_other(here: Hal
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     raw.setblocking(False)
-    url = here.house.http._base_url
-    assert url is not None
-    await asyncio.get_running_loop().sock_connect(raw, (url.host, url.port))
+    url = urlsplit(here.server.url)
+    await asyncio.get_running_loop().sock_connect(raw, (url.hostname, url.port))
     reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
     writer.write(
-        f"GET /api/ws/ann?token={caller.token} HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
+        f"GET /api/ws/ann?token={caller.token} HTTP/1.1\r\nHost: {url.netloc}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
     )
-    pumps = here.house.app[PUMPS]
+    pumps = here.server.app[PUMPS]
     async with asyncio.timeout(20):
-        while not any(isinstance(pump._socket, Carrier) and pump._socket._is_full for pump in pumps.open):
-            await here.house.world.settle()
+        while not any(isinstance(pump.socket, Carrier) and pump.socket.unsent > MUCH for pump in pumps.open):
+            await here.server.world.settle()
             await asyncio.sleep(0)
-        await here.house.world.settle()
+        await here.server.world.settle()
         read = b""
         while b'{"type":"ready"' not in read:
             chunk = await reader.read(65536)

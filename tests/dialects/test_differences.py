@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.dialects.player import OPENERS, Recording, Step, recordings
-from tests.dialects.stories import headed, pattern
+from tests.support.recorded_stories import headed, pattern
+from tests.support.recording_player import OPENERS, Recording, Step, recordings
 
 PROTOCOLS: Final = Path(__file__).parents[2] / "PROTOCOLS.md"
 HEADING: Final = "## How the protocols differ"

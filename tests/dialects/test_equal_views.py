@@ -1,33 +1,26 @@
 """Many who come, write, drop and come back, in P1, P4 and P5: each one's view equals the log."""
 
 import random
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import attrs
 import pytest
 
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.web.callers import Caller
-from tests.web.p1_reader import View
+from tests.support.dialect_sockets import DialectServer, Socket
+from tests.support.http_clients import HttpClient
+from tests.support.p1_reader import View
 
 STEPS: Final = 250
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[Hall]:
-    async with hall() as opened:
-        yield opened
 
 
 @attrs.define(eq=False, kw_only=True)
 class Reader(View):
     """A P1 client that keeps what it was shown, by seq."""
 
-    caller: Caller
+    caller: HttpClient
     socket: Socket | None = None
 
-    async def comes(self, here: Hall) -> None:
+    async def comes(self, here: DialectServer) -> None:
         self.socket = await here.p1(self.caller, **self.since)
 
     def reads(self, frames: list[Any]) -> None:
@@ -37,7 +30,7 @@ class Reader(View):
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_views_equal_the_log(here: Hall, seed: int) -> None:
+async def test_views_equal_the_log(here: DialectServer, seed: int) -> None:
     chance = random.Random(seed)
     readers = [Reader("general", caller=await here.user(f"user{n}", "general")) for n in range(6)]
     channel = (await readers[0].caller.get("/api/channels/general"))[1]["id"]
@@ -67,7 +60,7 @@ async def test_views_equal_the_log(here: Hall, seed: int) -> None:
         if reader.socket is None:
             await reader.comes(here)
     await here.settle()
-    log = await here.house.world.chat.messages(readers[0].caller.person, channel, limit=300)
+    log = await here.server.world.chat.messages(readers[0].caller.person, channel, limit=300)
     texts = {message.seq: message.content for message in log}
     assert sorted(texts.values()) == sorted(f"no. {n}" for n in range(written))
     for reader in readers:

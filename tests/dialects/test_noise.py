@@ -18,8 +18,8 @@ from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.timed_rooms import TimedRooms
 from chat_web.http.auth import Identity, Introductions
 from chat_web.sockets.pump import PumpLimits
-from tests.dialects.wires import Closed, Wire, masked
-from tests.web.test_bad_input import noise
+from tests.support.memory_wire import Closed, Wire, masked
+from tests.support.noise import noise
 
 FRAMES: Final = 2000
 UNHURRIED: Final = PumpLimits(frames=None)

@@ -1,31 +1,23 @@
 """P3's notifications over a real server: to every device, and once to the next one when there was none."""
 
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
 
 from chat_core.model.limits import NOTICES_KEPT_MAX
 from chat_web.app_keys import CHAT
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.web.callers import Caller
+from tests.support.dialect_sockets import DialectServer, Socket
+from tests.support.http_clients import HttpClient
 
 
-@pytest.fixture
-async def here() -> AsyncIterator[Hall]:
-    async with hall() as opened:
-        yield opened
-
-
-async def listens(here: Hall, caller: Caller) -> Socket:
+async def listens(here: DialectServer, caller: HttpClient) -> Socket:
     return await here.joins(caller, "/ws/notifications")
 
 
-async def two(here: Hall) -> tuple[Caller, Caller]:
+async def two(here: DialectServer) -> tuple[HttpClient, HttpClient]:
     return await here.user("ann"), await here.user("bob")
 
 
-async def test_whoever_is_invited_hears_of_it_on_every_device(here: Hall) -> None:
+async def test_whoever_is_invited_hears_of_it_on_every_device(here: DialectServer) -> None:
     ann, bob = await two(here)
     devices = [await listens(here, bob) for _ in range(3)]
     asker = await listens(here, ann)
@@ -44,7 +36,7 @@ async def test_whoever_is_invited_hears_of_it_on_every_device(here: Hall) -> Non
     assert await later.seen() == []
 
 
-async def test_who_is_paired_and_what_becomes_of_it(here: Hall) -> None:
+async def test_who_is_paired_and_what_becomes_of_it(here: DialectServer) -> None:
     ann, bob = await two(here)
     one, other = await listens(here, ann), await listens(here, bob)
     await ann.post("/chat/rooms", {})
@@ -71,7 +63,7 @@ async def test_who_is_paired_and_what_becomes_of_it(here: Hall) -> None:
     await other.sees("room_ended")
 
 
-async def test_what_came_while_no_device_was_there_comes_first_and_once(here: Hall) -> None:
+async def test_what_came_while_no_device_was_there_comes_first_and_once(here: DialectServer) -> None:
     ann, bob = await two(here)
     room = (await ann.post("/chat/rooms", {"with": "bob"}))[1]["id"]
     await ann.post(f"/simple-countdown/start/{room}")
@@ -97,7 +89,7 @@ async def test_what_came_while_no_device_was_there_comes_first_and_once(here: Ha
     assert await second.seen() == []
 
 
-async def test_other_connections_are_no_device_that_shows_notifications(here: Hall) -> None:
+async def test_other_connections_are_no_device_that_shows_notifications(here: DialectServer) -> None:
     ann, bob = await two(here)
     chat = await here.p1(bob)
     await chat.seen()
@@ -109,9 +101,9 @@ async def test_other_connections_are_no_device_that_shows_notifications(here: Ha
     await device.sees("invited")
 
 
-async def test_a_page_of_parley_is_a_device_too(here: Hall) -> None:
+async def test_a_page_of_parley_is_a_device_too(here: DialectServer) -> None:
     ann, bob = await two(here)
-    page = await here.joins(Caller(bob.http, bob.person, None), "/connection/websocket")
+    page = await here.joins(HttpClient(bob.http, bob.person, None), "/connection/websocket")
     await page.say({"id": 1, "connect": {"token": bob.token}})
     await page.seen()
     await ann.post("/chat/rooms", {"with": "bob"})
@@ -121,7 +113,7 @@ async def test_a_page_of_parley_is_a_device_too(here: Hall) -> None:
     assert await device.seen() == []
 
 
-async def test_a_device_that_came_back_hears_only_what_came_meanwhile(here: Hall) -> None:
+async def test_a_device_that_came_back_hears_only_what_came_meanwhile(here: DialectServer) -> None:
     ann, bob = await two(here)
     device = await listens(here, bob)
     room = (await ann.post("/chat/rooms", {"with": "bob"}))[1]["id"]
@@ -133,28 +125,28 @@ async def test_a_device_that_came_back_hears_only_what_came_meanwhile(here: Hall
     await again.sees("countdown_started", "decision")
 
 
-async def test_only_the_newest_are_kept(here: Hall) -> None:
+async def test_only_the_newest_are_kept(here: DialectServer) -> None:
     ann, bob = await two(here)
     for _ in range(NOTICES_KEPT_MAX + 5):
         room = (await ann.post("/chat/rooms", {"with": "bob"}))[1]["id"]
         await bob.post(f"/simple-countdown/response/{room}", {"response": "end"})
-        await here.house.world.advance(1)
+        await here.server.world.advance(1)
     kinds = [frame["type"] for frame in await (await listens(here, bob)).seen()]
     assert kinds == ["invited", "room_ended"] * (NOTICES_KEPT_MAX // 2)
 
 
-async def test_notices_outlive_a_restart(here: Hall) -> None:
+async def test_notices_outlive_a_restart(here: DialectServer) -> None:
     """Nothing is told twice, nothing is lost: the store knows what no device has heard."""
     ann, bob = await two(here)
     await ann.post("/chat/rooms", {"with": "bob"})
-    store = here.house.app[CHAT].store
+    store = here.server.app[CHAT].store
     assert [notice.key[2] for notice in await store.notices_of(bob.person.id)] == ["invited"]
     device = await listens(here, bob)
     await device.sees("invited")
     assert await store.notices_of(bob.person.id) == []
 
 
-async def test_nothing_is_asked_for_here(here: Hall) -> None:
+async def test_nothing_is_asked_for_here(here: DialectServer) -> None:
     ann, _ = await two(here)
     device = await listens(here, ann)
     for _ in range(9):
@@ -164,24 +156,24 @@ async def test_nothing_is_asked_for_here(here: Hall) -> None:
     await device.sees("bad_request", 3509)
 
 
-async def test_no_token_no_notifications(here: Hall) -> None:
+async def test_no_token_no_notifications(here: DialectServer) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await here.house.http.ws_connect("/ws/notifications")
+        await here.server.http.ws_connect("/ws/notifications")
     assert refused.value.status == 401
 
 
-async def test_strangers_notices_are_never_stored(here: Hall) -> None:
-    callers = [await here.house.guest(name) for name in ("ann", "bob")]
+async def test_strangers_notices_are_never_stored(here: DialectServer) -> None:
+    callers = [await here.server.guest(name) for name in ("ann", "bob")]
     device = await listens(here, callers[0])
     for caller in callers:
         await (await here.joins(caller, "/ws/x")).seen()
     (found,) = await device.sees("match_found")
     assert callers[1].person.id not in str(found)
-    store = here.house.app[CHAT].store
+    store = here.server.app[CHAT].store
     assert [await store.notices_of(caller.person.id) for caller in callers] == [[], []]
 
 
-async def test_who_is_named_in_a_channel_hears_of_it(here: Hall) -> None:
+async def test_who_is_named_in_a_channel_hears_of_it(here: DialectServer) -> None:
     ann, bob = await here.user("ann", "general"), await here.user("bob", "general")
     channel = (await ann.get("/api/channels/general"))[1]["id"]
     message = await ann.says(channel, "@Bob, are you there?")
@@ -193,7 +185,7 @@ async def test_who_is_named_in_a_channel_hears_of_it(here: Hall) -> None:
         "at": message["created_at"],
     }
     assert await device.seen() == [mention]
-    page = await here.joins(Caller(bob.http, bob.person, None), "/connection/websocket")
+    page = await here.joins(HttpClient(bob.http, bob.person, None), "/connection/websocket")
     await page.say({"id": 1, "connect": {"token": bob.token}})
     await page.seen()
     await ann.says(channel, "and @bob again; not @ann")
@@ -204,9 +196,9 @@ async def test_who_is_named_in_a_channel_hears_of_it(here: Hall) -> None:
 
 
 @pytest.mark.parametrize("is_here", [True, False])
-async def test_nobody_is_named_by_who_is_blocked(here: Hall, is_here: bool) -> None:
+async def test_nobody_is_named_by_who_is_blocked(here: DialectServer, is_here: bool) -> None:
     ann, bob = await here.user("ann", "general"), await here.user("bob", "general")
-    chat = here.house.app[CHAT]
+    chat = here.server.app[CHAT]
     channel = (await ann.get("/api/channels/general"))[1]["id"]
     await chat.store.block(bob.person.id, ann.person.id, chat.clock.now())
     device = await listens(here, bob) if is_here else None

@@ -1,6 +1,5 @@
 """P4 over a real server: open rooms that opening joins, and rooms of two."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -8,25 +7,19 @@ import pytest
 
 from chat_core import Retention
 from chat_web.app_keys import CHAT
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.dialects.wires import Closed
-from tests.web.callers import Caller
+from tests.support.dialect_sockets import DialectServer, Socket
+from tests.support.http_clients import HttpClient
+from tests.support.memory_wire import Closed
 
 
-@pytest.fixture
-async def here() -> AsyncIterator[Hall]:
-    async with hall() as opened:
-        yield opened
-
-
-async def opens(here: Hall, caller: Caller, room: str) -> Socket:
+async def opens(here: DialectServer, caller: HttpClient, room: str) -> Socket:
     """A connection that has looked at everything so far."""
     socket = await here.joins(caller, f"/api/ws/{room}")
     await socket.seen()
     return socket
 
 
-async def public_room(here: Hall, *names: str) -> tuple[str, list[Socket]]:
+async def public_room(here: DialectServer, *names: str) -> tuple[str, list[Socket]]:
     """A public room, and people who have opened it and looked."""
     owner = await here.user("owner")
     _, made = await owner.post("/api/rooms", {"name": "lounge"})
@@ -37,7 +30,7 @@ async def public_room(here: Hall, *names: str) -> tuple[str, list[Socket]]:
     return room, sockets
 
 
-async def test_opening_a_public_room_joins_it(here: Hall) -> None:
+async def test_opening_a_public_room_joins_it(here: DialectServer) -> None:
     room, (ann,) = await public_room(here, "ann")
     status, channel = await (await here.user("ann")).get("/api/channels/lounge")
     assert (status, channel["members"]) == (200, ["owner", "ann"])
@@ -58,7 +51,7 @@ async def test_opening_a_public_room_joins_it(here: Hall) -> None:
     assert [one["id"] for one in listed] == [message["id"]]
 
 
-async def test_messages_typing_coming_and_going(here: Hall) -> None:
+async def test_messages_typing_coming_and_going(here: DialectServer) -> None:
     room, (ann,) = await public_room(here, "ann")
     caller = await here.user("bob")
     who = {"user_id": caller.person.id, "username": "bob"}
@@ -85,7 +78,7 @@ async def test_messages_typing_coming_and_going(here: Hall) -> None:
     assert await ann.seen() == [{"type": "user_left", **who}]
 
 
-async def test_who_comes_back_within_the_grace_did_not_leave(here: Hall) -> None:
+async def test_who_comes_back_within_the_grace_did_not_leave(here: DialectServer) -> None:
     room, (ann, bob) = await public_room(here, "ann", "bob")
     await ann.seen()
     await bob.drop()
@@ -109,7 +102,9 @@ async def test_who_comes_back_within_the_grace_did_not_leave(here: Hall) -> None
         ({"type": "message", "content": "x" * 1001}, "invalid"),
     ],
 )
-async def test_what_cannot_be_is_an_error_and_the_connection_stays(here: Hall, frame: Any, why: str) -> None:
+async def test_what_cannot_be_is_an_error_and_the_connection_stays(
+    here: DialectServer, frame: Any, why: str
+) -> None:
     _, (ann, bob) = await public_room(here, "ann", "bob")
     await ann.seen()
     await ann.say(frame)
@@ -120,7 +115,7 @@ async def test_what_cannot_be_is_an_error_and_the_connection_stays(here: Hall, f
     await bob.sees("message")
 
 
-async def test_what_is_repeated_is_answered_on_that_connection_alone(here: Hall) -> None:
+async def test_what_is_repeated_is_answered_on_that_connection_alone(here: DialectServer) -> None:
     _, (ann, bob) = await public_room(here, "ann", "bob")
     await ann.seen()
     hi = {"type": "message", "content": "hi", "client_id": "c1"}
@@ -133,7 +128,7 @@ async def test_what_is_repeated_is_answered_on_that_connection_alone(here: Hall)
 
 
 @pytest.mark.parametrize("kind", ["private", "deleted", "room of others", "channel's name"])
-async def test_what_is_not_the_callers_is_not_there(here: Hall, kind: str) -> None:
+async def test_what_is_not_the_callers_is_not_there(here: DialectServer, kind: str) -> None:
     owner, bob, eve = await here.user("owner"), await here.user("bob"), await here.user("eve")
     room = (await owner.channel("cats", private=kind == "private"))["id"]
     if kind == "deleted":
@@ -148,7 +143,7 @@ async def test_what_is_not_the_callers_is_not_there(here: Hall, kind: str) -> No
     assert (await bob.get("/api/channels/me"))[1]["items"] == []
 
 
-async def test_a_room_of_two_is_talked_in_as_well(here: Hall) -> None:
+async def test_a_room_of_two_is_talked_in_as_well(here: DialectServer) -> None:
     ann, bob = await here.user("ann"), await here.user("bob")
     room = (await ann.post("/chat/rooms", {"with": "bob"}))[1]["id"]
     one = await opens(here, ann, room)
@@ -161,7 +156,7 @@ async def test_a_room_of_two_is_talked_in_as_well(here: Hall) -> None:
     await one.sees("wrong_state")
 
 
-async def test_who_leaves_or_is_sent_out_is_let_go(here: Hall) -> None:
+async def test_who_leaves_or_is_sent_out_is_let_go(here: DialectServer) -> None:
     room, (ann, bob) = await public_room(here, "ann", "bob")
     await ann.seen()
     caller = await here.user("bob")
@@ -178,9 +173,9 @@ async def test_who_leaves_or_is_sent_out_is_let_go(here: Hall) -> None:
     await again.sees(3503)
 
 
-async def test_a_guest_reads_and_may_not_write(here: Hall) -> None:
+async def test_a_guest_reads_and_may_not_write(here: DialectServer) -> None:
     room, (ann,) = await public_room(here, "ann")
-    guest = await opens(here, await here.house.guest(), room)
+    guest = await opens(here, await here.server.guest(), room)
     assert await ann.seen() == []
     await ann.say({"type": "message", "content": "hi"})
     await guest.sees("message")
@@ -189,10 +184,10 @@ async def test_a_guest_reads_and_may_not_write(here: Hall) -> None:
     await ann.sees("message")
 
 
-async def test_a_pair_that_nobody_keeps_book_of_stays_anonymous(here: Hall) -> None:
+async def test_a_pair_that_nobody_keeps_book_of_stays_anonymous(here: DialectServer) -> None:
     """Two strangers of the anonymous lobby open their room: pseudonyms only."""
-    chat = here.house.app[CHAT]
-    ann, bob = await here.house.guest("ann"), await here.house.guest("bob")
+    chat = here.server.app[CHAT]
+    ann, bob = await here.server.guest("ann"), await here.server.guest("bob")
     lines = [await here.joins(caller, "/ws/x") for caller in (ann, bob)]
     for line in lines:
         await line.seen()

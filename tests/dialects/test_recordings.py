@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from tests.dialects.player import FOLDER, OPENERS, Recording, play, read, recordings
-from tests.dialects.stories import Differs
+from tests.support.recorded_stories import Differs
+from tests.support.recording_player import FOLDER, OPENERS, Recording, play, read, recordings
 
 ALL: Final = list(recordings())
 STORIES: Final = {

@@ -1,10 +1,11 @@
 """P2's turns that no recorded conversation can bring about: the dialect alone, as the pure value it is."""
 
 import json
+from typing import Any, Final
 
 from chat_core import ANONYMOUS, Person, Placed, Refused, Search, Skip, Unavailable
 from chat_web.dialects.intents import Address, Ask, Follow, Intents, Introduce, Say, Unfollow
-from chat_web.dialects.socketio import _CONNECT, _HOLE, SEPARATOR, Session, SocketIO
+from chat_web.dialects.socketio import SEPARATOR, Session, SocketIO
 
 P2 = SocketIO()
 NO_ROOM = Refused("unknown_room", "There is no such room for you.")
@@ -13,6 +14,18 @@ SEARCH = Search(lobby=ANONYMOUS)
 
 def session(room: str | None = None) -> Session:
     return Session(person=Person(id="ann", username="ann", display_name="Ann"), room=room)
+
+
+def ref_of(intents: Intents) -> Any:
+    """The note that the one intent is answered with."""
+    (intent,) = intents
+    assert isinstance(intent, Introduce | Follow)
+    assert intent.ref is not None
+    return intent.ref
+
+
+CONNECT: Final = ref_of(P2.received(Session(), "40"))
+HOLE: Final = ref_of(P2.lost(session("room"), "room", may_follow=True))
 
 
 def said(intents: Intents) -> list[str]:
@@ -24,18 +37,18 @@ def said(intents: Intents) -> list[str]:
 
 def test_a_hole_in_the_log_is_followed_on_without_a_word() -> None:
     state = session("room")
-    assert P2.lost(state, "room", may_follow=True) == (Follow(Address(id="room"), ref=_HOLE),)
+    assert P2.lost(state, "room", may_follow=True) == (Follow(Address(id="room"), ref=HOLE),)
     assert state.room == "room"
     assert P2.lost(state, "another", may_follow=True) == ()
 
 
 def test_a_hole_that_cannot_be_followed_is_a_partner_who_left() -> None:
     state = session("room")
-    intents = P2.answered(state, _HOLE, NO_ROOM, now=0.0)
+    intents = P2.answered(state, HOLE, NO_ROOM, now=0.0)
     assert Unfollow("room") in intents
     assert said(intents) == ['42["partner_left",{"reason":"disconnected"}]']
     assert state.room is None
-    assert P2.answered(state, _HOLE, NO_ROOM, now=0.0) == ()
+    assert P2.answered(state, HOLE, NO_ROOM, now=0.0) == ()
 
 
 def test_a_skip_whose_partner_was_faster_becomes_a_search() -> None:
@@ -68,15 +81,15 @@ def test_what_the_store_cannot_do_is_unavailable() -> None:
     assert isinstance(search, Ask)
     (told,) = said(P2.answered(session(), search.ref, Unavailable("away"), now=0.0))
     assert json.loads(told[2:])[1]["code"] == "unavailable"
-    (told,) = said(P2.answered(Session(), _CONNECT, Unavailable("away"), now=0.0))
+    (told,) = said(P2.answered(Session(), CONNECT, Unavailable("away"), now=0.0))
     assert told.startswith("44{")
 
 
 def test_who_was_refused_may_say_connect_again() -> None:
     state = Session()
-    assert P2.received(state, "40") == (Introduce("", _CONNECT),)
-    P2.answered(state, _CONNECT, Refused("too_many", "Too many guests from one place."), now=0.0)
-    assert P2.received(state, '40{"token":"x"}') == (Introduce("", _CONNECT),)
+    assert P2.received(state, "40") == (Introduce("", CONNECT),)
+    P2.answered(state, CONNECT, Refused("too_many", "Too many guests from one place."), now=0.0)
+    assert P2.received(state, '40{"token":"x"}') == (Introduce("", CONNECT),)
 
 
 def test_a_namespace_is_echoed_only_where_it_is_one() -> None:

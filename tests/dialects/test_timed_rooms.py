@@ -1,6 +1,5 @@
 """P3 over a real server: the talk in a room with a countdown."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -8,23 +7,17 @@ import pytest
 
 from chat_core.model.limits import EPHEMERAL_KEPT_S
 from chat_web.app_keys import CHAT
-from tests.dialects.sockets import Hall, Socket, hall
-from tests.web.callers import Caller
+from tests.support.dialect_sockets import DialectServer, Socket
+from tests.support.http_clients import HttpClient
 
 
-@pytest.fixture
-async def here() -> AsyncIterator[Hall]:
-    async with hall() as opened:
-        yield opened
-
-
-async def opens(here: Hall, caller: Caller, room: str) -> Socket:
+async def opens(here: DialectServer, caller: HttpClient, room: str) -> Socket:
     socket = await here.joins(caller, f"/ws/chat/{room}")
     await socket.sees("history", "room_state")
     return socket
 
 
-async def two(here: Hall) -> tuple[str, Caller, Caller, Socket, Socket]:
+async def two(here: DialectServer) -> tuple[str, HttpClient, HttpClient, Socket, Socket]:
     """A room of two, who are both in it and have looked."""
     ann, bob = await here.user("ann"), await here.user("bob")
     room = str((await ann.post("/chat/rooms", {"with": "bob"}))[1]["id"])
@@ -37,7 +30,7 @@ def states(frames: list[Any]) -> list[tuple[str, str | None]]:
     return [(frame["state"], frame["outcome"]) for frame in frames if frame["type"] == "room_state"]
 
 
-async def test_first_come_the_history_and_the_state(here: Hall) -> None:
+async def test_first_come_the_history_and_the_state(here: DialectServer) -> None:
     ann, bob = await here.user("ann"), await here.user("bob")
     room = (await ann.post("/chat/rooms", {"with": "bob"}))[1]
     said = [await ann.says(room["id"], str(n), client_id=f"c{n}") for n in range(55)]
@@ -57,7 +50,7 @@ async def test_first_come_the_history_and_the_state(here: Hall) -> None:
     assert state == {"type": "room_state", **room, "me": {"id": bob.person.id}}
 
 
-async def test_messages_typing_coming_and_going(here: Hall) -> None:
+async def test_messages_typing_coming_and_going(here: DialectServer) -> None:
     room, _, caller, ann, bob = await two(here)
     who = {"id": caller.person.id, "username": "bob", "display_name": "bob"}
     await bob.say({"type": "typing"})
@@ -78,7 +71,7 @@ async def test_messages_typing_coming_and_going(here: Hall) -> None:
     assert await ann.seen() == [{"type": "user_left", "user": who}]
 
 
-async def test_a_room_is_kept(here: Hall) -> None:
+async def test_a_room_is_kept(here: DialectServer) -> None:
     room, ann, _, one, other = await two(here)
     await ann.post(f"/simple-countdown/start/{room}")
     (started,) = await one.sees("room_state")
@@ -95,7 +88,7 @@ async def test_a_room_is_kept(here: Hall) -> None:
     await one.sees("wrong_state")
 
 
-async def test_a_room_is_ended_by_one_and_who_it_was_is_not_told(here: Hall) -> None:
+async def test_a_room_is_ended_by_one_and_who_it_was_is_not_told(here: DialectServer) -> None:
     room, ann, _, one, other = await two(here)
     await ann.post(f"/simple-countdown/start/{room}")
     await other.say({"type": "end"})
@@ -108,7 +101,7 @@ async def test_a_room_is_ended_by_one_and_who_it_was_is_not_told(here: Hall) -> 
     await one.sees("wrong_state")
 
 
-async def test_nobody_answers(here: Hall) -> None:
+async def test_nobody_answers(here: DialectServer) -> None:
     room, ann, _, one, _ = await two(here)
     await ann.post(f"/simple-countdown/start/{room}")
     await here.advance(331)
@@ -128,7 +121,9 @@ async def test_nobody_answers(here: Hall) -> None:
         ({"type": "keep"}, "wrong_state"),
     ],
 )
-async def test_what_cannot_be_is_an_error_and_the_connection_stays(here: Hall, frame: Any, why: str) -> None:
+async def test_what_cannot_be_is_an_error_and_the_connection_stays(
+    here: DialectServer, frame: Any, why: str
+) -> None:
     _, _, _, ann, bob = await two(here)
     await ann.say(frame)
     (error,) = await ann.sees(why)
@@ -139,7 +134,7 @@ async def test_what_cannot_be_is_an_error_and_the_connection_stays(here: Hall, f
 
 
 @pytest.mark.parametrize("kind", ["of others", "a channel", "none", "no id"])
-async def test_a_room_that_is_not_the_callers_is_not_there(here: Hall, kind: str) -> None:
+async def test_a_room_that_is_not_the_callers_is_not_there(here: DialectServer, kind: str) -> None:
     ann, eve = await here.user("ann"), await here.user("eve", "general")
     await here.user("bob")
     room = {
@@ -153,16 +148,16 @@ async def test_a_room_that_is_not_the_callers_is_not_there(here: Hall, kind: str
     assert refused.value.status == 404
 
 
-async def test_no_token_no_room(here: Hall) -> None:
+async def test_no_token_no_room(here: DialectServer) -> None:
     for path in ("/ws/chat/x", "/ws/chat/x?token=x"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await here.house.http.ws_connect(path)
+            await here.server.http.ws_connect(path)
         assert refused.value.status == 401
 
 
-async def test_strangers_who_open_their_room_stay_strangers(here: Hall) -> None:
-    chat = here.house.app[CHAT]
-    ann, bob = await here.house.guest("ann"), await here.house.guest("bob")
+async def test_strangers_who_open_their_room_stay_strangers(here: DialectServer) -> None:
+    chat = here.server.app[CHAT]
+    ann, bob = await here.server.guest("ann"), await here.server.guest("bob")
     lines = [await here.joins(caller, "/ws/x") for caller in (ann, bob)]
     for line in lines:
         await line.seen()

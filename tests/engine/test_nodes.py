@@ -12,7 +12,7 @@ from chat_core.model.conversation import RoomState
 from chat_core.model.events import DecisionOpened, RoomEnded, RoomKept
 from chat_core.model.limits import TURN_TRIES_MAX
 from chat_core.testing import Actor, FakeClock, World
-from tests.engine.stores import DeafBackplane, FailingStore
+from tests.support.failing_stores import DeafBackplane, FailingStore
 
 
 async def test_what_another_node_stored_is_heard_here(parley_world: World) -> None:
@@ -211,7 +211,6 @@ async def test_a_chat_that_stops_delivers_what_was_told_and_is_woken_no_more(par
     parley_world.chat.alarms.set(("late", ""), parley_world.clock.now(), bob.drops)
     await parley_world.advance(600)
     assert bob.is_connected
-    parley_world._nodes.clear()
 
 
 async def _does(chat: Chat, actor: Actor, command: Command) -> Receipt:

@@ -1,6 +1,6 @@
 // The official client against a running server: `node clients.mjs <story> <JSON>`.
 // Over `transport`, one of websocket, http_stream and sse.
-// The last line on stdout is what the story found, as JSON; test_sdk.py judges it.
+// The last line on stdout is what the story found, as JSON; the test judges it.
 // "ready" lines ask the test to act; a line on stdin is its answer.
 import net from "node:net";
 import readline from "node:readline";

@@ -35,8 +35,7 @@ from chat_core.model.limits import (
 from chat_core.model.person import Person
 from chat_core.rules import channel as rules
 from chat_core.rules import log
-
-from .scripts import C, ann, bob, cat, eve, new_channel, only, refused, run
+from tests.support.command_scripts import C, ann, bob, cat, eve, new_channel, only, refused, run
 
 JOIN, DELETE = JoinChannel(name="general"), DeleteChannel(name="general")
 LEAVE = LeaveChannel(name="general")

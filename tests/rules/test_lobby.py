@@ -18,8 +18,7 @@ from chat_core.model.person import Person
 from chat_core.rules import lobby as rules
 from chat_core.rules.lobby import Line, LobbyRules, Matcher, MayPair, Pair, Place, Seeker
 from chat_core.rules.matching import MATCHERS, first_come
-
-from .scripts import OPEN_ENDED, ann, bob, cat, eve, person
+from tests.support.command_scripts import OPEN_ENDED, ann, bob, cat, eve, person
 
 SEEKING, RESERVED, IN_ROOM = Place
 PAUSE_S = 5.0

@@ -30,8 +30,7 @@ from chat_core.model.errors import InvariantBroken, Refused
 from chat_core.model.events import Logged
 from chat_core.model.person import Person
 from chat_core.rules import log
-
-from .scripts import C, R, ann, bob, cat, new_channel, new_room, refused, run
+from tests.support.command_scripts import C, R, ann, bob, cat, new_channel, new_room, refused, run
 
 ROOM_COMMANDS: Sequence[ConversationCommand] = (
     *(kind(room=R) for kind in (Start, Keep, Decline, End, Leave, Tick)),

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from chat_core.rules.lobby import Matcher, Pair, Seeker
 from chat_core.rules.matching import MATCHERS, at_random, first_come
-
-from .scripts import person
+from tests.support.command_scripts import person
 
 every_matcher = pytest.mark.parametrize("matcher", MATCHERS.values(), ids=list(MATCHERS))
 

@@ -32,8 +32,7 @@ from chat_core.model.message import Message
 from chat_core.model.person import Person
 from chat_core.rules import log
 from chat_core.rules import messages as rules
-
-from .scripts import C, R, ann, bob, cat, eve, new_channel, new_room, only, refused, run
+from tests.support.command_scripts import C, R, ann, bob, cat, eve, new_channel, new_room, only, refused, run
 
 CHANNEL = new_channel(ann, bob, cat, owner=ann, moderator=bob)
 

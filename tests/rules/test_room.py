@@ -36,8 +36,7 @@ from chat_core.model.events import (
 )
 from chat_core.model.person import Person
 from chat_core.rules import room as rules
-
-from .scripts import OPEN_ENDED, R, ann, bob, cat, eve, new_room, only, refused, run
+from tests.support.command_scripts import OPEN_ENDED, R, ann, bob, cat, eve, new_room, only, refused, run
 
 IDLE, COUNTDOWN, NOTIFICATION, ENDED = RoomState
 

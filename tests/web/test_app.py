@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -11,19 +10,7 @@ from aiohttp import hdrs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.web.servers import Server, browser, serving, settings, token_for, user
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving() as server:
-        yield server
-
-
-@pytest.fixture
-async def http(server: Server) -> AsyncIterator[aiohttp.ClientSession]:
-    async with browser(server) as session:
-        yield session
+from tests.support.servers import Server, browser, serving, settings, token_for, user
 
 
 def socket(server: Server, path: str, **headers: str) -> connect:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.web.servers import PASSWORD, serving, settings
+from tests.support.servers import PASSWORD, serving, settings
 
 KEY = "a random key 7Qx9 zK3mW8vT1pL5 of the tests"
 

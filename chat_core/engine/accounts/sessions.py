@@ -83,6 +83,11 @@ class Logins:
         self._alarms.set(("logins", "poll"), self._clock.now() + LOGIN_POLL_S, self._poll_soon)
         self._sweep_soon()
 
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many sessions are in memory, and of how many people."""
+        return len(self._known), len(self._sids)
+
     # Opening and refreshing
 
     async def begin(self, person: Person, account: Account | None, *, password: str | None) -> Grant | None:

@@ -58,6 +58,11 @@ class Alarms:
     def __len__(self) -> int:
         return len(self._set)
 
+    @property
+    def entries(self) -> int:
+        """Entries in the heap: the alarms that are set, and those cancelled since the last sweep."""
+        return len(self._heap)
+
     def _arm(self) -> None:
         while self._heap and not self._is_live(self._heap[0]):
             heapq.heappop(self._heap)

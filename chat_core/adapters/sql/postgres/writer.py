@@ -239,7 +239,7 @@ async def _append(db: _Db, rows: Batch) -> None:
     if not any(there):
         return
     columns = [list(column) for part in given if part for column in zip(*part, strict=True)]
-    await db.fetchval(_appending(there), sum(map(len, given)), *columns)
+    await db.fetchval(appending(there), sum(map(len, given)), *columns)
 
 
 _PARTS: Final = (
@@ -252,7 +252,7 @@ _PARTS: Final = (
 
 
 @cache
-def _appending(there: tuple[bool, ...]) -> str:
+def appending(there: tuple[bool, ...]) -> str:
     """One statement of those that are there. It fails, and leaves nothing, unless it touched $1 rows."""
     named, first = [], 2
     for place, ((text, row), is_there) in enumerate(zip(_PARTS, there, strict=True)):

@@ -1,0 +1,11 @@
+"""Where the database of a test is."""
+
+import pytest
+
+from chat_core.testing.postgres import Cluster
+
+
+@pytest.fixture
+def url(postgres: Cluster) -> str:
+    """Of an empty schema."""
+    return postgres.schema()

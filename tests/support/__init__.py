@@ -1,0 +1,1 @@
+"""What tests share: servers, clients, faults and stories. Nothing here imports a test."""
