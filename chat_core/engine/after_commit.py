@@ -9,7 +9,7 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.delivery.notifications import Notices
 from chat_core.engine.lobby.lobbies import Lobbies
-from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.model.commands import Tick
@@ -45,7 +45,7 @@ class Aftermath:
         lobbies: Lobbies,
         channels: Channels,
         conversations: Conversations,
-        sessions: Sessions,
+        pairing_records: PairingRecords,
         notices: Notices,
     ) -> None:
         self._clock = clock
@@ -55,7 +55,7 @@ class Aftermath:
         self._lobbies = lobbies
         self._channels = channels
         self._conversations = conversations
-        self._sessions = sessions
+        self._pairing_records = pairing_records
         self._notices = notices
 
     def __call__(self, commit: Commit) -> None:
@@ -102,7 +102,7 @@ class Aftermath:
     def _passing_room_changed(self, before: Room, after: Room) -> None:
         """Keep book of the open rooms of retention none: nobody else does."""
         if after.state is RoomState.ENDED and before.state is not RoomState.ENDED:
-            self._sessions.close(after.id, after.ended_at or self._clock.now())
+            self._pairing_records.close(after.id, after.ended_at or self._clock.now())
             when = self._clock.now() + EPHEMERAL_KEPT_S
             self._alarms.set(("forget", after.id), when, lambda: self._forget(after.id))
         for person in after.members:

@@ -28,7 +28,7 @@ from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.lobby.blocks import Blocks
 from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.lobby.pairing import Matchmaking
-from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.followers import Attendance
 from chat_core.engine.presence.people import Attendee, People
 from chat_core.engine.presence.status import Neighbours
@@ -68,7 +68,7 @@ class _Talk:
 class _Pairs:
     """Lobbies, and what keeps two people apart."""
 
-    sessions: Sessions
+    pairing_records: PairingRecords
     lobbies: Lobbies
     blocks: Blocks
 
@@ -88,7 +88,7 @@ def assemble(parts: Parts) -> Chat:
         lobbies=pairs.lobbies,
         channels=talk.channels,
         conversations=talk.conversations,
-        sessions=pairs.sessions,
+        pairing_records=pairs.pairing_records,
         notices=talk.notices,
     )
     ages = Ages(
@@ -121,7 +121,7 @@ def assemble(parts: Parts) -> Chat:
         backplane=parts.backplane,
         dispatch=dispatch,
         aftermath=aftermath,
-        sessions=pairs.sessions,
+        pairing_records=pairs.pairing_records,
         end_listening=parts.backplane.listen(talk.loaded.hear),
     )
 
@@ -195,7 +195,7 @@ def _talk(parts: Parts, ground: _Ground) -> _Talk:
 
 
 def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
-    sessions = Sessions(parts.store, ground.alarms, parts.clock, ground.tasks)
+    pairing_records = PairingRecords(parts.store, ground.alarms, parts.clock, ground.tasks)
     matchmaking = Matchmaking(
         matchers=parts.matchers,
         clock=parts.clock,
@@ -205,7 +205,7 @@ def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
         conversations=talk.conversations,
         people=ground.people,
         alarms=ground.alarms,
-        sessions=sessions,
+        pairing_records=pairing_records,
         notices=talk.notices,
         tasks=ground.tasks,
     )
@@ -227,7 +227,7 @@ def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
         reading=talk.reading,
         tasks=ground.tasks,
     )
-    return _Pairs(sessions=sessions, lobbies=lobbies, blocks=blocks)
+    return _Pairs(pairing_records=pairing_records, lobbies=lobbies, blocks=blocks)
 
 
 def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Dispatch:

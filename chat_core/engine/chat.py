@@ -24,7 +24,7 @@ from chat_core.engine.delivery.notifications import Notices
 from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.lobby.lobbies import Lobbies
-from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.followers import Attendance
 from chat_core.engine.presence.people import People
 from chat_core.engine.presence.status import Neighbours
@@ -68,14 +68,14 @@ class Chat:
     _backplane: Backplane
     _dispatch: Dispatch
     _aftermath: Aftermath
-    _sessions: Sessions
+    _pairing_records: PairingRecords
     _end_listening: Callable[[], None]
 
     # Life
 
     async def start(self) -> None:
         """Take up rooms from before, and do what fell due meanwhile. Raises ``Unavailable``."""
-        await self.store.close_open_sessions(self.clock.now())
+        await self.store.close_open_pairings(self.clock.now())
         for room in await self.store.live_rooms():
             self.conversations.adopt(room)
             self.lobbies.restored(room)
@@ -92,7 +92,7 @@ class Chat:
         self.accounts.stop()
         self.hub.stop()
         self._end_listening()
-        await self._sessions.finish()
+        await self._pairing_records.finish()
         await self.notices.finish()
         await self._backplane.close()
         await self.store.close()

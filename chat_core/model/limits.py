@@ -37,7 +37,7 @@ NOTICES_KEPT_MAX: Final = 100  # a person's newest that no device was told yet
 # Ages
 AGES_SWEPT_S: Final = 3600.0  # between two looks at what is over its age
 ENDED_ROOM_KEPT_S: Final = 30 * 86400.0  # after the end of a room
-SESSION_KEPT_S: Final = 30 * 86400.0  # who met in a lobby that keeps no text, after they parted
+PAIRING_KEPT_S: Final = 30 * 86400.0  # who met in a lobby that keeps no text, after they parted
 
 # Lobbies
 QUEUE_LENGTH_MAX: Final = 10_000  # seekers

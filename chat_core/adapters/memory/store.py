@@ -12,7 +12,7 @@ from chat_core.model.events import Notable, NoticeKey, RoomEnded
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.message import Mark, Message
 from chat_core.model.person import Card
-from chat_core.ports import Change, Session
+from chat_core.ports import Change, Pairing
 from chat_core.rules import search_terms
 
 ROOMS_LISTED_MAX = 200
@@ -26,7 +26,7 @@ class MemoryStore(MemoryLog):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sessions: dict[ConversationId, Session] = {}
+        self.pairings: dict[ConversationId, Pairing] = {}
         self._blocks: dict[tuple[PersonId, PersonId], float] = {}
         self._notices = Notices()
         self._marks: dict[ConversationId, dict[PersonId, int]] = {}
@@ -121,18 +121,18 @@ class MemoryStore(MemoryLog):
         found = self._books.get(self._names.get(name, ""))
         return found.state if found is not None and isinstance(found.state, Channel) else None
 
-    async def open_session(self, session: Session) -> None:
-        self.sessions.setdefault(session.id, session)
+    async def open_pairing(self, pairing: Pairing) -> None:
+        self.pairings.setdefault(pairing.id, pairing)
 
-    async def close_session(self, session: ConversationId, ended_at: float) -> None:
-        known = self.sessions.get(session)
+    async def close_pairing(self, pairing: ConversationId, ended_at: float) -> None:
+        known = self.pairings.get(pairing)
         if known is not None and known.ended_at is None:
-            self.sessions[session] = attrs.evolve(known, ended_at=ended_at)
+            self.pairings[pairing] = attrs.evolve(known, ended_at=ended_at)
 
-    async def close_open_sessions(self, ended_at: float) -> int:
-        open_ones = [session.id for session in self.sessions.values() if session.ended_at is None]
-        for session in open_ones:
-            await self.close_session(session, ended_at)
+    async def close_open_pairings(self, ended_at: float) -> int:
+        open_ones = [pairing.id for pairing in self.pairings.values() if pairing.ended_at is None]
+        for pairing in open_ones:
+            await self.close_pairing(pairing, ended_at)
         return len(open_ones)
 
     async def block(self, by: PersonId, person: PersonId, at: float) -> None:
@@ -187,9 +187,9 @@ class MemoryStore(MemoryLog):
     async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
         return {where: marks[person] for where, marks in self._marks.items() if person in marks}
 
-    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
-        mine = [session for session in self.sessions.values() if person in (session.user_a, session.user_b)]
-        return sorted(mine, key=lambda session: (session.started_at, session.id))
+    async def pairings_of(self, person: PersonId) -> Sequence[Pairing]:
+        mine = [pairing for pairing in self.pairings.values() if person in (pairing.user_a, pairing.user_b)]
+        return sorted(mine, key=lambda pairing: (pairing.started_at, pairing.id))
 
     async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
         book = self._books.get(conversation)
@@ -201,9 +201,9 @@ class MemoryStore(MemoryLog):
         self._notices.forget(person)
         for marks in self._marks.values():
             marks.pop(person, None)
-        for session in await self.sessions_of(person):
-            a, b = ("" if user == person else user for user in (session.user_a, session.user_b))
-            self.sessions[session.id] = attrs.evolve(session, user_a=a, user_b=b)
+        for pairing in await self.pairings_of(person):
+            a, b = ("" if user == person else user for user in (pairing.user_a, pairing.user_b))
+            self.pairings[pairing.id] = attrs.evolve(pairing, user_a=a, user_b=b)
 
     # What is over its age
 
@@ -228,10 +228,10 @@ class MemoryStore(MemoryLog):
         self._marks.pop(conversation, None)
         self._notices.forget_conversation(conversation)
 
-    async def forget_sessions(self, before: float) -> int:
-        old = [one.id for one in self.sessions.values() if one.ended_at is not None and one.ended_at < before]
-        for session in old:
-            del self.sessions[session]
+    async def forget_pairings(self, before: float) -> int:
+        old = [one.id for one in self.pairings.values() if one.ended_at is not None and one.ended_at < before]
+        for pairing in old:
+            del self.pairings[pairing]
         return len(old)
 
     # The store itself

@@ -22,7 +22,7 @@ from chat_core.model.events import Logged, Notable, NoticeKey
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.message import Mark, Message
 from chat_core.model.person import Card
-from chat_core.ports import Change, Session
+from chat_core.ports import Change, Pairing
 from chat_core.rules.search_terms import sought
 
 ROOMS_LISTED_MAX: Final = 200
@@ -149,16 +149,16 @@ class SQLStore:
 
     # Sessions
 
-    async def open_session(self, session: Session) -> None:
-        pair = (session.user_a, session.user_b)
-        times = (session.started_at, session.ended_at)
-        await self._write(sql.OPEN_SESSION, session.id, session.lobby, *pair, *times)
+    async def open_pairing(self, pairing: Pairing) -> None:
+        pair = (pairing.user_a, pairing.user_b)
+        times = (pairing.started_at, pairing.ended_at)
+        await self._write(sql.OPEN_PAIRING, pairing.id, pairing.lobby, *pair, *times)
 
-    async def close_session(self, session: ConversationId, ended_at: float) -> None:
-        await self._write(sql.CLOSE_SESSION, session, ended_at)
+    async def close_pairing(self, pairing: ConversationId, ended_at: float) -> None:
+        await self._write(sql.CLOSE_PAIRING, pairing, ended_at)
 
-    async def close_open_sessions(self, ended_at: float) -> int:
-        return await self._write(sql.CLOSE_OPEN_SESSIONS, ended_at)
+    async def close_open_pairings(self, ended_at: float) -> int:
+        return await self._write(sql.CLOSE_OPEN_PAIRINGS, ended_at)
 
     # Blocks
 
@@ -212,8 +212,8 @@ class SQLStore:
     async def marks_of(self, person: PersonId) -> Mapping[ConversationId, int]:
         return dict(await self.database.rows(sql.MARKS_OF, person))
 
-    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
-        return await self.database.read(lambda db: personal_data.sessions_of(db, person))
+    async def pairings_of(self, person: PersonId) -> Sequence[Pairing]:
+        return await self.database.read(lambda db: personal_data.pairings_of(db, person))
 
     async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
         await self.database.write(lambda db: personal_data.anonymise(db, conversation, person, card))
@@ -238,8 +238,8 @@ class SQLStore:
     async def drop(self, conversation: ConversationId) -> None:
         await self.database.write(lambda db: retention.drop(db, conversation))
 
-    async def forget_sessions(self, before: float) -> int:
-        return await self._write(sql.FORGET_SESSIONS, before)
+    async def forget_pairings(self, before: float) -> int:
+        return await self._write(sql.FORGET_PAIRINGS, before)
 
     # The store itself
 

@@ -61,8 +61,8 @@ class Export:
             ],
             "blocks": [{"since": at} for at in sorted((await store.blocks_of(person.id)).values())],
             "pairings": [
-                {"lobby": session.lobby, "started_at": session.started_at, "ended_at": session.ended_at}
-                for session in await store.sessions_of(person.id)
+                {"lobby": pairing.lobby, "started_at": pairing.started_at, "ended_at": pairing.ended_at}
+                for pairing in await store.pairings_of(person.id)
             ],
         }
 

@@ -12,7 +12,7 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.errors import ChatError
-from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S
+from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, PAIRING_KEPT_S
 from chat_core.ports import Clock, Store
 
 AT_ONCE: Final = 100  # rooms or conversations that are asked for together
@@ -45,7 +45,7 @@ class Ages:
     async def sweep(self) -> None:
         """Remove what is over its age now. Raises ``Unavailable``; what is left is for the next time."""
         now = self._clock.now()
-        await self._store.forget_sessions(now - SESSION_KEPT_S)
+        await self._store.forget_pairings(now - PAIRING_KEPT_S)
         while ended := await self._store.rooms_ended(now - ENDED_ROOM_KEPT_S, AT_ONCE):
             for room in ended:
                 await self._store.drop(room)

@@ -14,7 +14,7 @@ from random import Random
 from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.notifications import Notices
-from chat_core.engine.lobby.pairing_records import Sessions
+from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
@@ -25,7 +25,7 @@ from chat_core.model.events import Matched, Notice, NoticeKind
 from chat_core.model.ids import LobbyName, PersonId
 from chat_core.model.limits import MATCHER_CYCLE_S, RETRY_S
 from chat_core.model.person import pseudonym
-from chat_core.ports import Clock, Session, Store
+from chat_core.ports import Clock, Pairing, Store
 from chat_core.rules import room as room_rules
 from chat_core.rules.lobby import Line, LobbyRules, Matcher, Pair, Seeker
 from chat_core.rules.notifications import found
@@ -47,7 +47,7 @@ class Matchmaking:
         conversations: Conversations,
         people: People,
         alarms: Alarms,
-        sessions: Sessions,
+        pairing_records: PairingRecords,
         notices: Notices,
         tasks: Tasks,
     ) -> None:
@@ -59,7 +59,7 @@ class Matchmaking:
         self._conversations = conversations
         self._people = people
         self._alarms = alarms
-        self._sessions = sessions
+        self._pairing_records = pairing_records
         self._notices = notices
         self._tasks = tasks
         self._settling: dict[tuple[LobbyName, PersonId], asyncio.Future[None]] = {}
@@ -160,8 +160,8 @@ class Matchmaking:
         try:
             if room.retention is Retention.NONE:
                 a, b = room.members
-                await self._store.open_session(
-                    Session(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
+                await self._store.open_pairing(
+                    Pairing(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
                 )
             await self._conversations.open(commit, _first_notices(commit))
         except ChatError:
@@ -174,7 +174,7 @@ class Matchmaking:
         except ChatError:
             return None
         if room.retention is Retention.NONE and not is_there:
-            self._sessions.close(room.id, self._clock.now())
+            self._pairing_records.close(room.id, self._clock.now())
         return is_there
 
     def _member(self, rules: LobbyRules, seeker: Seeker, now: float) -> Member:

@@ -12,7 +12,7 @@ from chat_core.model.limits import RETRY_S
 from chat_core.ports import Clock, Store
 
 
-class Sessions:
+class PairingRecords:
     """The ends that the store does not know yet."""
 
     def __init__(self, store: Store, alarms: Alarms, clock: Clock, tasks: Tasks) -> None:
@@ -23,9 +23,9 @@ class Sessions:
         self._open_ends: dict[ConversationId, float] = {}
         self._closing = False
 
-    def close(self, session: ConversationId, ended_at: float) -> None:
+    def close(self, room: ConversationId, ended_at: float) -> None:
         """Write the end down, soon."""
-        self._open_ends[session] = ended_at
+        self._open_ends[room] = ended_at
         self._close_soon()
 
     async def finish(self) -> None:
@@ -40,9 +40,9 @@ class Sessions:
     async def _close_all(self) -> None:
         try:
             while self._open_ends:
-                session, ended_at = next(iter(self._open_ends.items()))
-                await self._store.close_session(session, ended_at)
-                self._open_ends.pop(session, None)
+                pairing, ended_at = next(iter(self._open_ends.items()))
+                await self._store.close_pairing(pairing, ended_at)
+                self._open_ends.pop(pairing, None)
         except ChatError:
             self._alarms.set(("sessions", ""), self._clock.now() + RETRY_S, self._close_soon)
         finally:

@@ -6,7 +6,7 @@ from random import Random
 
 from chat_core.model.commands import JoinChannel, LeaveChannel, React
 from chat_core.model.person import nobody
-from chat_core.ports import Session, Store
+from chat_core.ports import Pairing, Store
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.stories import STARTS_AT, Author
 
@@ -64,19 +64,19 @@ class TracesContract(abc.ABC):
             await store.mark_read("c1", "ann", 3)
             await store.mark_read("c1", "bob", 4)
             met = {"lobby": "anonymous", "started_at": STARTS_AT}
-            await store.open_session(Session(id="s1", user_a="ann", user_b="bob", **met))  # type: ignore[arg-type]
-            await store.open_session(Session(id="s2", user_a="bob", user_b="ann", **met))  # type: ignore[arg-type]
+            await store.open_pairing(Pairing(id="s1", user_a="ann", user_b="bob", **met))  # type: ignore[arg-type]
+            await store.open_pairing(Pairing(id="s2", user_a="bob", user_b="ann", **met))  # type: ignore[arg-type]
             equal(dict(await store.blocks_of("ann")), {"bob": STARTS_AT})
             equal(dict(await store.marks_of("ann")), {"c1": 3})
-            equal([session.id for session in await store.sessions_of("ann")], ["s1", "s2"])
+            equal([pairing.id for pairing in await store.pairings_of("ann")], ["s1", "s2"])
             await store.forget_person("ann")
             await store.forget_person("ann")
             equal(dict(await store.blocks_of("ann")), {})
             equal(await store.blocked_with("bob"), frozenset({"cleo"}))
             equal(dict(await store.marks_of("ann")), {})
             equal(dict(await store.read_marks("c1")), {"bob": 4})
-            equal(list(await store.sessions_of("ann")), [])
-            equal([(s.user_a, s.user_b) for s in await store.sessions_of("bob")], [("", "bob"), ("bob", "")])
+            equal(list(await store.pairings_of("ann")), [])
+            equal([(s.user_a, s.user_b) for s in await store.pairings_of("bob")], [("", "bob"), ("bob", "")])
 
     async def test_who_is_anonymised_leaves_an_id_and_tombstones(self) -> None:
         async with self.store() as store:

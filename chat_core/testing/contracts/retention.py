@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 
 from chat_core.model.commands import End, JoinChannel, React
-from chat_core.ports import Session, Store
+from chat_core.ports import Pairing, Store
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.stories import STARTS_AT, Author
 
@@ -94,9 +94,9 @@ class AgesContract(abc.ABC):
     async def test_pairings_are_forgotten_when_they_ended_long_ago(self) -> None:
         async with self.store() as store:
             for n in range(4):
-                session = Session(id=f"s{n}", lobby="anonymous", user_a="a", user_b="b", started_at=STARTS_AT)
-                await store.open_session(session)
+                pairing = Pairing(id=f"s{n}", lobby="anonymous", user_a="a", user_b="b", started_at=STARTS_AT)
+                await store.open_pairing(pairing)
             for n in range(3):
-                await store.close_session(f"s{n}", STARTS_AT + n)
-            equal(await store.forget_sessions(STARTS_AT + 2), 2)
-            equal([session.id for session in await store.sessions_of("a")], ["s2", "s3"])
+                await store.close_pairing(f"s{n}", STARTS_AT + n)
+            equal(await store.forget_pairings(STARTS_AT + 2), 2)
+            equal([pairing.id for pairing in await store.pairings_of("a")], ["s2", "s3"])

@@ -19,7 +19,7 @@ from chat_core.model.commands import (
 )
 from chat_core.model.events import OwnerChanged
 from chat_core.model.person import Person
-from chat_core.ports import Change, Log, Session, Store
+from chat_core.ports import Change, Log, Pairing, Store
 from chat_core.rules.log import evolve
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.log import LogContract
@@ -168,24 +168,24 @@ class StoreContract(ReadingContract, LogContract, TracesContract, NoticesContrac
 
     async def test_a_session_is_opened_and_closed_once(self) -> None:
         async with self.store() as store:
-            session = Session(id="s1", lobby="anonymous", user_a=ANN, user_b=BOB, started_at=STARTS_AT)
-            await store.open_session(session)
-            await store.open_session(attrs.evolve(session, user_b=CLEO))
-            await store.close_session("s1", STARTS_AT + 5)
-            await store.close_session("s1", STARTS_AT + 9)
-            await store.open_session(session)
-            equal(await store.close_open_sessions(STARTS_AT + 10), 0, "left open")
+            pairing = Pairing(id="s1", lobby="anonymous", user_a=ANN, user_b=BOB, started_at=STARTS_AT)
+            await store.open_pairing(pairing)
+            await store.open_pairing(attrs.evolve(pairing, user_b=CLEO))
+            await store.close_pairing("s1", STARTS_AT + 5)
+            await store.close_pairing("s1", STARTS_AT + 9)
+            await store.open_pairing(pairing)
+            equal(await store.close_open_pairings(STARTS_AT + 10), 0, "left open")
 
     async def test_what_a_crash_left_open_is_closed_and_counted(self) -> None:
         async with self.store() as store:
             for n in range(3):
-                await store.open_session(
-                    Session(id=f"s{n}", lobby="anonymous", user_a=ANN, user_b=BOB, started_at=STARTS_AT)
+                await store.open_pairing(
+                    Pairing(id=f"s{n}", lobby="anonymous", user_a=ANN, user_b=BOB, started_at=STARTS_AT)
                 )
-            await store.close_session("s1", STARTS_AT + 1)
-            await store.close_session("unknown", STARTS_AT + 1)
-            equal(await store.close_open_sessions(STARTS_AT + 2), 2)
-            equal(await store.close_open_sessions(STARTS_AT + 3), 0)
+            await store.close_pairing("s1", STARTS_AT + 1)
+            await store.close_pairing("unknown", STARTS_AT + 1)
+            equal(await store.close_open_pairings(STARTS_AT + 2), 2)
+            equal(await store.close_open_pairings(STARTS_AT + 3), 0)
 
     # Blocks
 

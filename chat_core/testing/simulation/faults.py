@@ -18,7 +18,7 @@ from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.message import Mark, Message
 from chat_core.model.person import Card
 from chat_core.ports import Backplane as BackplanePort
-from chat_core.ports import Change, Clock, Hint, Session
+from chat_core.ports import Change, Clock, Hint, Pairing
 from chat_core.ports import Log as LogPort
 from chat_core.ports import Store as StorePort
 
@@ -218,19 +218,19 @@ class FaultyStore(FaultyLog):
         await self._linger()
         return channel
 
-    async def open_session(self, session: Session) -> None:
+    async def open_pairing(self, pairing: Pairing) -> None:
         await self._reach()
-        await self._store.open_session(session)
+        await self._store.open_pairing(pairing)
         await self._come_back()
 
-    async def close_session(self, session: ConversationId, ended_at: float) -> None:
+    async def close_pairing(self, room: ConversationId, ended_at: float) -> None:
         await self._reach()
-        await self._store.close_session(session, ended_at)
+        await self._store.close_pairing(room, ended_at)
         await self._come_back()
 
-    async def close_open_sessions(self, ended_at: float) -> int:
+    async def close_open_pairings(self, ended_at: float) -> int:
         await self._reach()
-        return await self._store.close_open_sessions(ended_at)
+        return await self._store.close_open_pairings(ended_at)
 
     async def block(self, by: PersonId, person: PersonId, at: float) -> None:
         await self._reach()
@@ -291,9 +291,9 @@ class FaultyStore(FaultyLog):
         await self._reach()
         return await self._store.marks_of(person)
 
-    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+    async def pairings_of(self, person: PersonId) -> Sequence[Pairing]:
         await self._reach()
-        return await self._store.sessions_of(person)
+        return await self._store.pairings_of(person)
 
     async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
         await self._reach()
@@ -324,9 +324,9 @@ class FaultyStore(FaultyLog):
         await self._store.drop(conversation)
         await self._come_back()
 
-    async def forget_sessions(self, before: float) -> int:
+    async def forget_pairings(self, before: float) -> int:
         await self._reach()
-        return await self._store.forget_sessions(before)
+        return await self._store.forget_pairings(before)
 
     async def check(self) -> None:
         await self._reach()

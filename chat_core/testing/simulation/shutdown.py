@@ -51,7 +51,7 @@ def end(world: SimulatedWorld) -> None:
             if what:
                 world.broke(f"I-17: when everybody had gone there were left {name}: {what}")
     run = world.loop.run_until_complete
-    still_open = run(world.store.close_open_sessions(world.clock.now()))
+    still_open = run(world.store.close_open_pairings(world.clock.now()))
     if still_open:
         world.broke(f"{still_open} sessions were never closed")
     live = [room.id for room in run(world.store.live_rooms()) if room.lobby]

@@ -5,7 +5,7 @@ import pytest
 from chat_core import Config
 from chat_core.engine.results import Receipt
 from chat_core.model.errors import Unavailable
-from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, SESSION_KEPT_S
+from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, PAIRING_KEPT_S
 from chat_core.model.message import Message
 from chat_core.testing import Actor, World
 from tests.support.failing_stores import FailingStore
@@ -65,18 +65,18 @@ async def test_who_met_is_forgotten_a_month_after_they_parted() -> None:
     async with World() as world:
         ann, _ = await world.pair("ann", "bob")
         await ann.leaves()
-        await later(world, SESSION_KEPT_S - 1)
-        assert len(await world.store.sessions_of(ann.person.id)) == 1
+        await later(world, PAIRING_KEPT_S - 1)
+        assert len(await world.store.pairings_of(ann.person.id)) == 1
         await later(world, 2)
-        assert list(await world.store.sessions_of(ann.person.id)) == []
+        assert list(await world.store.pairings_of(ann.person.id)) == []
 
 
 async def test_a_store_that_fails_is_asked_again_an_hour_later() -> None:
     class Failing(FailingStore):
-        async def forget_sessions(self, before: float) -> int:
+        async def forget_pairings(self, before: float) -> int:
             if self.fails_before:
                 raise Unavailable("nothing was removed")
-            return await super().forget_sessions(before)
+            return await super().forget_pairings(before)
 
     store = Failing()
     async with World(KEPT, store=store) as world:

@@ -9,7 +9,7 @@ from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import to_json
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.person import Card
-from chat_core.ports import Session
+from chat_core.ports import Pairing
 
 _FORGET: Final = (
     sql.FORGET_BLOCKS_OF,
@@ -22,11 +22,11 @@ _FORGET: Final = (
 )
 
 
-async def sessions_of(db: Connection, person: PersonId) -> Sequence[Session]:
+async def pairings_of(db: Connection, person: PersonId) -> Sequence[Pairing]:
     """The person's pairings, oldest first."""
-    rows = await db.rows(sql.SESSIONS_OF, person)
+    rows = await db.rows(sql.PAIRINGS_OF, person)
     names = ("id", "lobby", "user_a", "user_b", "started_at", "ended_at")
-    return [Session(**dict(zip(names, row, strict=True))) for row in rows]
+    return [Pairing(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 async def anonymise(db: Connection, conversation: ConversationId, person: PersonId, card: Card) -> None:

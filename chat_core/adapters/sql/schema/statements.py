@@ -213,11 +213,11 @@ FORGET_NOTICES: Final = "delete from notices where person = $1"
 
 # Sessions, by their key and by chat_sessions_open.
 
-OPEN_SESSION: Final = """
+OPEN_PAIRING: Final = """
 insert into chat_sessions (id, lobby, user_a, user_b, started_at, ended_at)
 values ($1, $2, $3, $4, $5, $6) on conflict do nothing"""
-CLOSE_SESSION: Final = "update chat_sessions set ended_at = $2 where id = $1 and ended_at is null"
-CLOSE_OPEN_SESSIONS: Final = "update chat_sessions set ended_at = $1 where ended_at is null"
+CLOSE_PAIRING: Final = "update chat_sessions set ended_at = $2 where id = $1 and ended_at is null"
+CLOSE_OPEN_PAIRINGS: Final = "update chat_sessions set ended_at = $1 where ended_at is null"
 
 # Blocks, by their key and by blocks_person.
 
@@ -248,7 +248,7 @@ select m.id, r.emoji from messages m join reactions r on r.message = m.id
 where m.conversation = $1 and r.person = $2 order by m.id, r.emoji"""  # messages' key, reactions' key
 BLOCKS_OF: Final = "select person, at from blocks where by_person = $1"  # blocks' key
 MARKS_OF: Final = "select conversation, seq from read_marks where person = $1"  # read_marks_person
-SESSIONS_OF: Final = """
+PAIRINGS_OF: Final = """
 select id, lobby, user_a, user_b, started_at, ended_at from chat_sessions
 where user_a = $1 or user_b = $1 order by started_at, id"""  # chat_sessions_user_a, chat_sessions_user_b
 
@@ -296,7 +296,7 @@ DROP_EVENTS: Final = "delete from events where conversation = $1"
 DROP_MARKS: Final = "delete from read_marks where conversation = $1"
 DROP_HEAD: Final = "delete from heads where conversation = $1"
 DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # members go with it
-FORGET_SESSIONS: Final = "delete from chat_sessions where ended_at < $1"
+FORGET_PAIRINGS: Final = "delete from chat_sessions where ended_at < $1"
 
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
 

@@ -20,7 +20,7 @@ from chat_core.adapters.sql.sqlite.connection import positional, prepare
 from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.model.commands import Delete
 from chat_core.model.errors import Unavailable
-from chat_core.ports import Session
+from chat_core.ports import Pairing
 from chat_core.testing.contracts.stories import Author
 
 
@@ -81,13 +81,13 @@ async def test_a_pairing_without_text_is_one_row_that_says_who_met_and_when(path
     """P2.5."""
     async with opened(path) as store:
         for name in ("s1", "s2"):
-            await store.open_session(
-                Session(id=name, lobby="anonymous", user_a="ann", user_b="bob", started_at=1.5)
+            await store.open_pairing(
+                Pairing(id=name, lobby="anonymous", user_a="ann", user_b="bob", started_at=1.5)
             )
-        await store.close_session("s1", 2.5)
-        await store.close_session("s1", 3.5)
-        assert await store.close_open_sessions(4.5) == 1
-        assert await store.close_open_sessions(5.5) == 0
+        await store.close_pairing("s1", 2.5)
+        await store.close_pairing("s1", 3.5)
+        assert await store.close_open_pairings(4.5) == 1
+        assert await store.close_open_pairings(5.5) == 0
     db = sqlite3.connect(path)
     rows = db.execute(
         "select id, user_a, user_b, started_at, ended_at from chat_sessions order by id"
