@@ -69,7 +69,7 @@ class AnonymousFrame(msgspec.Struct):
 
 
 @attrs.define
-class Session:
+class ClientState:
     """Whom the connection is, and where it stands."""
 
     person: Person | None = None
@@ -100,15 +100,15 @@ class AnonymousPair(Dialect):
     encoder = FinishedFrames(_frames)
     decoder = msgspec.json.Decoder(AnonymousFrame)
 
-    def session(self) -> Session:
-        return Session()
+    def client_state(self) -> ClientState:
+        return ClientState()
 
-    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        session.person = person = person_of(introduced)
+    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
+        client.person = person = person_of(introduced)
         return _say("connected", user_id=person.id), AskStanding()
 
-    def received(self, session: Session, text: str) -> Intents:
-        if not session.is_settled:  # it may be for a partner from before
+    def received(self, client: ClientState, text: str) -> Intents:
+        if not client.is_settled:  # it may be for a partner from before
             return (Turn(text),)
         content = text
         if text.lstrip(" \t\r\n").startswith("{"):
@@ -117,38 +117,38 @@ class AnonymousPair(Dialect):
             except NotUnderstood:
                 return (Complain(_error("bad_request", "This frame was not understood.")),)
             if frame.type == "skip":
-                return self._skip(session)
+                return self._skip(client)
             if frame.type != "message":
                 return (Complain(_error("bad_request", "Send a message or skip.")),)
             content = frame.message
-        if session.room is None:
+        if client.room is None:
             return (_say_error("wrong_state", "You have no partner yet."),)
-        return (Ask(Post(conversation=session.room, content=content)),)
+        return (Ask(Post(conversation=client.room, content=content)),)
 
     def refused(self, text: str, error: Refused) -> Intents:
         return (_say_error(error.code, error.message),)
 
-    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         if isinstance(ref, str):
-            session.is_settled = True
-            return self.received(session, ref)
+            client.is_settled = True
+            return self.received(client, ref)
         if ref is Ref.SKIP:
-            session.is_skipping = False
+            client.is_skipping = False
         if isinstance(answer, Receipt):  # first: it comes most often, and there is nothing to say
             return ()
         match answer:
             case Stands():
-                session.is_settled = True
-                return self._standing(session, answer)
+                client.is_settled = True
+                return self._standing(client, answer)
             case Recovery(events=events):
                 missed = [event for event in events if isinstance(event, MessagePosted)]
-                theirs = [event for event in missed if event.by != _id(session)]
+                theirs = [event for event in missed if event.by != _id(client)]
                 return _say("paired"), *(Say(_message(event)) for event in theirs)
-            case Placed(room=None) if not session.has_waited:
-                session.has_waited = True
+            case Placed(room=None) if not client.has_waited:
+                client.has_waited = True
                 return (_say("waiting"),)
             case ChatError() if ref is Ref.RETURN:
-                session.room = None  # it ended meanwhile
+                client.room = None  # it ended meanwhile
                 return (Ask(Search(lobby=ANONYMOUS)),)
             case Refused(code=code, message=message):
                 return (_say_error(code, message),)
@@ -157,61 +157,61 @@ class AnonymousPair(Dialect):
             case _:
                 return ()
 
-    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
-            case Waiting(lobby="anonymous") if not session.has_waited:
-                session.has_waited = True
+            case Waiting(lobby="anonymous") if not client.has_waited:
+                client.has_waited = True
                 return (_say("waiting"),)
             case Matched(lobby="anonymous", room=room):
-                before = () if session.has_waited else (_say("waiting"),)
-                session.room = room
-                session.has_waited = False
+                before = () if client.has_waited else (_say("waiting"),)
+                client.room = room
+                client.has_waited = False
                 return *before, _say("paired")
-            case PartnerLeft(room=room) if room == session.room:
-                session.room = None
+            case PartnerLeft(room=room) if room == client.room:
+                client.room = None
                 return Unfollow(room), _say("partner_left"), Ask(Search(lobby=ANONYMOUS, again=True))
-            case Notice(kind=NoticeKind.ROOM_ENDED, room=room) if room.id == session.room:
-                session.room = None  # ended by the person itself, from another connection
+            case Notice(kind=NoticeKind.ROOM_ENDED, room=room) if room.id == client.room:
+                client.room = None  # ended by the person itself, from another connection
                 return Unfollow(room.id), Ask(Search(lobby=ANONYMOUS))
             case _:
                 return ()
 
-    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        if conversation != session.room:
+    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        if conversation != client.room:
             return ()
         if may_follow:
             return (HangUp(3010, "insufficient state: come back"),)
-        session.room = None
+        client.room = None
         # Left from another connection, if not by a skip: here the person goes on searching.
-        return () if session.is_skipping else (Ask(Search(lobby=ANONYMOUS)),)
+        return () if client.is_skipping else (Ask(Search(lobby=ANONYMOUS)),)
 
     def follows_unasked(self, conversation: Conversation) -> bool:
         return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
 
-    def _skip(self, session: Session) -> Intents:
-        if session.is_skipping or (session.room is None and session.has_waited):
+    def _skip(self, client: ClientState) -> Intents:
+        if client.is_skipping or (client.room is None and client.has_waited):
             return ()
-        if session.room is None:  # in no line: an earlier search was refused
+        if client.room is None:  # in no line: an earlier search was refused
             return (Ask(Search(lobby=ANONYMOUS)),)
-        session.is_skipping = True
-        return (Ask(Skip(room=session.room), Ref.SKIP),)
+        client.is_skipping = True
+        return (Ask(Skip(room=client.room), Ref.SKIP),)
 
-    def _standing(self, session: Session, stands: Stands) -> Intents:
-        if session.room is not None:
+    def _standing(self, client: ClientState, stands: Stands) -> Intents:
+        if client.room is not None:
             return ()  # paired while the question was under way
         for room in stands.standing.rooms:
             if room.lobby == ANONYMOUS:
-                session.room = room.id
+                client.room = room.id
                 return (Follow(Address(id=room.id), stands.heard.get(room.id), Ref.RETURN),)
         waiting = stands.standing.waiting
         if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
-            was_told, session.has_waited = session.has_waited, True
+            was_told, client.has_waited = client.has_waited, True
             return () if was_told else (_say("waiting"),)
         return (Ask(Search(lobby=ANONYMOUS)),)
 
 
-def _id(session: Session) -> str:
-    return "" if session.person is None else session.person.id
+def _id(client: ClientState) -> str:
+    return "" if client.person is None else client.person.id
 
 
 def _message(event: MessagePosted) -> bytes:

@@ -92,7 +92,7 @@ _OPEN_DECODER: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(OpenC
 
 
 @attrs.define
-class Session:
+class ClientState:
     """One client: who it is, and which names it subscribed to."""
 
     introduced: Introduced | None = None
@@ -150,36 +150,36 @@ class Centrifuge(Dialect):
         """The last push, where the transport has no close codes of its own."""
         return self._lines.join((disconnect(code, reason),))
 
-    def session(self) -> Session:
-        return Session()
+    def client_state(self) -> ClientState:
+        return ClientState()
 
-    def received(self, session: Session, text: str) -> Intents:
+    def received(self, client: ClientState, text: str) -> Intents:
         if "\n" not in text:
-            return self._line(session, text)
+            return self._line(client, text)
         lines = [line for line in text.split("\n") if line]
         if len(lines) > COMMANDS_MAX:
             return (Complain(reply(0, error=errors.BAD_REQUEST)),)
-        return tuple(intent for line in lines for intent in self._line(session, line))
+        return tuple(intent for line in lines for intent in self._line(client, line))
 
     def refused(self, text: str, error: Refused) -> Intents:
         shown = errors.of(error)
         lines = text.split("\n", COMMANDS_MAX)[:COMMANDS_MAX]
         return tuple(Say(reply(id, error=shown)) for id in dict.fromkeys(map(_id_of, lines)))
 
-    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         if not isinstance(ref, _Ref):
             raise TypeError("every answer belongs to a command")
         if isinstance(answer, Receipt) and isinstance(ref.command, Publish):  # first: it comes most often
             return (Say(b'{"id":%d,"publish":{}}' % ref.id),)
         match ref.command:
             case Connect():
-                return self._connected(session, ref.id, answer, now)
+                return self._connected(client, ref.id, answer, now)
             case Subscribe() if isinstance(answer, Done):
-                return self._subscribe(session, ref)
+                return self._subscribe(client, ref)
             case Subscribe():
-                return self._subscribed(session, ref.id, ref.command, answer, now)
+                return self._subscribed(client, ref.id, ref.command, answer, now)
             case Unsubscribe(channel=name):
-                known = self._ended(session, name)
+                known = self._ended(client, name)
                 done = Say(reply(ref.id, unsubscribe={}))
                 return (done,) if known is None else (Unfollow(known), done)
             case Refresh() if isinstance(answer, TokenExpired):
@@ -195,28 +195,28 @@ class Centrifuge(Dialect):
             case Presence(is_stats=is_stats), Attendance():
                 return (Say(replies.presence(ref.id, answer, is_stats)),)
             case Refresh(), Introduced():
-                session.introduced = answer
+                client.introduced = answer
                 return (Say(reply(ref.id, refresh=replies.client(answer))),)
             case rpc.Call(), _:
-                me = None if session.introduced is None else session.introduced.person.id
+                me = None if client.introduced is None else client.introduced.person.id
                 data = rpc.result(ref.command, answer, now=now, me=me)
                 return (Say(reply(ref.id, rpc={"data": data})),)
             case _:
                 return (Say(reply(ref.id, error=errors.INTERNAL)),)
 
-    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
-        if session.is_connecting:
-            session.early.append(event)
+    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
+        if client.is_connecting:
+            client.early.append(event)
             return ()
         data = publications.personal(event, now=now)
-        if data is None or session.introduced is None:
+        if data is None or client.introduced is None:
             return ()
-        return (Say(push(_own_name(session), pub={"data": data})),)
+        return (Say(push(_own_name(client), pub={"data": data})),)
 
-    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        names = [name for name, known in session.subscriptions.items() if known == conversation]
+    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        names = [name for name, known in client.subscriptions.items() if known == conversation]
         for name in names:
-            self._ended(session, name)
+            self._ended(client, name)
         why = (
             {"code": 2500, "reason": "insufficient state"}
             if may_follow
@@ -226,7 +226,7 @@ class Centrifuge(Dialect):
 
     # Commands
 
-    def _line(self, session: Session, line: str) -> Intents:
+    def _line(self, client: ClientState, line: str) -> Intents:
         if line.strip() == "{}":
             return (Ponged(),)
         try:
@@ -239,20 +239,20 @@ class Centrifuge(Dialect):
         if command.id == 0 and command.send is None:
             return (Complain(reply(0, error=errors.BAD_REQUEST)),)
         if isinstance(asked, Connect):
-            if session.introduced is not None or session.is_connecting:
+            if client.introduced is not None or client.is_connecting:
                 return (HangUp(3501, "bad request: connected already"),)
-            session.is_connecting = True
+            client.is_connecting = True
             return (Introduce(asked.token, _Ref(command.id, asked)),)
-        if session.introduced is None and not session.is_connecting:
+        if client.introduced is None and not client.is_connecting:
             return (HangUp(3501, "bad request: connect first"),)
         if command.send is not None:  # there is nobody here to whom it means anything
             return ()
-        return self._command(session, _Ref(command.id, asked))
+        return self._command(client, _Ref(command.id, asked))
 
-    def _command(self, session: Session, ref: _Ref) -> Intents:
+    def _command(self, client: ClientState, ref: _Ref) -> Intents:
         match ref.command:
             case Publish():
-                return self._publish(session, ref)
+                return self._publish(client, ref)
             case Subscribe() | Unsubscribe():  # they mean what stands once those before them are done
                 return (Turn(ref),)
             case Presence(channel=name):
@@ -266,29 +266,29 @@ class Centrifuge(Dialect):
             case SubRefresh():  # no subscription here has a token of its own
                 return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
             case _:
-                return self._rpc(session, ref)
+                return self._rpc(client, ref)
 
-    def _subscribe(self, session: Session, ref: _Ref) -> Intents:
+    def _subscribe(self, client: ClientState, ref: _Ref) -> Intents:
         asked: Subscribe = ref.command
         name = asked.channel
-        if name in session.subscriptions or name == _own_name(session):
+        if name in client.subscriptions or name == _own_name(client):
             return (Say(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
         if asked.delta or asked.type:
             return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
         address = self._address(name)
         if self._is_open and address.channel:
-            for channel in session.ended:
-                del session.names[channel]
-            session.ended.clear()
-            if address.channel in session.names:
+            for channel in client.ended:
+                del client.names[channel]
+            client.ended.clear()
+            if address.channel in client.names:
                 return (Say(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
-            session.names[address.channel] = name
+            client.names[address.channel] = name
         since = Position(epoch=asked.epoch, seq=asked.offset) if asked.recover else None
         return (Follow(address, since, ref),)
 
-    def _publish(self, session: Session, ref: _Ref) -> Intents:
+    def _publish(self, client: ClientState, ref: _Ref) -> Intents:
         asked: Publish = ref.command
-        known = session.subscriptions.get(asked.channel)
+        known = client.subscriptions.get(asked.channel)
         try:
             post = _posting(asked)
         except NotUnderstood:
@@ -308,7 +308,7 @@ class Centrifuge(Dialect):
             AskHistory(self._address(asked.channel), since, limit, is_newest_first=asked.reverse, ref=ref),
         )
 
-    def _rpc(self, session: Session, ref: _Ref) -> Intents:
+    def _rpc(self, client: ClientState, ref: _Ref) -> Intents:
         try:
             call = rpc.understood(ref.command)
         except NotUnderstood as wrong:
@@ -322,50 +322,52 @@ class Centrifuge(Dialect):
 
     # Answers
 
-    def _connected(self, session: Session, id: int, answer: Answer, now: float) -> Intents:
+    def _connected(self, client: ClientState, id: int, answer: Answer, now: float) -> Intents:
         match answer:
             case TokenExpired():
-                session.is_connecting = False
+                client.is_connecting = False
                 return (Say(reply(id, error=errors.TOKEN_EXPIRED)),)
             case BadToken():
                 return (HangUp(3500, "invalid token"),)
             case Introduced():
-                session.introduced = answer
+                client.introduced = answer
                 return ShowNotices(), AskStanding(_Ref(id, Connect()))
-            case Stands() if session.introduced is not None:
-                session.is_connecting = False
-                data = publications.standing(session.introduced.person, answer.standing, now=now)
+            case Stands() if client.introduced is not None:
+                client.is_connecting = False
+                data = publications.standing(client.introduced.person, answer.standing, now=now)
                 result = {
-                    **replies.client(session.introduced, self._ticket),
+                    **replies.client(client.introduced, self._ticket),
                     "ping": PING_S,
                     "pong": True,
                     "data": data,
-                    "subs": {_own_name(session): {}},
+                    "subs": {_own_name(client): {}},
                 }
-                early = [pushed for event in session.early for pushed in self.heard(session, event, now=now)]
-                session.early.clear()
+                early = [pushed for event in client.early for pushed in self.heard(client, event, now=now)]
+                client.early.clear()
                 return Say(reply(id, connect=result)), *early
             case Refused():
-                session.is_connecting = False
+                client.is_connecting = False
                 return (Say(reply(id, error=errors.of(answer, is_rpc=True))),)
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
-    def _subscribed(self, session: Session, id: int, asked: Subscribe, answer: Answer, now: float) -> Intents:
+    def _subscribed(
+        self, client: ClientState, id: int, asked: Subscribe, answer: Answer, now: float
+    ) -> Intents:
         if not isinstance(answer, Recovery):
-            self._ended(session, asked.channel)
+            self._ended(client, asked.channel)
             error = errors.of(answer) if isinstance(answer, ChatError) else errors.INTERNAL
             return (Say(reply(id, error=error)),)
         conversation = answer.conversation
-        if session.name_of(conversation) != asked.channel:
+        if client.name_of(conversation) != asked.channel:
             refusal = Say(reply(id, error=errors.UNKNOWN_CHANNEL))
-            if conversation.id in session.subscriptions.values():  # under its right name
+            if conversation.id in client.subscriptions.values():  # under its right name
                 return (refusal,)
             return Unfollow(conversation.id), refusal
         if asked.recover and not answer.recovered and asked.flag & REJECT_UNRECOVERED:
-            self._ended(session, asked.channel)
+            self._ended(client, asked.channel)
             return Unfollow(conversation.id), Say(reply(id, error=errors.UNRECOVERABLE))
-        session.subscriptions[asked.channel] = conversation.id
+        client.subscriptions[asked.channel] = conversation.id
         return (Say(reply(id, subscribe=replies.subscribed(asked, answer, now))),)
 
     # Names
@@ -379,12 +381,12 @@ class Centrifuge(Dialect):
             return Address(id=rest if kind == "room" else "")
         return Address(channel=name, may_make=True)
 
-    def _ended(self, session: Session, name: str) -> ConversationId | None:
+    def _ended(self, client: ClientState, name: str) -> ConversationId | None:
         """Forget a subscription; what it followed."""
         channel = self._address(name).channel
-        if session.names.get(channel) == name:
-            session.ended[channel] = None
-        return session.subscriptions.pop(name, None)
+        if client.names.get(channel) == name:
+            client.ended[channel] = None
+        return client.subscriptions.pop(name, None)
 
 
 def _posting(asked: Publish) -> Callable[[ConversationId], Post | PublishData]:
@@ -401,15 +403,15 @@ def _posting(asked: Publish) -> Callable[[ConversationId], Post | PublishData]:
     )
 
 
-def _under_own_names(session: Session, frames: bytes | ChannelLines) -> bytes:
+def _under_own_names(client: ClientState, frames: bytes | ChannelLines) -> bytes:
     """What the encoder joined, with the names that this client subscribed to."""
     if isinstance(frames, bytes):
         return frames
-    return frames.under(session.names.get(frames.channel) or f"channel:{frames.channel}")
+    return frames.under(client.names.get(frames.channel) or f"channel:{frames.channel}")
 
 
-def _own_name(session: Session) -> str:
-    return "" if session.introduced is None else f"user:{session.introduced.person.id}"
+def _own_name(client: ClientState) -> str:
+    return "" if client.introduced is None else f"user:{client.introduced.person.id}"
 
 
 def _id_of(line: str) -> int:

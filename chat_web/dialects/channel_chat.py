@@ -83,7 +83,7 @@ class _Ref:
 
 
 @attrs.define
-class Session:
+class ClientState:
     """Who the connection is, its channels by name, and the one it wrote to last."""
 
     person: Person | None = None
@@ -114,30 +114,30 @@ class ChannelChat(typed_frames.TypedFrames):
     encoder = FinishedFrames(_frames)
     decoder = msgspec.json.Decoder(ChannelChatFrame)
 
-    def session(self) -> Session:
-        return Session()
+    def client_state(self) -> ClientState:
+        return ClientState()
 
-    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        session.person = person_of(introduced)
+    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
+        client.person = person_of(introduced)
         return WatchNeighbours(), AskStanding()
 
-    def received(self, session: Session, text: str) -> Intents:
-        if not session.is_ready:  # it is not known yet which channels there are
+    def received(self, client: ClientState, text: str) -> Intents:
+        if not client.is_ready:  # it is not known yet which channels there are
             return (Turn(text),)
         if not text.lstrip(" \t\r\n").startswith("{"):
-            return self._post(session, None, text, None)
-        return super().received(session, text)
+            return self._post(client, None, text, None)
+        return super().received(client, text)
 
-    def asked(self, session: Session, frame: ChannelChatFrame) -> Intents:
+    def asked(self, client: ClientState, frame: ChannelChatFrame) -> Intents:
         match frame:
             case ChannelChatFrame(type="message", content=str(content)):
-                return self._post(session, frame.channel, content, frame.client_id)
+                return self._post(client, frame.channel, content, frame.client_id)
             case ChannelChatFrame(type="typing"):
-                return self._type(session, frame.channel)
+                return self._type(client, frame.channel)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)
 
-    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         match ref, answer:
             case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
                 return ()
@@ -148,57 +148,57 @@ class ChannelChat(typed_frames.TypedFrames):
             case _Ref(client_id=client_id), ChatError():
                 return (typed_frames.refusal(answer, client_id),)
             case str(), _:
-                return self.received(session, ref)
+                return self.received(client, ref)
             case _Subscription(), Recovery() | ChatError():
-                return self._subscribed(session, ref, answer)
+                return self._subscribed(client, ref, answer)
             case _, Stands(standing=standing):
-                subscriptions = [self._begin(session, channel) for channel in standing.channels]
+                subscriptions = [self._begin(client, channel) for channel in standing.channels]
                 return *subscriptions, Turn(_READY)
             case _, Done():
-                return self._ready(session)
+                return self._ready(client)
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
-    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case NeighbourSeen(person=person, status=status, last_seen=last_seen):
                 return (Say(_presence(person.username, status, last_seen)),)
-            case ChannelsChanged() if not session.is_ready:
-                session.early.append(event)
+            case ChannelsChanged() if not client.is_ready:
+                client.early.append(event)
                 return ()
             case ChannelsChanged(channel=channel, change=ChannelChange.JOINED):
-                if channel.name in session.channels:
+                if channel.name in client.channels:
                     return ()
-                return _subscription(event), self._begin(session, channel)
+                return _subscription(event), self._begin(client, channel)
             case ChannelsChanged(channel=channel):
-                known = session.channels.get(channel.name)
+                known = client.channels.get(channel.name)
                 if known is None or known.conversation != channel.id:
                     return ()
-                del session.channels[channel.name]
+                del client.channels[channel.name]
                 return Unfollow(channel.id), _subscription(event)
             case _:
                 return ()
 
-    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
         if not may_follow:  # left or deleted: ``heard`` tells
             return ()
-        lost = [known for known in session.channels.values() if known.conversation == conversation]
+        lost = [known for known in client.channels.values() if known.conversation == conversation]
         return tuple(_follow(known, Recent(after=0, most=0)) for known in lost)
 
     # Channels
 
-    def _begin(self, session: Session, channel: Channel) -> Follow:
-        known = session.channels[channel.name] = _Subscription(channel.name, channel.id)
-        after = None if session.is_ready else self.since.get(channel.name)
+    def _begin(self, client: ClientState, channel: Channel) -> Follow:
+        known = client.channels[channel.name] = _Subscription(channel.name, channel.id)
+        after = None if client.is_ready else self.since.get(channel.name)
         return _follow(known, Recent(after=after))
 
-    def _subscribed(self, session: Session, known: _Subscription, answer: Recovery | ChatError) -> Intents:
-        if session.channels.get(known.name) is not known:  # left meanwhile
+    def _subscribed(self, client: ClientState, known: _Subscription, answer: Recovery | ChatError) -> Intents:
+        if client.channels.get(known.name) is not known:  # left meanwhile
             return ()
         match answer:
             case Recovery(messages=messages, has_gap=has_gap):
                 shown = [
-                    _own(message, known.name) if _is_by(session, message) else _shown(message, known.name)
+                    _own(message, known.name) if _is_by(client, message) else _shown(message, known.name)
                     for message in messages
                     if not message.deleted
                 ]
@@ -207,20 +207,20 @@ class ChannelChat(typed_frames.TypedFrames):
             case Unavailable():
                 return (HangUp(3004, "server error: come back"),)
             case _:
-                del session.channels[known.name]
+                del client.channels[known.name]
                 return () if _is_gone(answer) else (typed_frames.refusal(answer),)
 
-    def _ready(self, session: Session) -> Intents:
-        session.is_ready = True
-        username = "" if session.person is None else session.person.username
-        ready = typed_frames.say("ready", username=username, channels=list(session.channels))
-        early, session.early = session.early, []
-        return ready, *(intent for event in early for intent in self.heard(session, event, now=event.at))
+    def _ready(self, client: ClientState) -> Intents:
+        client.is_ready = True
+        username = "" if client.person is None else client.person.username
+        ready = typed_frames.say("ready", username=username, channels=list(client.channels))
+        early, client.early = client.early, []
+        return ready, *(intent for event in early for intent in self.heard(client, event, now=event.at))
 
     # Commands
 
-    def _post(self, session: Session, channel: str | None, content: str, client_id: str | None) -> Intents:
-        name = _target(session, channel)
+    def _post(self, client: ClientState, channel: str | None, content: str, client_id: str | None) -> Intents:
+        name = _target(client, channel)
         if name is None:
             return (_channel_required(client_id),)
 
@@ -228,30 +228,30 @@ class ChannelChat(typed_frames.TypedFrames):
             return Post(conversation=conversation, content=content, client_id=client_id)
 
         ref = _Ref(client_id)
-        known = session.channels.get(name)
+        known = client.channels.get(name)
         if known is None:
             return (AskChannel(name, post, ref),)
-        session.last = name
+        client.last = name
         return (Ask(post(known.conversation), ref),)
 
-    def _type(self, session: Session, channel: str | None) -> Intents:
-        name = _target(session, channel)
+    def _type(self, client: ClientState, channel: str | None) -> Intents:
+        name = _target(client, channel)
         if name is None:
             return (_channel_required(None),)
         ref = _Ref(None, is_message=False)
-        known = session.channels.get(name)
+        known = client.channels.get(name)
         if known is None:
             return (AskChannel(name, lambda conversation: Type(conversation=conversation), ref),)
         return (Ask(Type(conversation=known.conversation), ref),)
 
 
-def _target(session: Session, named: str | None) -> str | None:
+def _target(client: ClientState, named: str | None) -> str | None:
     """The channel that is meant: the named one, else the only one, else the one written to last."""
     if named:
         return named
-    if len(session.channels) == 1:
-        return next(iter(session.channels))
-    return session.last if session.last in session.channels else None
+    if len(client.channels) == 1:
+        return next(iter(client.channels))
+    return client.last if client.last in client.channels else None
 
 
 def _channel_required(client_id: str | None) -> Say:
@@ -262,8 +262,8 @@ def _follow(known: _Subscription, recent: Recent) -> Follow:
     return Follow(Address(id=known.conversation), ref=known, recent=recent)
 
 
-def _is_by(session: Session, message: Message) -> bool:
-    return session.person is not None and message.by == session.person.id
+def _is_by(client: ClientState, message: Message) -> bool:
+    return client.person is not None and message.by == client.person.id
 
 
 def _is_gone(error: ChatError) -> bool:

@@ -1,6 +1,6 @@
 """Intents: what a dialect makes of a frame or an event, for the pump to carry out.
 
-A dialect is pure: it sees frames, events and its own session, and says what it
+A dialect is pure: it sees frames, events and its own client, and says what it
 wants. ``ref`` is the dialect's own note; it comes back with the answer.
 """
 
@@ -254,7 +254,7 @@ class FinishedFrames:
 
 
 class Dialect(Protocol):
-    """One product's protocol. Pure: no I/O, no clock, nothing shared but its own session.
+    """One product's protocol. Pure: no I/O, no clock, nothing shared but its own client.
 
     A dialect derives from this class, and leaves out what it has nothing to say to.
     """
@@ -272,27 +272,27 @@ class Dialect(Protocol):
         """Finishes what the encoder joined, where connections differ in it; None where it is finished."""
         return None
 
-    def session(self) -> Any:
+    def client_state(self) -> Any:
         """What the dialect remembers about one connection."""
 
-    def opened(self, session: Any, introduced: Introduced | None) -> Intents:
+    def opened(self, client: Any, introduced: Introduced | None) -> Intents:
         """The connection is there; ``introduced`` says whose, where the URL told."""
         return ()
 
-    def received(self, session: Any, text: str) -> Intents:
+    def received(self, client: Any, text: str) -> Intents:
         """One text message came."""
 
     def refused(self, text: str, error: Refused) -> Intents:
         """A text message came that is not to be looked into, for this reason."""
 
-    def answered(self, session: Any, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: Any, ref: Any, answer: Answer, *, now: float) -> Intents:
         """The answer to an intent that had this ``ref``."""
 
-    def heard(self, session: Any, event: Personal, *, now: float) -> Intents:
+    def heard(self, client: Any, event: Personal, *, now: float) -> Intents:
         """Something that concerns the person happened."""
         return ()
 
-    def lost(self, session: Any, conversation: ConversationId, *, may_follow: bool) -> Intents:
+    def lost(self, client: Any, conversation: ConversationId, *, may_follow: bool) -> Intents:
         """A conversation is no longer followed, unasked; with ``may_follow`` only its log had a hole."""
         return ()
 
@@ -302,7 +302,7 @@ class Dialect(Protocol):
 
 
 Finish: TypeAlias = Callable[[Any, Any], bytes]
-"""From a connection's session and the encoder's frames to the bytes for that connection."""
+"""From a connection's client and the encoder's frames to the bytes for that connection."""
 
 
 def person_of(introduced: Introduced | None) -> Person:

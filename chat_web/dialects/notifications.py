@@ -34,7 +34,7 @@ from chat_web.encoding import wire
 
 
 @attrs.define
-class Session:
+class ClientState:
     """What was told while the older ones were still being read, and which those were."""
 
     early: list[Notable] | None = attrs.field(factory=list)
@@ -52,33 +52,33 @@ class Notifications(Dialect):
     name = "notifications"
     encoder = FinishedFrames(_frames)
 
-    def session(self) -> Session:
-        return Session()
+    def client_state(self) -> ClientState:
+        return ClientState()
 
-    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
         return (TakeNotices(),)
 
-    def received(self, session: Session, text: str) -> Intents:
+    def received(self, client: ClientState, text: str) -> Intents:
         return (typed_frames.not_understood("Nothing is asked for here."),)
 
     def refused(self, text: str, error: Refused) -> Intents:
         return (typed_frames.unread(text, error),)
 
-    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         if not isinstance(answer, Missed):
             return (HangUp(3004, "server error: come back"),)
-        early, session.early = session.early or [], None
-        session.missed = frozenset(notice.key for notice in answer.notices)
-        live = (intent for notice in early for intent in self.heard(session, notice, now=now))
+        early, client.early = client.early or [], None
+        client.missed = frozenset(notice.key for notice in answer.notices)
+        live = (intent for notice in early for intent in self.heard(client, notice, now=now))
         return *(_told(notice, now) for notice in answer.notices), *live
 
-    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         if not isinstance(event, Notice | Mentioned):
             return ()
-        if session.early is not None:
-            session.early.append(event)
+        if client.early is not None:
+            client.early.append(event)
             return ()
-        if event.key in session.missed:  # it was among the older ones already
+        if event.key in client.missed:  # it was among the older ones already
             return ()
         return (_told(event, now),)
 

@@ -56,7 +56,7 @@ class OpenRoomFrame(msgspec.Struct):
 
 
 @attrs.define
-class Session:
+class ClientState:
     """Nothing is remembered: the address says it all."""
 
 
@@ -87,14 +87,14 @@ class OpenRooms(typed_frames.TypedFrames):
     encoder = FinishedFrames(_frames)
     decoder = msgspec.json.Decoder(OpenRoomFrame)
 
-    def session(self) -> Session:
-        return Session()
+    def client_state(self) -> ClientState:
+        return ClientState()
 
-    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
+    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
         follow = Follow(Address(id=self.room), ref=_FOLLOW)
         return (follow,) if self.joins is None else (Ask(JoinChannel(name=self.joins), _JOIN), follow)
 
-    def asked(self, session: Session, frame: OpenRoomFrame) -> Intents:
+    def asked(self, client: ClientState, frame: OpenRoomFrame) -> Intents:
         ref = typed_frames.Ref(frame.client_id)
         match frame:
             case OpenRoomFrame(type="message", content=str(content)):
@@ -104,7 +104,7 @@ class OpenRooms(typed_frames.TypedFrames):
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)
 
-    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         if isinstance(ref, typed_frames.Ref):
             return typed_frames.carried_out(ref, answer, _shown)
         match answer:
@@ -117,7 +117,7 @@ class OpenRooms(typed_frames.TypedFrames):
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
-    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case ChannelsChanged(change=ChannelChange.JOINED):
                 return ()
@@ -127,7 +127,7 @@ class OpenRooms(typed_frames.TypedFrames):
             case _:
                 return ()
 
-    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
         if may_follow:
             return (HangUp(3010, "insufficient state: recover"),)
         return (HangUp(3503, "revoked: this room is no longer yours"),)

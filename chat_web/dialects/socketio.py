@@ -94,7 +94,7 @@ class TextArgument(msgspec.Struct):
 
 
 @attrs.define
-class Session:
+class ClientState:
     """Whom the connection is, and where it stands."""
 
     person: Person | None = None
@@ -129,55 +129,55 @@ class SocketIO(Dialect):
     ping_frame = (_PING + SEPARATOR).encode()
     encoder = FinishedFrames(_frames)
 
-    def session(self) -> Session:
-        return Session()
+    def client_state(self) -> ClientState:
+        return ClientState()
 
-    def received(self, session: Session, text: str) -> Intents:
+    def received(self, client: ClientState, text: str) -> Intents:
         if text == _PONG:
             return (Ponged(),)
         if text.startswith(_BINARY):
-            return self._attached(session)
-        session.attachments = 0
+            return self._attached(client)
+        client.attachments = 0
         if not text.startswith(_MESSAGE):
-            return _not_understood(session)
+            return _not_understood(client)
         try:
             read = _Packet(encoded_packet=text[1:])
         except (NotUnderstood, ValueError):
-            return _not_understood(session)
+            return _not_understood(client)
         if read.attachment_count <= ATTACHMENTS_MAX:
-            session.attachments = read.attachment_count
+            client.attachments = read.attachment_count
         if read.namespace not in (None, "/"):
-            return self._elsewhere(session, read)
+            return self._elsewhere(client, read)
         match read.packet_type:
-            case packet.CONNECT if not session.is_introducing and session.person is None:
-                session.is_introducing = True
+            case packet.CONNECT if not client.is_introducing and client.person is None:
+                client.is_introducing = True
                 return (Introduce("", _CONNECT),)
             case packet.DISCONNECT:
                 return (HangUp(1000, "goodbye"),)
-            case packet.EVENT if session.is_introducing:
+            case packet.EVENT if client.is_introducing:
                 return (Turn(text),)
-            case packet.EVENT if session.person is not None:
-                return self._asked(session, read)
+            case packet.EVENT if client.person is not None:
+                return self._asked(client, read)
             case packet.BINARY_EVENT:
-                return _not_understood(session, read.id)
-        return _not_understood(session)
+                return _not_understood(client, read.id)
+        return _not_understood(client)
 
     def refused(self, text: str, error: Refused) -> Intents:
         ack = _ACK.match(text)
         return (Say(_refusal(None if ack is None else int(ack[1]), error.code, error.message)),)
 
-    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         if isinstance(ref, str):  # it came before it was known who this is
-            return self.received(session, ref)
+            return self.received(client, ref)
         if not isinstance(ref, _Asked):
             raise TypeError("every question of P2 has a note")
         if ref is _CONNECT:
-            return self._connected(session, answer)
+            return self._connected(client, answer)
         if ref is _HOLE:
-            return self._gone(session, "disconnected") if isinstance(answer, ChatError) else ()
+            return self._gone(client, "disconnected") if isinstance(answer, ChatError) else ()
         if ref.event == "skip":
-            session.is_skipping = False
-            if isinstance(answer, Refused) and answer.code != "too_many" and session.room is None:
+            client.is_skipping = False
+            if isinstance(answer, Refused) and answer.code != "too_many" and client.room is None:
                 # The partner was faster: what is left of the wish is to search.
                 return (Ask(Search(lobby=ANONYMOUS), _Asked(ref.ack)),)
         match answer:
@@ -189,32 +189,32 @@ class SocketIO(Dialect):
             case _:
                 return () if ref.ack is None else (Say(_acked(ref.ack, _OK)),)
 
-    def heard(self, session: Session, event: Personal, *, now: float) -> Intents:
+    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case Matched(lobby="anonymous", room=room):
-                session.room = room
+                client.room = room
                 return (Say(_event("matched", {"sessionId": room})),)
-            case PartnerLeft(room=room, reason=reason) if room == session.room:
-                return self._gone(session, _REASONS.get(reason, "disconnected"))
+            case PartnerLeft(room=room, reason=reason) if room == client.room:
+                return self._gone(client, _REASONS.get(reason, "disconnected"))
             case _:
                 return ()
 
-    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        if conversation != session.room:
+    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
+        if conversation != client.room:
             return ()
         if may_follow:
             return (Follow(Address(id=conversation), ref=_HOLE),)
-        session.room = None  # skipped, and the next search is under way
+        client.room = None  # skipped, and the next search is under way
         return ()
 
     def follows_unasked(self, conversation: Conversation) -> bool:
         return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
 
-    def _connected(self, session: Session, answer: Answer) -> Intents:
-        session.is_introducing = False
+    def _connected(self, client: ClientState, answer: Answer) -> Intents:
+        client.is_introducing = False
         match answer:
             case Introduced(person=person, connection=connection):
-                session.person = person
+                client.person = person
                 return (Say(_frame(packet.CONNECT, {"sid": connection})),)
             case Refused(code=code, message=message):
                 told = {"message": message, "data": {"code": code}}
@@ -223,24 +223,24 @@ class SocketIO(Dialect):
                 told = {"message": "Try again in a moment.", "data": {"code": "unavailable"}}
                 return (Say(_frame(packet.CONNECT_ERROR, told)),)
 
-    def _elsewhere(self, session: Session, read: Any) -> Intents:
+    def _elsewhere(self, client: ClientState, read: Any) -> Intents:
         """There is one namespace; who wants another is told so, and stays."""
         if read.packet_type == packet.CONNECT and _NAMESPACE.fullmatch(read.namespace):
             told = {"message": "Invalid namespace"}
             return (Say(_frame(packet.CONNECT_ERROR, told, namespace=read.namespace)),)
-        return _not_understood(session)
+        return _not_understood(client)
 
-    def _attached(self, session: Session) -> Intents:
+    def _attached(self, client: ClientState) -> Intents:
         """A binary attachment: of a packet that was refused already, or of none."""
-        if not session.attachments:
-            return _not_understood(session)
-        session.attachments -= 1
+        if not client.attachments:
+            return _not_understood(client)
+        client.attachments -= 1
         return ()
 
-    def _asked(self, session: Session, read: Any) -> Intents:
+    def _asked(self, client: ClientState, read: Any) -> Intents:
         data = read.data
         if not isinstance(data, list) or not data or not isinstance(data[0], str):
-            return _not_understood(session, read.id)
+            return _not_understood(client, read.id)
         given = data[1] if len(data) > 1 else None  # what comes behind is nobody's
         asked = _Asked(read.id, data[0])
         try:
@@ -250,33 +250,33 @@ class SocketIO(Dialect):
                     return (Ask(Search(lobby=ANONYMOUS, interests=tuple(wanted.interests or ())), asked),)
                 case "message":
                     text = given if isinstance(given, str) else msgspec.convert(given, TextArgument).message
-                    return self._said(session, asked, text)
+                    return self._said(client, asked, text)
                 case "skip":
-                    return self._skipped(session, asked)
+                    return self._skipped(client, asked)
         except msgspec.ValidationError:
             pass
-        return _not_understood(session, read.id)
+        return _not_understood(client, read.id)
 
-    def _said(self, session: Session, asked: _Asked, text: str) -> Intents:
-        if session.room is None or session.is_skipping:
+    def _said(self, client: ClientState, asked: _Asked, text: str) -> Intents:
+        if client.room is None or client.is_skipping:
             return (Say(_refusal(asked.ack, "wrong_state", "You have no partner yet.")),)
-        return (Ask(Post(conversation=session.room, content=text), asked),)
+        return (Ask(Post(conversation=client.room, content=text), asked),)
 
-    def _skipped(self, session: Session, asked: _Asked) -> Intents:
-        if session.room is None or session.is_skipping:  # waiting already, or about to
+    def _skipped(self, client: ClientState, asked: _Asked) -> Intents:
+        if client.room is None or client.is_skipping:  # waiting already, or about to
             return (Ask(Search(lobby=ANONYMOUS), _Asked(asked.ack)),)
-        session.is_skipping = True
-        return (Ask(Skip(room=session.room), asked),)
+        client.is_skipping = True
+        return (Ask(Skip(room=client.room), asked),)
 
-    def _gone(self, session: Session, reason: str) -> Intents:
-        room, session.room = session.room, None
+    def _gone(self, client: ClientState, reason: str) -> Intents:
+        room, client.room = client.room, None
         if room is None:
             return ()
         return Unfollow(room), Say(_event("partner_left", {"reason": reason}))
 
 
-def _not_understood(session: Session, ack: int | None = None) -> Intents:
-    if session.person is None:  # to who is not connected there is nothing to say
+def _not_understood(client: ClientState, ack: int | None = None) -> Intents:
+    if client.person is None:  # to who is not connected there is nothing to say
         return (Complain(None),)
     return (Complain(_refusal(ack, "bad_request", "This packet was not understood.")),)
 

@@ -58,7 +58,7 @@ class TimedRoomFrame(msgspec.Struct):
 
 
 @attrs.define
-class Session:
+class ClientState:
     """Who the connection is."""
 
     person: Person | None = None
@@ -97,14 +97,14 @@ class TimedRooms(typed_frames.TypedFrames):
     encoder = FinishedFrames(_frames)
     decoder = msgspec.json.Decoder(TimedRoomFrame)
 
-    def session(self) -> Session:
-        return Session()
+    def client_state(self) -> ClientState:
+        return ClientState()
 
-    def opened(self, session: Session, introduced: Introduced | None) -> Intents:
-        session.person = person_of(introduced)
+    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
+        client.person = person_of(introduced)
         return (self._follow(),)
 
-    def asked(self, session: Session, frame: TimedRoomFrame) -> Intents:
+    def asked(self, client: ClientState, frame: TimedRoomFrame) -> Intents:
         ref = typed_frames.Ref(frame.client_id)
         match frame:
             case TimedRoomFrame(type="message", content=str(content)):
@@ -118,18 +118,18 @@ class TimedRooms(typed_frames.TypedFrames):
             case _:
                 return (typed_frames.not_understood("Send a message with its content, typing, keep or end."),)
 
-    def answered(self, session: Session, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         if isinstance(ref, typed_frames.Ref):
             return typed_frames.carried_out(ref, answer, _shown)
         match answer:
             case Recovery(conversation=Room() as room, messages=messages):
-                return self._history(session, messages), self._state(session, room, now)
+                return self._history(client, messages), self._state(client, room, now)
             case Refused(message=message):
                 return typed_frames.refusal(answer), HangUp(3501, f"bad request: {message}")
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
-    def lost(self, session: Session, conversation: ConversationId, *, may_follow: bool) -> Intents:
+    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
         if may_follow:  # the log has a hole: begin again with what there is
             return (self._follow(),)
         return (HangUp(3503, "revoked: this room is no longer yours"),)
@@ -137,8 +137,8 @@ class TimedRooms(typed_frames.TypedFrames):
     def _follow(self) -> Follow:
         return Follow(Address(id=self.room), ref=_FOLLOW, recent=Recent())
 
-    def _history(self, session: Session, messages: Sequence[Message]) -> Say:
-        me = None if session.person is None else session.person.id
+    def _history(self, client: ClientState, messages: Sequence[Message]) -> Say:
+        me = None if client.person is None else client.person.id
         shown = [
             typed_frames.marked_own(message, _shown(message)) if message.by == me else _shown(message)
             for message in messages
@@ -146,8 +146,8 @@ class TimedRooms(typed_frames.TypedFrames):
         ]
         return typed_frames.say("history", messages=shown)
 
-    def _state(self, session: Session, room: Room, now: float) -> Say:
-        me = None if session.person is None else session.person.id
+    def _state(self, client: ClientState, room: Room, now: float) -> Say:
+        me = None if client.person is None else client.person.id
         return typed_frames.say("room_state", **wire.room(room, now=now, me=me))
 
 

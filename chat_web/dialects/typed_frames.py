@@ -27,14 +27,14 @@ class TypedFrames(Dialect, Protocol):
 
     decoder: ClassVar[msgspec.json.Decoder[Any]]
 
-    def received(self, session: Any, text: str) -> Intents:
+    def received(self, client: Any, text: str) -> Intents:
         try:
             frame = decoded(self.decoder, text)
         except NotUnderstood:
             return (not_understood(),)
-        return self.asked(session, frame)
+        return self.asked(client, frame)
 
-    def asked(self, session: Any, frame: Any) -> Intents:
+    def asked(self, client: Any, frame: Any) -> Intents:
         """One frame came, of the type that the decoder makes."""
 
     def refused(self, text: str, error: Refused) -> Intents:

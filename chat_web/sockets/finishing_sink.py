@@ -15,14 +15,14 @@ __all__ = ["FinishingSink"]
 
 @attrs.frozen(kw_only=True, eq=False)
 class FinishingSink:
-    """Passes on everything to ``sink``, frames finished for this session of the dialect."""
+    """Passes on everything to ``sink``, frames finished for this client of the dialect."""
 
     sink: Sink[bytes]
     finish: Finish
-    session: Any
+    client: Any
 
     def deliver(self, frames: Any) -> None:
-        self.sink.deliver(self.finish(self.session, frames))
+        self.sink.deliver(self.finish(self.client, frames))
 
     def tell(self, event: Personal) -> None:
         self.sink.tell(event)

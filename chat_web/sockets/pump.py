@@ -96,7 +96,7 @@ class Pump:
         self._chat = chat
         self._dialect = dialect
         self._join = dialect.encoder.join
-        self._session = dialect.session()
+        self._client_state = dialect.client_state()
         self._questions = Questions(chat)
         self._introduce_by = introduce
         self._identity = identity
@@ -142,7 +142,7 @@ class Pump:
             return
         if introduced is None:
             self._heartbeat.expect_first_command(self._limits.first_command_s)
-        self._do(self._dialect.opened(self._session, introduced))
+        self._do(self._dialect.opened(self._client_state, introduced))
 
     def received(self, text: str) -> None:
         if self._heartbeat.awaits_pong and text == "{}":  # one for each ping, not counted by the rate
@@ -153,7 +153,7 @@ class Pump:
             self._do(self._dialect.refused(text, error))
             self._count_bad()
             return
-        self._do(self._dialect.received(self._session, text))
+        self._do(self._dialect.received(self._client_state, text))
 
     def closed(self, code: int, reason: str) -> None:
         self._socket = None
@@ -180,13 +180,13 @@ class Pump:
 
     def tell(self, event: Personal) -> None:
         try:
-            self._do(self._dialect.heard(self._session, event, now=self._chat.clock.now()))
+            self._do(self._dialect.heard(self._client_state, event, now=self._chat.clock.now()))
         except Exception:
             self._fail()
 
     def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
         try:
-            self._do(self._dialect.lost(self._session, conversation, may_follow=may_follow))
+            self._do(self._dialect.lost(self._client_state, conversation, may_follow=may_follow))
         except Exception:
             self._fail()
 
@@ -270,7 +270,7 @@ class Pump:
             self._fail()
 
     def _answered(self, ref: Any, answer: Answer) -> None:
-        intents = self._dialect.answered(self._session, ref, answer, now=self._chat.clock.now())
+        intents = self._dialect.answered(self._client_state, ref, answer, now=self._chat.clock.now())
         if intents:
             if not _AT_ONCE.issuperset(map(type, intents)):  # follow-ups go before what was asked meanwhile
                 follow_ups = [intent for intent in intents if type(intent) not in _AT_ONCE]
@@ -348,7 +348,7 @@ class Pump:
 
     def _sink(self) -> Sink[Any]:
         finish = self._dialect.finish
-        return self if finish is None else FinishingSink(sink=self, finish=finish, session=self._session)
+        return self if finish is None else FinishingSink(sink=self, finish=finish, client=self._client_state)
 
     def _renewed(self, identity: Identity) -> Introduced:
         if self._connection is None or identity.person.id != self._connection.person.id:

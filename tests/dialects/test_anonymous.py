@@ -3,7 +3,7 @@
 import json
 
 from chat_core import ANONYMOUS, Card, Person, Refused, Search, Unavailable
-from chat_web.dialects.anonymous import AnonymousPair, Ref, Session
+from chat_web.dialects.anonymous import AnonymousPair, ClientState, Ref
 from chat_web.dialects.intents import Ask, HangUp, Intents, Introduced, Say
 
 P0 = AnonymousPair()
@@ -11,8 +11,8 @@ ANN = Person(id="ann", username="ann", display_name="Ann")
 NO_ROOM = Refused("unknown_room", "There is no such conversation for you.")
 
 
-def session(room: str | None = None, *, has_waited: bool = False) -> Session:
-    return Session(person=ANN, room=room, is_settled=True, has_waited=has_waited)
+def client(room: str | None = None, *, has_waited: bool = False) -> ClientState:
+    return ClientState(person=ANN, room=room, is_settled=True, has_waited=has_waited)
 
 
 def errors(intents: Intents) -> list[str]:
@@ -22,13 +22,13 @@ def errors(intents: Intents) -> list[str]:
 
 def test_a_room_that_ended_before_it_could_be_followed_is_searched_anew() -> None:
     for refusal in (NO_ROOM, Unavailable("the store is away")):
-        state = session("room")
+        state = client("room")
         assert P0.answered(state, Ref.RETURN, refusal, now=0.0) == (Ask(Search(lobby=ANONYMOUS)),)
         assert state.room is None
 
 
 def test_who_would_miss_messages_is_told_and_sent_away_to_come_back() -> None:
-    state = session("room")
+    state = client("room")
     (gone,) = P0.lost(state, "room", may_follow=True)
     assert isinstance(gone, HangUp)
     assert gone.code == 3010
@@ -36,21 +36,21 @@ def test_who_would_miss_messages_is_told_and_sent_away_to_come_back() -> None:
 
 
 def test_a_search_that_was_refused_is_made_again_by_a_skip() -> None:
-    state = session()
+    state = client()
     refused = Refused("too_many", "You are searching fast.")
     assert errors(P0.answered(state, None, refused, now=0.0)) == ["too_many"]
     assert P0.received(state, '{"type":"skip"}') == (Ask(Search(lobby=ANONYMOUS)),)
-    assert P0.received(session(has_waited=True), '{"type":"skip"}') == ()
+    assert P0.received(client(has_waited=True), '{"type":"skip"}') == ()
 
 
 def test_what_the_store_cannot_do_is_unavailable() -> None:
-    assert errors(P0.answered(session(), None, Unavailable("away"), now=0.0)) == ["unavailable"]
+    assert errors(P0.answered(client(), None, Unavailable("away"), now=0.0)) == ["unavailable"]
 
 
 def test_the_first_frame_names_the_person_and_no_card() -> None:
     card = Card(id="card", username="stranger", display_name="Stranger")
     introduced = Introduced(person=ANN, connection="c", expires_in_s=None)
-    (said, _) = P0.opened(P0.session(), introduced)
+    (said, _) = P0.opened(P0.client_state(), introduced)
     assert isinstance(said, Say)
     assert b'"user_id":"ann"' in said.frame
     assert card.id.encode() not in said.frame

@@ -21,7 +21,7 @@ from chat_core import (
     Unavailable,
 )
 from chat_core.model.person import Card
-from chat_web.dialects.channel_chat import ChannelChat, Session
+from chat_web.dialects.channel_chat import ChannelChat, ClientState
 from chat_web.dialects.intents import Follow, HangUp, Introduced, Say, Stands, Turn, Unfollow
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
@@ -63,19 +63,19 @@ def changed(change: ChannelChange, channel: Channel = CATS) -> ChannelsChanged:
 
 
 class P1:
-    """One P1 session under test."""
+    """One P1 client under test."""
 
     def __init__(self, *channels: Channel, **since: int) -> None:
         self.dialect = ChannelChat(since=since)
-        self.session: Session = self.dialect.session()
-        self.dialect.opened(self.session, WHO)
+        self.client: ClientState = self.dialect.client_state()
+        self.dialect.opened(self.client, WHO)
         *self.follows, self.turn = self.answered(None, stands(*channels))
 
     def answered(self, ref: Any, answer: Any) -> tuple[Any, ...]:
-        return self.dialect.answered(self.session, ref, answer, now=NOW)
+        return self.dialect.answered(self.client, ref, answer, now=NOW)
 
     def heard(self, event: Any) -> tuple[Any, ...]:
-        return self.dialect.heard(self.session, event, now=NOW)
+        return self.dialect.heard(self.client, event, now=NOW)
 
     def ready(self) -> list[Any]:
         for follow in self.follows:
@@ -128,14 +128,14 @@ def test_p1_sends_no_history_of_what_was_left_meanwhile() -> None:
 def test_p1_takes_a_hole_in_the_log_for_a_gap() -> None:
     p1 = P1(GENERAL)
     p1.ready()
-    (follow,) = p1.dialect.lost(p1.session, "g", may_follow=True)
+    (follow,) = p1.dialect.lost(p1.client, "g", may_follow=True)
     assert isinstance(follow, Follow)
     assert follow.recent == Recent(after=0, most=0)
     answer = Recovery(conversation=GENERAL, offset=9, messages=(message("hi"), message("")), has_gap=True)
     (history,) = p1.answered(follow.ref, answer)
     assert ([one["content"] for one in shown(history)["messages"]], shown(history)["gap"]) == (["hi"], True)
-    assert p1.dialect.lost(p1.session, "g", may_follow=False) == ()
-    assert p1.dialect.lost(p1.session, "nowhere", may_follow=True) == ()
+    assert p1.dialect.lost(p1.client, "g", may_follow=False) == ()
+    assert p1.dialect.lost(p1.client, "nowhere", may_follow=True) == ()
 
 
 @pytest.mark.parametrize(
@@ -153,51 +153,51 @@ def test_p1_when_a_channel_cannot_be_followed(error: Any, expected: Any) -> None
         assert told == (expected,)
         return
     assert [shown(one)["code"] for one in told] == ([expected] if expected else [])
-    assert list(p1.session.channels) == ["cats"]
+    assert list(p1.client.channels) == ["cats"]
 
 
 def test_p1_hangs_up_when_nobody_knows_where_the_person_stands() -> None:
     dialect = ChannelChat()
-    session = dialect.session()
-    dialect.opened(session, WHO)
-    told = dialect.answered(session, None, Unavailable("not now"), now=NOW)
+    client = dialect.client_state()
+    dialect.opened(client, WHO)
+    told = dialect.answered(client, None, Unavailable("not now"), now=NOW)
     assert told == (HangUp(3004, "server error: come back"),)
 
 
 def test_what_is_asked_before_p1_is_ready_waits() -> None:
     dialect = ChannelChat()
-    assert dialect.received(dialect.session(), "hi") == (Turn("hi"),)
+    assert dialect.received(dialect.client_state(), "hi") == (Turn("hi"),)
 
 
 def test_p3_begins_again_where_the_log_has_a_hole_and_p4_is_told_to_come_back() -> None:
     p3, p4 = TimedRooms(room="r"), OpenRooms(room="r")
-    session = p3.session()
-    (follow,) = p3.opened(session, WHO)
-    assert p3.lost(session, "r", may_follow=True) == (follow,)
-    (closed,) = p4.lost(p4.session(), "r", may_follow=True)
+    client = p3.client_state()
+    (follow,) = p3.opened(client, WHO)
+    assert p3.lost(client, "r", may_follow=True) == (follow,)
+    (closed,) = p4.lost(p4.client_state(), "r", may_follow=True)
     assert isinstance(closed, HangUp)
     assert closed.code == 3010
 
 
 @pytest.mark.parametrize("dialect", [TimedRooms(room="r"), OpenRooms(room="r")])
 def test_p3_and_p4_close_where_the_room_cannot_be_opened(dialect: Any) -> None:
-    session = dialect.session()
-    follow = dialect.opened(session, WHO)[-1]
+    client = dialect.client_state()
+    follow = dialect.opened(client, WHO)[-1]
     refused = Refused("unknown_room", "There is no such room for you.")
-    error, closed = dialect.answered(session, follow.ref, refused, now=NOW)
+    error, closed = dialect.answered(client, follow.ref, refused, now=NOW)
     assert (shown(error)["code"], closed.code) == ("unknown_room", 3501)
-    assert dialect.answered(session, follow.ref, Unavailable("not now"), now=NOW)[0].code == 3004
+    assert dialect.answered(client, follow.ref, Unavailable("not now"), now=NOW)[0].code == 3004
     error, closed = dialect.answered(
-        session, follow.ref, Refused("wrong_state", "This channel is full."), now=NOW
+        client, follow.ref, Refused("wrong_state", "This channel is full."), now=NOW
     )
     assert shown(error)["code"] == "wrong_state"
 
 
 def test_notifications_hang_up_where_the_older_ones_cannot_be_read() -> None:
     dialect = Notifications()
-    told = dialect.answered(dialect.session(), None, Unavailable("not now"), now=NOW)
+    told = dialect.answered(dialect.client_state(), None, Unavailable("not now"), now=NOW)
     assert told == (HangUp(3004, "server error: come back"),)
-    assert dialect.lost(dialect.session(), "r", may_follow=True) == ()
+    assert dialect.lost(dialect.client_state(), "r", may_follow=True) == ()
 
 
 @pytest.mark.parametrize(
@@ -211,4 +211,4 @@ def test_none_of_them_pings_by_itself_or_follows_unasked(dialect: Any) -> None:
 @pytest.mark.parametrize("dialect", [ChannelChat(), TimedRooms(room="r")])
 def test_an_address_without_a_person_is_a_mistake_of_ours(dialect: Any) -> None:
     with pytest.raises(TypeError):
-        dialect.opened(dialect.session(), None)
+        dialect.opened(dialect.client_state(), None)

@@ -5,15 +5,15 @@ from typing import Any, Final
 
 from chat_core import ANONYMOUS, Person, Placed, Refused, Search, Skip, Unavailable
 from chat_web.dialects.intents import Address, Ask, Follow, Intents, Introduce, Say, Unfollow
-from chat_web.dialects.socketio import SEPARATOR, Session, SocketIO
+from chat_web.dialects.socketio import SEPARATOR, ClientState, SocketIO
 
 P2 = SocketIO()
 NO_ROOM = Refused("unknown_room", "There is no such room for you.")
 SEARCH = Search(lobby=ANONYMOUS)
 
 
-def session(room: str | None = None) -> Session:
-    return Session(person=Person(id="ann", username="ann", display_name="Ann"), room=room)
+def client(room: str | None = None) -> ClientState:
+    return ClientState(person=Person(id="ann", username="ann", display_name="Ann"), room=room)
 
 
 def ref_of(intents: Intents) -> Any:
@@ -24,8 +24,8 @@ def ref_of(intents: Intents) -> Any:
     return intent.ref
 
 
-CONNECT: Final = ref_of(P2.received(Session(), "40"))
-HOLE: Final = ref_of(P2.lost(session("room"), "room", may_follow=True))
+CONNECT: Final = ref_of(P2.received(ClientState(), "40"))
+HOLE: Final = ref_of(P2.lost(client("room"), "room", may_follow=True))
 
 
 def said(intents: Intents) -> list[str]:
@@ -36,14 +36,14 @@ def said(intents: Intents) -> list[str]:
 
 
 def test_a_hole_in_the_log_is_followed_on_without_a_word() -> None:
-    state = session("room")
+    state = client("room")
     assert P2.lost(state, "room", may_follow=True) == (Follow(Address(id="room"), ref=HOLE),)
     assert state.room == "room"
     assert P2.lost(state, "another", may_follow=True) == ()
 
 
 def test_a_hole_that_cannot_be_followed_is_a_partner_who_left() -> None:
-    state = session("room")
+    state = client("room")
     intents = P2.answered(state, HOLE, NO_ROOM, now=0.0)
     assert Unfollow("room") in intents
     assert said(intents) == ['42["partner_left",{"reason":"disconnected"}]']
@@ -52,7 +52,7 @@ def test_a_hole_that_cannot_be_followed_is_a_partner_who_left() -> None:
 
 
 def test_a_skip_whose_partner_was_faster_becomes_a_search() -> None:
-    state = session("room")
+    state = client("room")
     (skip,) = P2.received(state, '427["skip"]')
     assert isinstance(skip, Ask)
     assert skip.command == Skip(room="room")
@@ -67,7 +67,7 @@ def test_a_skip_whose_partner_was_faster_becomes_a_search() -> None:
 
 
 def test_a_skip_that_is_too_fast_leaves_everything_as_it_was() -> None:
-    state = session("room")
+    state = client("room")
     (skip,) = P2.received(state, '42["skip"]')
     assert isinstance(skip, Ask)
     fast = Refused("too_many", "You are searching fast.")
@@ -77,25 +77,25 @@ def test_a_skip_that_is_too_fast_leaves_everything_as_it_was() -> None:
 
 
 def test_what_the_store_cannot_do_is_unavailable() -> None:
-    (search,) = P2.received(session(), '42["search"]')
+    (search,) = P2.received(client(), '42["search"]')
     assert isinstance(search, Ask)
-    (told,) = said(P2.answered(session(), search.ref, Unavailable("away"), now=0.0))
+    (told,) = said(P2.answered(client(), search.ref, Unavailable("away"), now=0.0))
     assert json.loads(told[2:])[1]["code"] == "unavailable"
-    (told,) = said(P2.answered(Session(), CONNECT, Unavailable("away"), now=0.0))
+    (told,) = said(P2.answered(ClientState(), CONNECT, Unavailable("away"), now=0.0))
     assert told.startswith("44{")
 
 
 def test_who_was_refused_may_say_connect_again() -> None:
-    state = Session()
+    state = ClientState()
     assert P2.received(state, "40") == (Introduce("", CONNECT),)
     P2.answered(state, CONNECT, Refused("too_many", "Too many guests from one place."), now=0.0)
     assert P2.received(state, '40{"token":"x"}') == (Introduce("", CONNECT),)
 
 
 def test_a_namespace_is_echoed_only_where_it_is_one() -> None:
-    assert said(P2.received(session(), "40/admin?token=x,{}")) == ['44/admin,{"message":"Invalid namespace"}']
+    assert said(P2.received(client(), "40/admin?token=x,{}")) == ['44/admin,{"message":"Invalid namespace"}']
     for odd in ("/a\x1eb", "/" + "x" * 65, '/"', "/é"):
-        (told,) = said_complaints(P2.received(session(), f"40{odd},"))
+        (told,) = said_complaints(P2.received(client(), f"40{odd},"))
         assert "Invalid namespace" not in told
 
 

@@ -184,7 +184,7 @@ async def test_a_restart_closes_the_sessions_that_a_crash_left_open() -> None:
     async with World(store=store) as world:
         await world.pair("ann", "bob")
         await world.restart(away_s=5)
-        assert [session.ended_at for session in store.sessions.values()] == [world.clock.now()]
+        assert [session.ended_at for session in store.pairings.values()] == [world.clock.now()]
 
 
 async def test_a_session_is_closed_when_the_two_part_even_if_the_store_fails_at_first() -> None:
@@ -196,7 +196,7 @@ async def test_a_session_is_closed_when_the_two_part_even_if_the_store_fails_at_
         store.fails_before = False
         began = world.clock.now()
         await world.advance(2)
-        assert [session.ended_at for session in store.sessions.values()] == [began]
+        assert [session.ended_at for session in store.pairings.values()] == [began]
 
 
 async def test_a_chat_that_stops_delivers_what_was_told_and_is_woken_no_more(parley_world: World) -> None:

@@ -90,14 +90,14 @@ class Client:
     """A P5 client: asks, and waits for the answer with the same id."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
+        self._client_state = session
         self._url = url
         self._asked = 0
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.pushes: list[dict[str, Any]] = []
 
     async def open(self, token: str = "") -> dict[str, Any]:
-        self._socket = await self._session.ws_connect(f"{self._url}/connection/websocket")
+        self._socket = await self._client_state.ws_connect(f"{self._url}/connection/websocket")
         self._reading = asyncio.create_task(self._read())
         return await self.ask(connect={"token": token})
 

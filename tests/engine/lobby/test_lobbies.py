@@ -144,7 +144,7 @@ async def test_an_anonymous_pair_that_cannot_be_written_down_leaves_no_session_o
         assert ann.room == bob.room != ""
         await ann.skips()
         await world.advance(2)
-        assert [session.ended_at is None for session in store.sessions.values()] == [False]
+        assert [session.ended_at is None for session in store.pairings.values()] == [False]
 
 
 async def test_who_goes_while_the_pair_is_made_is_gone_and_the_other_hears_so() -> None:

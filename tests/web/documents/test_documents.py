@@ -20,7 +20,7 @@ from chat_web.dialects.channel_chat import ChannelChat
 from chat_web.dialects.intents import Complain
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
-from chat_web.dialects.socketio import Session as P2Session
+from chat_web.dialects.socketio import ClientState as P2Session
 from chat_web.dialects.socketio import SocketIO
 from chat_web.dialects.timed_rooms import TimedRooms
 from chat_web.documents.asyncapi import DIALOGUES, STREAMED, document
@@ -67,17 +67,17 @@ def test_every_command_and_method_of_p5_has_a_frame() -> None:
 @pytest.mark.parametrize("frame", ANONYMOUS_PAIR.asked, ids=lambda frame: frame.name)
 def test_every_frame_of_p0_is_understood(frame: Frame) -> None:
     dialect = AnonymousPair()
-    session = dialect.session()
-    session.is_settled = True
-    assert not any(isinstance(intent, Complain) for intent in dialect.received(session, frame.text))
+    client = dialect.client_state()
+    client.is_settled = True
+    assert not any(isinstance(intent, Complain) for intent in dialect.received(client, frame.text))
 
 
 @pytest.mark.parametrize("frame", SOCKET_IO.asked, ids=lambda frame: frame.name)
 def test_every_packet_of_p2_is_understood(frame: Frame) -> None:
-    dialect, session = SocketIO(), P2Session(person=Person(id="ann", username="ann", display_name="Ann"))
+    dialect, client = SocketIO(), P2Session(person=Person(id="ann", username="ann", display_name="Ann"))
     if frame.name == "connect":
-        session.person = None
-    assert not any(isinstance(intent, Complain) for intent in dialect.received(session, frame.text))
+        client.person = None
+    assert not any(isinstance(intent, Complain) for intent in dialect.received(client, frame.text))
 
 
 def test_every_packet_of_p2_stands_in_its_section_and_was_seen_in_a_recorded_conversation() -> None:
@@ -149,10 +149,10 @@ RECORDED: Final = {"channel_chat": "p1", "timed_rooms": "p3", "notifications": "
 @pytest.mark.parametrize("name", OLDER)
 def test_every_frame_of_the_older_dialects_is_understood(name: str) -> None:
     for frame in SPOKEN[name].asked:
-        session = OLDER[name].session()
+        client = OLDER[name].client_state()
         if name == "channel_chat":
-            session.is_ready = True
-        assert not any(isinstance(intent, Complain) for intent in OLDER[name].received(session, frame.text))
+            client.is_ready = True
+        assert not any(isinstance(intent, Complain) for intent in OLDER[name].received(client, frame.text))
 
 
 @pytest.mark.parametrize("name", OLDER)
