@@ -9,7 +9,7 @@ import attrs
 from chat_core.engine.accounts.erasure import Farewell
 from chat_core.engine.accounts.export import Export
 from chat_core.engine.accounts.service import AccountDesk
-from chat_core.engine.accounts.sessions import Logins
+from chat_core.engine.accounts.sessions import Sessions
 from chat_core.engine.after_commit import Aftermath
 from chat_core.engine.chat import Chat
 from chat_core.engine.conversations.channels import Channels
@@ -259,7 +259,7 @@ def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Disp
 
 def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatch: Dispatch) -> AccountDesk:
     accounts = parts.accounts
-    logins = Logins(
+    sessions = Sessions(
         clock=parts.clock,
         alarms=ground.alarms,
         tasks=ground.tasks,
@@ -273,7 +273,7 @@ def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatc
         clock=parts.clock,
         store=parts.store,
         accounts=accounts.accounts,
-        logins=logins,
+        sessions=sessions,
         people=ground.people,
         lobbies=pairs.lobbies,
         conversations=talk.conversations,
@@ -288,7 +288,7 @@ def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatc
         people=ground.people,
         neighbours=talk.neighbours,
         dispatch=dispatch,
-        logins=logins,
+        sessions=sessions,
         erasure=erasure,
         export=Export(parts.store, accounts.accounts),
     )

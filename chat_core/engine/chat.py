@@ -158,7 +158,7 @@ class Chat:
 
     def has_ended(self, sid: str) -> bool:
         """Whether this session is known to have ended."""
-        return self.accounts.logins.has_ended(sid)
+        return self.accounts.sessions.has_ended(sid)
 
     async def revoke(self, sid: str) -> None:
         """End a session: its tokens hold no more, its connections close at once (3503)."""
@@ -166,7 +166,7 @@ class Chat:
 
     async def revoke_person(self, person: PersonId, *, except_sid: str | None = None) -> None:
         """End every session of the person but one, and all connections that are not of that one."""
-        await self.tasks.whole(self.accounts.logins.revoke_person(person, except_sid=except_sid))
+        await self.tasks.whole(self.accounts.sessions.revoke_person(person, except_sid=except_sid))
 
     def visit(self, person: Person, *, seeks: bool = False) -> None:
         """The person asks without a connection: who seeks, or is about to, keeps the place for a while."""

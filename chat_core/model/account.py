@@ -1,6 +1,6 @@
 """Accounts: what a person keeps here between visits, and the sessions that prove who somebody is.
 
-An ``Account`` makes a person a user; a guest has none. A ``Login`` is one signed-in
+An ``Account`` makes a person a user; a guest has none. A ``Session`` is one signed-in
 session of either. Passwords are nowhere in these values, and of a refresh token
 there is only its hash.
 """
@@ -115,7 +115,7 @@ class Family:
 
 
 @attrs.frozen(kw_only=True)
-class Login:
+class Session:
     """One session that somebody signed in to. ``ends_at`` comes whatever is refreshed until then.
 
     ``name`` is what a guest is called; a user's names stand in the account.
@@ -136,7 +136,7 @@ class Login:
 
 
 @attrs.frozen(kw_only=True)
-class Grant:
+class TokenPair:
     """What signing in and refreshing answer. ``account`` is None for a guest."""
 
     person: Person

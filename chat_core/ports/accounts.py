@@ -7,7 +7,7 @@ As for all of ``chat_core.ports``: adapters do not inherit, and one contract sui
 from collections.abc import Sequence
 from typing import Protocol
 
-from chat_core.model.account import Account, Login, Status
+from chat_core.model.account import Account, Session, Status
 from chat_core.model.errors import ChatError
 from chat_core.model.ids import PersonId
 
@@ -79,19 +79,19 @@ class Accounts(Protocol):
     async def erased(self, person: PersonId) -> None:
         """Nothing stands anywhere any more. Twice is once."""
 
-    async def open_login(self, login: Login, *, password: str | None = None) -> bool:
+    async def open_session(self, session: Session, *, password: str | None = None) -> bool:
         """Write down a new session; False, and nothing, where ``password`` is not the account's hash."""
 
-    async def login(self, sid: str) -> Login | None:
+    async def session(self, sid: str) -> Session | None:
         """A session as it is now, a revoked one too."""
 
-    async def login_by_token(self, token: str) -> Login | None:
+    async def session_by_token(self, token: str) -> Session | None:
         """The session to whose family this hash belongs, or ever belonged."""
 
-    async def replace_login(self, before: Login, after: Login) -> bool:
+    async def replace_session(self, before: Session, after: Session) -> bool:
         """Write another family, or the end; False where the session is not as ``before`` any more."""
 
-    async def logins_of(self, person: PersonId) -> Sequence[Login]:
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
         """Every session of the person, the oldest first."""
 
     async def revoke(self, sid: str, at: float) -> bool:
@@ -103,7 +103,7 @@ class Accounts(Protocol):
     async def live(self, sids: Sequence[str], now: float) -> frozenset[str]:
         """Those of these sessions that are neither revoked nor at their end."""
 
-    async def forget_logins(self, before: float) -> int:
+    async def forget_sessions(self, before: float) -> int:
         """Drop the sessions that came to their end before; returns how many."""
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 import attrs
 
-from chat_core.model.account import Family, Login
+from chat_core.model.account import Family, Session
 
 JTI_LENGTH: Final = 32  # hexadecimal digits of a hash
 
@@ -27,7 +27,7 @@ JTI_LENGTH: Final = 32  # hexadecimal digits of a hash
 class Renewal:
     """What presenting a token comes to: the login afterwards, and whether a new pair is given."""
 
-    login: Login
+    session: Session
     is_granted: bool
 
 
@@ -36,35 +36,35 @@ def begun(token: str, *, now: float, ends_at: float, lifetime_s: float) -> Famil
     return Family(newest=token, until=min(now + lifetime_s, ends_at))
 
 
-def renewed(login: Login, *, presented: str, successor: str, now: float, lifetime_s: float) -> Renewal:
+def renewed(session: Session, *, presented: str, successor: str, now: float, lifetime_s: float) -> Renewal:
     """What follows when this token, which was one of the login's, is presented at ``now``."""
-    family = login.family
-    if family is None or not login.is_live(now):
-        return Renewal(login=login, is_granted=False)
+    family = session.family
+    if family is None or not session.is_live(now):
+        return Renewal(session=session, is_granted=False)
     if presented == family.newest:
         before, before_until = family.newest, family.until
     elif presented == family.before and not family.is_used:
         before, before_until = family.before, family.before_until
     else:
-        return Renewal(login=attrs.evolve(login, revoked_at=now), is_granted=False)
+        return Renewal(session=attrs.evolve(session, revoked_at=now), is_granted=False)
     if now >= before_until:
-        return Renewal(login=login, is_granted=False)
+        return Renewal(session=session, is_granted=False)
     after = Family(
         newest=successor,
-        until=min(now + lifetime_s, login.ends_at),
+        until=min(now + lifetime_s, session.ends_at),
         is_used=False,
         before=before,
         before_until=before_until,
     )
-    return Renewal(login=attrs.evolve(login, family=after), is_granted=True)
+    return Renewal(session=attrs.evolve(session, family=after), is_granted=True)
 
 
-def seen(login: Login, jti: str) -> Login:
+def seen(session: Session, jti: str) -> Session:
     """The login once an access token of this ``jti`` was used."""
-    family = login.family
+    family = session.family
     if family is None or family.is_used or jti != jti_of(family.newest):
-        return login
-    return attrs.evolve(login, family=Family(newest=family.newest, until=family.until))
+        return session
+    return attrs.evolve(session, family=Family(newest=family.newest, until=family.until))
 
 
 def jti_of(token: str) -> str:

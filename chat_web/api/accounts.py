@@ -10,7 +10,7 @@ import attrs
 import msgspec
 from aiohttp import hdrs, web
 
-from chat_core import Grant, Refused
+from chat_core import Refused, TokenPair
 from chat_web.api import schemas
 from chat_web.app_keys import SETTINGS
 from chat_web.encoding import wire
@@ -85,23 +85,23 @@ async def register(call: Call[NoQuery, NewAccount]) -> web.Response:
 )
 async def login(call: Call[NoQuery, Credentials]) -> web.Response:
     """Sign in by user name or e-mail address. Unknown users and wrong passwords answer alike."""
-    grant = await call.chat.accounts.log_in(
+    token_pair = await call.chat.accounts.log_in(
         call.body.username,
         call.body.password,
         source=call.source,
         creating=lambda: _count_registration(call),
     )
-    return _signed_in(call, grant)
+    return _signed_in(call, token_pair)
 
 
 @operation(answers={200: schemas.SignedIn}, caller=Caller.ANYBODY)
 async def guest(call: Call[NoQuery, NewGuest]) -> web.Response:
     """A new guest, with a token; the cookie makes it the same person of later."""
     call.request.app[SOURCES].guest(call.source, call.now)
-    grant = await call.chat.accounts.guest(call.body.display_name.strip())
-    response = reply(_shown(grant))
+    token_pair = await call.chat.accounts.guest(call.body.display_name.strip())
+    response = reply(_shown(token_pair))
     if origin_allowed(call.request, call.request.app[SETTINGS]):  # no other site changes who somebody is
-        response.headers.add(hdrs.SET_COOKIE, cookies.guest_cookie(call.request, grant.access_token))
+        response.headers.add(hdrs.SET_COOKIE, cookies.guest_cookie(call.request, token_pair.access_token))
     return response
 
 
@@ -129,17 +129,19 @@ def _count_registration(call: Call[NoQuery, NewAccount] | Call[NoQuery, Credenti
     call.request.app[SOURCES].registration(call.source, call.now)
 
 
-def _signed_in(call: Call[NoQuery, Credentials] | Call[NoQuery, RefreshToken], grant: Grant) -> web.Response:
-    response = reply(_shown(grant))
-    cookies.keep(call.request, response, grant)
+def _signed_in(
+    call: Call[NoQuery, Credentials] | Call[NoQuery, RefreshToken], token_pair: TokenPair
+) -> web.Response:
+    response = reply(_shown(token_pair))
+    cookies.keep(call.request, response, token_pair)
     return response
 
 
-def _shown(grant: Grant) -> dict[str, object]:
+def _shown(token_pair: TokenPair) -> dict[str, object]:
     return {
-        "access_token": grant.access_token,
+        "access_token": token_pair.access_token,
         "token_type": "bearer",
-        "expires_in": int(grant.expires_in_s),
-        "refresh_token": grant.refresh_token,
-        "user": wire.me(grant.person, grant.account),
+        "expires_in": int(token_pair.expires_in_s),
+        "refresh_token": token_pair.refresh_token,
+        "user": wire.me(token_pair.person, token_pair.account),
     }

@@ -77,8 +77,8 @@ class Introductions:
 
         Its session is stored, so that it can be ended. Raises ``Unavailable``.
         """
-        grant = await self._chat.accounts.guest_pass(guest)
-        return grant.access_token, grant.expires_in_s
+        token_pair = await self._chat.accounts.guest_pass(guest)
+        return token_pair.access_token, token_pair.expires_in_s
 
 
 INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)

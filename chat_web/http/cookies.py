@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from chat_core import Grant, PersonKind
+from chat_core import PersonKind, TokenPair
 from chat_web.app_keys import SETTINGS
 from chat_web.http.client_address import is_from_this_machine, is_secure
 from chat_web.http.headers import cookies_count
@@ -35,15 +35,15 @@ def refresh_token_of(request: web.Request) -> str:
     return request.cookies.get(_name(request, REFRESH_COOKIE)[0], "")
 
 
-def keep(request: web.Request, response: web.Response, grant: Grant) -> None:
+def keep(request: web.Request, response: web.Response, token_pair: TokenPair) -> None:
     """Let the browser keep what it was granted: a page of an allowed Origin asked for it."""
     settings = request.app[SETTINGS]
     if not cookies_count(request, settings):
         return
-    if grant.person.kind is PersonKind.GUEST:
-        made = guest_cookie(request, grant.access_token)
+    if token_pair.person.kind is PersonKind.GUEST:
+        made = guest_cookie(request, token_pair.access_token)
     else:
-        made = _cookie(request, REFRESH_COOKIE, grant.refresh_token or "", int(settings.refresh_token_s))
+        made = _cookie(request, REFRESH_COOKIE, token_pair.refresh_token or "", int(settings.refresh_token_s))
     response.headers.add(hdrs.SET_COOKIE, made)
 
 

@@ -7,7 +7,7 @@ from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
 from chat_core.engine.results import Position, result_of
-from chat_core.model.account import Grant
+from chat_core.model.account import TokenPair
 from chat_core.model.errors import ChatError
 from chat_core.model.events import Event, Personal
 from chat_core.model.ids import ConversationId
@@ -23,12 +23,12 @@ def tokens(user_token_s: float = 1800.0) -> SignedTokens:
     return SignedTokens([Key.from_secret(b"a secret of the tests, long enough")], user_token_s=user_token_s)
 
 
-def claims(world: World, grant: Grant) -> Claims:
+def claims(world: World, token_pair: TokenPair) -> Claims:
     """What the grant's access token says."""
-    return world.chat.accounts.tokens.verify(grant.access_token, world.clock.now())
+    return world.chat.accounts.tokens.verify(token_pair.access_token, world.clock.now())
 
 
-async def signed_in(world: World, name: str = "ann") -> Grant:
+async def signed_in(world: World, name: str = "ann") -> TokenPair:
     """Somebody who registers and logs in."""
     await world.chat.accounts.register(name, f"{name}@example.org", PASSWORD)
     return await world.chat.accounts.log_in(name, PASSWORD)
@@ -51,10 +51,10 @@ class Socket:
         self.connection: Connection[tuple[Event, ...]] = chat.attach(person, EventsAsTheyAre(), self, sid=sid)
 
     @classmethod
-    async def open(cls, world: World, grant: Grant) -> "Socket":
+    async def open(cls, world: World, token_pair: TokenPair) -> "Socket":
         """As a carrier does it: the token, the person, the seat."""
-        person = await world.chat.accounts.introduce(claims(world, grant))
-        return cls(world.chat, person, grant.sid)
+        person = await world.chat.accounts.introduce(claims(world, token_pair))
+        return cls(world.chat, person, token_pair.sid)
 
     async def follows(self, conversation: ConversationId) -> None:
         await result_of(partial(self.connection.follow, conversation, Position(epoch="", seq=0)))

@@ -8,7 +8,7 @@ import aiohttp
 import attrs
 from aiohttp import web
 
-from chat_core import Account, Config, Grant, Person, Tokens
+from chat_core import Account, Config, Person, TokenPair, Tokens
 from chat_core.testing import FakeClock, World
 from chat_web.app import create_app
 from chat_web.app_keys import CHAT
@@ -102,8 +102,8 @@ class RunningServer:
     def nobody(self) -> HttpClient:
         return HttpClient(self.http, self.app[CHAT].guest("nobody"), None)
 
-    def caller(self, grant: Grant) -> HttpClient:
-        return HttpClient(self.http, grant.person, grant.access_token)
+    def caller(self, token_pair: TokenPair) -> HttpClient:
+        return HttpClient(self.http, token_pair.person, token_pair.access_token)
 
 
 @contextlib.asynccontextmanager

@@ -26,9 +26,9 @@ async def story(home: RunningServer) -> list[str]:
     await nobody.post("/api/auth/register", {**credentials, "email": SECRETS["email"]})
     for wrong in ({**credentials, "password": SECRETS["text"]}, {"username": SECRETS["email"]}):
         await nobody.post("/api/auth/login", wrong)
-    _, granted = await nobody.post("/api/auth/login", credentials)
-    _, granted = await nobody.post("/api/auth/refresh", {"refresh_token": granted["refresh_token"]})
-    access, refresh = granted["access_token"], granted["refresh_token"]
+    _, token_pair = await nobody.post("/api/auth/login", credentials)
+    _, token_pair = await nobody.post("/api/auth/refresh", {"refresh_token": token_pair["refresh_token"]})
+    access, refresh = token_pair["access_token"], token_pair["refresh_token"]
     bob = await home.user("bob")
     ann = home.caller(await home.app[CHAT].accounts.log_in(name, SECRETS["password"]))
     channel = await bob.channel("cats", ann)

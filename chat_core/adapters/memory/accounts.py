@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from chat_core.model.account import Account, Login, Status
+from chat_core.model.account import Account, Session, Status
 from chat_core.model.ids import PersonId
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
 from chat_core.rules.accounts import email_key, username_key
@@ -18,7 +18,7 @@ class MemoryAccounts:
         self._passwords: dict[PersonId, str] = {}
         self._usernames: dict[str, PersonId] = {}
         self._emails: dict[str, PersonId] = {}
-        self._logins: dict[str, Login] = {}
+        self._sessions: dict[str, Session] = {}
         self._tokens: dict[str, str] = {}  # hash -> sid
         self._erasures: dict[PersonId, float] = {}
 
@@ -90,8 +90,8 @@ class MemoryAccounts:
             del self._usernames[username_key(account.username)]
             self._emails.pop(email_key(account.email), None)
             del self._passwords[person]
-        for login in await self.logins_of(person):
-            self._drop(login.sid)
+        for session in await self.sessions_of(person):
+            self._drop(session.sid)
         self._erasures.setdefault(person, at)
 
     async def unfinished_erasures(self) -> Sequence[PersonId]:
@@ -100,48 +100,48 @@ class MemoryAccounts:
     async def erased(self, person: PersonId) -> None:
         self._erasures.pop(person, None)
 
-    async def open_login(self, login: Login, *, password: str | None = None) -> bool:
-        if password is not None and self._passwords.get(login.person) != password:
+    async def open_session(self, session: Session, *, password: str | None = None) -> bool:
+        if password is not None and self._passwords.get(session.person) != password:
             return False
-        self._logins[login.sid] = login
-        self._remember_token(login)
+        self._sessions[session.sid] = session
+        self._remember_token(session)
         return True
 
-    async def login(self, sid: str) -> Login | None:
-        return self._logins.get(sid)
+    async def session(self, sid: str) -> Session | None:
+        return self._sessions.get(sid)
 
-    async def login_by_token(self, token: str) -> Login | None:
-        return self._logins.get(self._tokens.get(token, ""))
+    async def session_by_token(self, token: str) -> Session | None:
+        return self._sessions.get(self._tokens.get(token, ""))
 
-    async def replace_login(self, before: Login, after: Login) -> bool:
-        if self._logins.get(before.sid) != before:
+    async def replace_session(self, before: Session, after: Session) -> bool:
+        if self._sessions.get(before.sid) != before:
             return False
-        self._logins[after.sid] = after
+        self._sessions[after.sid] = after
         self._remember_token(after)
         return True
 
-    async def logins_of(self, person: PersonId) -> Sequence[Login]:
-        mine = [login for login in self._logins.values() if login.person == person]
-        return sorted(mine, key=lambda login: (login.created_at, login.sid))
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        mine = [session for session in self._sessions.values() if session.person == person]
+        return sorted(mine, key=lambda session: (session.created_at, session.sid))
 
     async def revoke(self, sid: str, at: float) -> bool:
-        login = self._logins.get(sid)
-        if login is None or not login.is_live(at):
+        session = self._sessions.get(sid)
+        if session is None or not session.is_live(at):
             return False
-        self._logins[sid] = attrs.evolve(login, revoked_at=at)
+        self._sessions[sid] = attrs.evolve(session, revoked_at=at)
         return True
 
     async def revoke_all(self, person: PersonId, at: float, *, keep_sid: str = "") -> None:
-        for login in await self.logins_of(person):
-            if login.sid != keep_sid:
-                await self.revoke(login.sid, at)
+        for session in await self.sessions_of(person):
+            if session.sid != keep_sid:
+                await self.revoke(session.sid, at)
 
     async def live(self, sids: Sequence[str], now: float) -> frozenset[str]:
-        known = ((sid, self._logins.get(sid)) for sid in sids)
-        return frozenset(sid for sid, login in known if login is not None and login.is_live(now))
+        known = ((sid, self._sessions.get(sid)) for sid in sids)
+        return frozenset(sid for sid, session in known if session is not None and session.is_live(now))
 
-    async def forget_logins(self, before: float) -> int:
-        over = [login.sid for login in self._logins.values() if login.ends_at < before]
+    async def forget_sessions(self, before: float) -> int:
+        over = [session.sid for session in self._sessions.values() if session.ends_at < before]
         for sid in over:
             self._drop(sid)
         return len(over)
@@ -154,10 +154,10 @@ class MemoryAccounts:
         if account.email:
             self._emails[email_key(account.email)] = account.id
 
-    def _remember_token(self, login: Login) -> None:
-        if login.family is not None:
-            self._tokens[login.family.newest] = login.sid
+    def _remember_token(self, session: Session) -> None:
+        if session.family is not None:
+            self._tokens[session.family.newest] = session.sid
 
     def _drop(self, sid: str) -> None:
-        del self._logins[sid]
+        del self._sessions[sid]
         self._tokens = {token: owner for token, owner in self._tokens.items() if owner != sid}

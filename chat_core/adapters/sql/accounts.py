@@ -9,7 +9,7 @@ from chat_core.adapters.sql.encryption.cipher import Cipher
 from chat_core.adapters.sql.schema import account_statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row, to_json
 from chat_core.adapters.sql.store import SQLStore
-from chat_core.model.account import Account, Family, Login, Status
+from chat_core.model.account import Account, Family, Session, Status
 from chat_core.model.ids import PersonId
 from chat_core.model.person import PersonKind
 from chat_core.ports.accounts import AccountExists, EmailTaken, UsernameTaken
@@ -93,7 +93,7 @@ class SQLAccounts:
     async def erase(self, person: PersonId, at: float) -> None:
         async def work(db: Connection) -> None:
             await db.run(sql.BEGIN_ERASURE, person, at)
-            await db.run(sql.DROP_LOGINS_OF, person)
+            await db.run(sql.DROP_SESSIONS_OF, person)
             await db.run(sql.DROP_ACCOUNT, person)
 
         await self._db.write(work)
@@ -107,38 +107,38 @@ class SQLAccounts:
 
     # Sessions
 
-    async def open_login(self, login: Login, *, password: str | None = None) -> bool:
+    async def open_session(self, session: Session, *, password: str | None = None) -> bool:
         async def work(db: Connection) -> bool:
-            if await db.run(sql.OPEN_LOGIN, *_login_row(login), password) != 1:
+            if await db.run(sql.OPEN_SESSION, *_session_row(session), password) != 1:
                 return False
-            await _put_token(db, login)
+            await _put_token(db, session)
             return True
 
         return await self._db.write(work)
 
-    async def login(self, sid: str) -> Login | None:
-        return _login(await self._row(sql.LOGIN, sid))
+    async def session(self, sid: str) -> Session | None:
+        return _session(await self._row(sql.SESSION, sid))
 
-    async def login_by_token(self, token: str) -> Login | None:
-        return _login(await self._row(sql.LOGIN_BY_TOKEN, token))
+    async def session_by_token(self, token: str) -> Session | None:
+        return _session(await self._row(sql.SESSION_BY_TOKEN, token))
 
-    async def replace_login(self, before: Login, after: Login) -> bool:
+    async def replace_session(self, before: Session, after: Session) -> bool:
         family = before.family
         if family is None:
             return False
 
         async def work(db: Connection) -> bool:
             known = (family.newest, family.is_used)
-            if await db.run(sql.REPLACE_LOGIN, after.sid, *_login_row(after)[6:], *known) != 1:
+            if await db.run(sql.REPLACE_SESSION, after.sid, *_session_row(after)[6:], *known) != 1:
                 return False
             await _put_token(db, after)
             return True
 
         return await self._db.write(work)
 
-    async def logins_of(self, person: PersonId) -> Sequence[Login]:
-        rows = await self._db.rows(sql.LOGINS_OF, person)
-        return [login for row in rows if (login := _login(row)) is not None]
+    async def sessions_of(self, person: PersonId) -> Sequence[Session]:
+        rows = await self._db.rows(sql.SESSIONS_OF, person)
+        return [session for row in rows if (session := _session(row)) is not None]
 
     async def revoke(self, sid: str, at: float) -> bool:
         return await self._db.write(lambda db: db.run(sql.REVOKE, sid, at)) > 0
@@ -152,8 +152,8 @@ class SQLAccounts:
 
         return await self._db.read(found)
 
-    async def forget_logins(self, before: float) -> int:
-        return await self._db.write(lambda db: db.run(sql.FORGET_LOGINS, before))
+    async def forget_sessions(self, before: float) -> int:
+        return await self._db.write(lambda db: db.run(sql.FORGET_SESSIONS, before))
 
     async def _account(self, statement: str, value: str | None) -> Account | None:
         row = await self._row(statement, value)
@@ -192,9 +192,9 @@ async def _has_email(db: Connection, account: Account, cipher: Cipher) -> bool:
     return False
 
 
-async def _put_token(db: Connection, login: Login) -> None:
-    if login.family is not None:
-        await db.run(sql.PUT_TOKEN, login.family.newest, login.sid)
+async def _put_token(db: Connection, session: Session) -> None:
+    if session.family is not None:
+        await db.run(sql.PUT_TOKEN, session.family.newest, session.sid)
 
 
 # Values <-> rows
@@ -245,16 +245,16 @@ def _account(row: Row, cipher: Cipher) -> Account:
     )
 
 
-def _login_row(login: Login) -> Row:
-    family = login.family
+def _session_row(session: Session) -> Row:
+    family = session.family
     tokens: Row = (None, None, None, None, None)
     if family is not None:
         tokens = (family.newest, family.until, family.is_used, family.before, family.before_until)
-    who = (login.sid, login.person, login.kind.value, login.name)
-    return (*who, login.created_at, login.ends_at, login.revoked_at, *tokens)
+    who = (session.sid, session.person, session.kind.value, session.name)
+    return (*who, session.created_at, session.ends_at, session.revoked_at, *tokens)
 
 
-def _login(row: Row | None) -> Login | None:
+def _session(row: Row | None) -> Session | None:
     if row is None:
         return None
     sid, person, kind, name, created_at, ends_at, revoked_at, token, until, used, before, before_until = row
@@ -263,7 +263,7 @@ def _login(row: Row | None) -> Login | None:
         family = Family(
             newest=token, until=until, is_used=bool(used), before=before, before_until=before_until
         )
-    return Login(
+    return Session(
         sid=sid,
         person=person,
         kind=PersonKind(kind),

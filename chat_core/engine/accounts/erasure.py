@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from chat_core.engine.accounts.sessions import Logins
+from chat_core.engine.accounts.sessions import Sessions
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.presence.people import People
@@ -47,7 +47,7 @@ class Farewell:
         clock: Clock,
         store: Store,
         accounts: Accounts,
-        logins: Logins,
+        sessions: Sessions,
         people: People,
         lobbies: Lobbies,
         conversations: Conversations,
@@ -57,7 +57,7 @@ class Farewell:
         self._clock = clock
         self._store = store
         self._accounts = accounts
-        self._logins = logins
+        self._sessions = sessions
         self._people = people
         self._lobbies = lobbies
         self._conversations = conversations
@@ -67,7 +67,7 @@ class Farewell:
     async def erase(self, person: PersonId) -> None:
         """The account and its sessions are gone when this returns, and the rest unless something failed."""
         await self._accounts.erase(person, self._clock.now())
-        self._logins.ended(person)
+        self._sessions.ended(person)
         await self._finish(person)
 
     async def resume(self) -> None:

@@ -47,8 +47,12 @@ class Export:
             "person": {"id": person.id, "username": person.username, "display_name": person.display_name},
             "account": None if account is None else _account(account),
             "logins": [
-                {"created_at": login.created_at, "ends_at": login.ends_at, "revoked_at": login.revoked_at}
-                for login in await self._accounts.logins_of(person.id)
+                {
+                    "created_at": session.created_at,
+                    "ends_at": session.ends_at,
+                    "revoked_at": session.revoked_at,
+                }
+                for session in await self._accounts.sessions_of(person.id)
             ],
             "conversations": conversations,
             "messages": messages,

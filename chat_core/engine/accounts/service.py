@@ -15,14 +15,14 @@ from weakref import WeakValueDictionary
 
 from chat_core.engine.accounts.erasure import Farewell
 from chat_core.engine.accounts.export import Export
-from chat_core.engine.accounts.sessions import Logins
+from chat_core.engine.accounts.sessions import Sessions
 from chat_core.engine.dependencies import AccountParts
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.presence.people import People
 from chat_core.engine.presence.status import Neighbours
 from chat_core.engine.results import result_of
 from chat_core.engine.runtime.tasks import Tasks
-from chat_core.model.account import Account, Grant, Profile, ProfileChange, ProfilePage, Status
+from chat_core.model.account import Account, Profile, ProfileChange, ProfilePage, Status, TokenPair
 from chat_core.model.commands import JoinChannel
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.ids import PersonId
@@ -48,7 +48,7 @@ class AccountDesk:
         people: People,
         neighbours: Neighbours,
         dispatch: Dispatch,
-        logins: Logins,
+        sessions: Sessions,
         erasure: Farewell,
         export: Export,
     ) -> None:
@@ -61,14 +61,14 @@ class AccountDesk:
         self._people = people
         self._neighbours = neighbours
         self._dispatch = dispatch
-        self.logins = logins
+        self.sessions = sessions
         self._erasure = erasure
         self._export = export
         self._changing: WeakValueDictionary[PersonId, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
         """Go on with what was interrupted; look after sessions from now on."""
-        self.logins.start()
+        self.sessions.start()
         await self._erasure.resume()
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ class AccountDesk:
         *,
         source: str = "",
         creating: Callable[[], None] | None = None,
-    ) -> Grant:
+    ) -> TokenPair:
         """A new session for who knows a user name, or an e-mail address, and its password.
 
         Refuses ``bad_credentials``, the same after the same time for a name that
@@ -117,25 +117,25 @@ class AccountDesk:
         """
         return await self._tasks.whole(self._log_in(name, password, source, creating))
 
-    async def guest(self, display_name: str = "") -> Grant:
+    async def guest(self, display_name: str = "") -> TokenPair:
         """A new person without an account, and a session that can be refreshed."""
         if display_name:
             rules.refuse(display_name=rules.wrong_display_name(display_name))
         person = guest(self._new_id(), display_name.strip() or "Guest")
-        grant = await self._tasks.whole(self.logins.begin(person, None, password=None))
-        return _there(grant)
+        token_pair = await self._tasks.whole(self.sessions.begin(person, None, password=None))
+        return _there(token_pair)
 
-    async def guest_pass(self, person: Person) -> Grant:
+    async def guest_pass(self, person: Person) -> TokenPair:
         """An access token for a guest who is there already: for a day, with nothing to refresh it by."""
-        return await self._tasks.whole(self.logins.open_pass(person))
+        return await self._tasks.whole(self.sessions.open_pass(person))
 
-    async def refresh(self, refresh_token: str) -> Grant:
+    async def refresh(self, refresh_token: str) -> TokenPair:
         """Another pair of tokens for one that was not used yet. Refuses ``bad_token``."""
-        return await self._tasks.whole(self.logins.refresh(refresh_token))
+        return await self._tasks.whole(self.sessions.refresh(refresh_token))
 
     async def log_out(self, sid: str) -> None:
         """End a session: its tokens hold no more, its sockets close at once. Harmless twice."""
-        await self._tasks.whole(self.logins.revoke(sid))
+        await self._tasks.whole(self.sessions.revoke(sid))
 
     # Oneself
 
@@ -234,11 +234,11 @@ class AccountDesk:
 
     def peek(self, claims: Claims) -> Person | None:
         """The person of a session that is known to live, at once; None: ask ``introduce``."""
-        return self.logins.peek(claims)
+        return self.sessions.peek(claims)
 
     async def introduce(self, claims: Claims) -> Person:
         """The person of good claims, named as of now. Raises ``TokenInvalid`` once the session is over."""
-        return await self.logins.introduce(claims)
+        return await self.sessions.introduce(claims)
 
     def left(self, person: Person) -> None:
         """The person is gone: when it was here last is written down, some time."""
@@ -258,7 +258,7 @@ class AccountDesk:
             display_name=username,
         )
         await enrol(self._accounts, self._passwords, account, password)
-        self.logins.renamed(account)
+        self.sessions.renamed(account)
         await self._welcome(account)
         return account
 
@@ -272,7 +272,7 @@ class AccountDesk:
 
     async def _log_in(
         self, name: str, password: str, source: str, creating: Callable[[], None] | None
-    ) -> Grant:
+    ) -> TokenPair:
         account = await self._named(name)
         if account is None and self._parts.login_creates_account and "@" not in name:
             rules.refuse(username=rules.wrong_username(name), password=rules.wrong_password(password))
@@ -287,13 +287,13 @@ class AccountDesk:
         hashed = await self._checked(account, name, password, source)
         if account is None or hashed is None:
             raise _bad_credentials()
-        is_new = account.last_seen is None and not await self._accounts.logins_of(account.id)
-        grant = await self.logins.begin(account.person, account, password=hashed)
-        if grant is None:  # the password was changed just now
+        is_new = account.last_seen is None and not await self._accounts.sessions_of(account.id)
+        token_pair = await self.sessions.begin(account.person, account, password=hashed)
+        if token_pair is None:  # the password was changed just now
             raise _bad_credentials()
         if is_new:  # made by the operator, perhaps, who joins nobody to anything
             await self._welcome(account)
-        return grant
+        return token_pair
 
     async def _named(self, name: str) -> Account | None:
         if "@" in name:
@@ -340,9 +340,9 @@ class AccountDesk:
             raise _email_taken() from None
         if hashed is not None:
             await self._accounts.set_password(person, hashed, keep_sid=sid, at=self._clock.now())
-            self.logins.ended(person, except_sid=sid)
+            self.sessions.ended(person, except_sid=sid)
         if after != account:
-            self.logins.renamed(after)
+            self.sessions.renamed(after)
         return await self.account(person)
 
     async def _write_last_seen(self, person: PersonId, at: float) -> None:
@@ -372,10 +372,10 @@ async def enrol(accounts: Accounts, passwords: Passwords, account: Account, pass
         raise _email_taken() from None
 
 
-def _there(grant: Grant | None) -> Grant:
-    if grant is None:
+def _there(token_pair: TokenPair | None) -> TokenPair:
+    if token_pair is None:
         raise _bad_credentials()
-    return grant
+    return token_pair
 
 
 def _limit(limit: int) -> int:

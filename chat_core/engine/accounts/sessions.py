@@ -19,16 +19,16 @@ from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
-from chat_core.model.account import Account, Grant, Login
+from chat_core.model.account import Account, Session, TokenPair
 from chat_core.model.errors import ChatError, Refused, Unavailable
 from chat_core.model.ids import PersonId
 from chat_core.model.limits import (
     GUEST_PASS_S,
-    LOGIN_ENDS_S,
-    LOGIN_POLL_S,
-    LOGIN_STALE_S,
-    LOGINS_KNOWN_MAX,
-    LOGINS_SWEPT_S,
+    SESSION_ENDS_S,
+    SESSION_POLL_S,
+    SESSION_STALE_S,
+    SESSIONS_KNOWN_MAX,
+    SESSIONS_SWEPT_S,
 )
 from chat_core.model.person import Person, PersonKind, guest
 from chat_core.ports import Claims, Clock, TokenInvalid, Tokens
@@ -45,12 +45,12 @@ SIDS_AT_ONCE: Final = 500  # of one look
 class _Known:
     """A session as it was read. ``person`` is None once it is known to have ended, which it stays."""
 
-    login: Login
+    session: Session
     person: Person | None
     read_at: float
 
 
-class Logins:
+class Sessions:
     """All sessions. What is known of one is at most 30 s old."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Logins:
 
     def start(self) -> None:
         """Look after the sessions of live connections, and forget old ones, again and again."""
-        self._alarms.set(("logins", "poll"), self._clock.now() + LOGIN_POLL_S, self._poll_soon)
+        self._alarms.set(("logins", "poll"), self._clock.now() + SESSION_POLL_S, self._poll_soon)
         self._sweep_soon()
 
     @property
@@ -90,62 +90,66 @@ class Logins:
 
     # Opening and refreshing
 
-    async def begin(self, person: Person, account: Account | None, *, password: str | None) -> Grant | None:
+    async def begin(
+        self, person: Person, account: Account | None, *, password: str | None
+    ) -> TokenPair | None:
         """A new session with its first tokens; None where ``password`` is not the account's hash any more."""
         now = self._clock.now()
         token, hashed = _new_token()
-        ends_at = now + LOGIN_ENDS_S
+        ends_at = now + SESSION_ENDS_S
         endings = self._endings
         family = refresh_tokens.begun(hashed, now=now, ends_at=ends_at, lifetime_s=self._refresh_s)
-        login = attrs.evolve(self._new(person, now, ends_at), family=family)
-        if not await self._accounts.open_login(login, password=password):
+        session = attrs.evolve(self._new(person, now, ends_at), family=family)
+        if not await self._accounts.open_session(session, password=password):
             return None
-        self._keep(_Known(login, person, now), endings)
-        return self._grant(login, person, account, token, now)
+        self._keep(_Known(session, person, now), endings)
+        return self._token_pair(session, person, account, token, now)
 
-    async def open_pass(self, person: Person) -> Grant:
+    async def open_pass(self, person: Person) -> TokenPair:
         """A session for a day that nothing refreshes, with its access token: a guest's cookie."""
         now = self._clock.now()
-        login, endings = self._new(person, now, now + GUEST_PASS_S), self._endings
-        await self._accounts.open_login(login)
-        self._keep(_Known(login, person, now), endings)
-        return self._grant(login, person, None, None, now)
+        session, endings = self._new(person, now, now + GUEST_PASS_S), self._endings
+        await self._accounts.open_session(session)
+        self._keep(_Known(session, person, now), endings)
+        return self._token_pair(session, person, None, None, now)
 
-    async def refresh(self, token: str) -> Grant:
+    async def refresh(self, token: str) -> TokenPair:
         """A new pair for a refresh token. Refuses ``bad_token``; one that was spent ends its session."""
         if not token or len(token) > TOKEN_LENGTH_MAX:
             raise _bad_token()
         hashed = _hash(token)
-        login = await self._accounts.login_by_token(hashed)
-        if login is None:
+        session = await self._accounts.session_by_token(hashed)
+        if session is None:
             raise _bad_token()
-        lock = self._refreshing.setdefault(login.sid, asyncio.Lock())
+        lock = self._refreshing.setdefault(session.sid, asyncio.Lock())
         async with lock:
             return await self._refresh(hashed)
 
-    async def _refresh(self, hashed: str) -> Grant:
+    async def _refresh(self, hashed: str) -> TokenPair:
         for _ in range(TRIES_MAX):
             endings = self._endings
-            login = await self._accounts.login_by_token(hashed)
-            if login is None:
+            session = await self._accounts.session_by_token(hashed)
+            if session is None:
                 raise _bad_token()
             now = self._clock.now()
-            person, account = await self._whose(login)
+            person, account = await self._whose(session)
             successor, successor_hash = _new_token()
             renewal = refresh_tokens.renewed(
-                login,
+                session,
                 presented=hashed,
                 successor=successor_hash,
                 now=now,
                 lifetime_s=self._refresh_s,
             )
-            if renewal.login != login and not await self._accounts.replace_login(login, renewal.login):
+            if renewal.session != session and not await self._accounts.replace_session(
+                session, renewal.session
+            ):
                 continue
             if renewal.is_granted and person is not None:
-                self._keep(_Known(renewal.login, person, now), endings)
-                return self._grant(renewal.login, person, account, successor, now)
-            if renewal.login.revoked_at is not None:
-                self._ended(renewal.login)
+                self._keep(_Known(renewal.session, person, now), endings)
+                return self._token_pair(renewal.session, person, account, successor, now)
+            if renewal.session.revoked_at is not None:
+                self._ended(renewal.session)
             raise _bad_token()
         raise Unavailable("This session is very busy. Try again.")
 
@@ -169,14 +173,14 @@ class Logins:
     async def _introduce(self, claims: Claims) -> Person:
         for _ in range(TRIES_MAX):
             endings = self._endings
-            login = await self._accounts.login(claims.sid)
+            session = await self._accounts.session(claims.sid)
             now = self._clock.now()
-            if login is None or login.person != claims.person_id or not login.is_live(now):
+            if session is None or session.person != claims.person_id or not session.is_live(now):
                 raise _over()
-            used = refresh_tokens.seen(login, claims.jti)
-            if used is not login and not await self._accounts.replace_login(login, used):
+            used = refresh_tokens.seen(session, claims.jti)
+            if used is not session and not await self._accounts.replace_session(session, used):
                 continue
-            person, _ = await self._whose(login)
+            person, _ = await self._whose(session)
             if person is None:
                 raise _over()
             if self._keep(_Known(used, person, now), endings):
@@ -184,10 +188,14 @@ class Logins:
         raise Unavailable("This session is very busy. Try again.")
 
     def _is_fresh(self, known: _Known, claims: Claims) -> bool:
-        now, login = self._clock.now(), known.login
-        if now - known.read_at > LOGIN_STALE_S or not login.is_live(now) or login.person != claims.person_id:
+        now, session = self._clock.now(), known.session
+        if (
+            now - known.read_at > SESSION_STALE_S
+            or not session.is_live(now)
+            or session.person != claims.person_id
+        ):
             return False
-        family = login.family
+        family = session.family
         if family is None:
             return True
         if claims.jti == refresh_tokens.jti_of(family.newest):
@@ -199,9 +207,9 @@ class Logins:
     async def revoke(self, sid: str) -> None:
         """End a session; its sockets close at once (3503). Harmless twice."""
         await self._accounts.revoke(sid, self._clock.now())
-        login = await self._accounts.login(sid)
-        if login is not None:
-            self._ended(login)
+        session = await self._accounts.session(sid)
+        if session is not None:
+            self._ended(session)
 
     async def revoke_person(self, person: PersonId, *, except_sid: str | None = None) -> None:
         """End every session of the person; its sockets close at once, those of no session too."""
@@ -226,19 +234,19 @@ class Logins:
                 self._known[sid] = attrs.evolve(self._known[sid], person=account.person)
         self._people.renamed(account.person)
 
-    def _ended(self, login: Login) -> None:
+    def _ended(self, session: Session) -> None:
         """One session has ended."""
         self._endings += 1
-        self._keep(_Known(login, None, self._clock.now()), self._endings)
-        attendee = self._people.get(login.person)
+        self._keep(_Known(session, None, self._clock.now()), self._endings)
+        attendee = self._people.get(session.person)
         for connection in tuple(attendee.connections) if attendee is not None else ():
-            if connection.sid == login.sid:
+            if connection.sid == session.sid:
                 connection.end(*REVOKED)
 
     # Again and again
 
     def _poll_soon(self) -> None:
-        self._alarms.set(("logins", "poll"), self._clock.now() + LOGIN_POLL_S, self._poll_soon)
+        self._alarms.set(("logins", "poll"), self._clock.now() + SESSION_POLL_S, self._poll_soon)
         sids = {connection.sid: None for connection in self._people.connections() if connection.sid}
         if sids:
             self._tasks.spawn(self._poll(list(sids)))
@@ -257,57 +265,59 @@ class Logins:
                 connection.end(*REVOKED)
 
     def _sweep_soon(self) -> None:
-        self._alarms.set(("logins", "sweep"), self._clock.now() + LOGINS_SWEPT_S, self._sweep_soon)
+        self._alarms.set(("logins", "sweep"), self._clock.now() + SESSIONS_SWEPT_S, self._sweep_soon)
         self._tasks.spawn(self._sweep())
 
     async def _sweep(self) -> None:
         try:
-            await self._accounts.forget_logins(self._clock.now())
+            await self._accounts.forget_sessions(self._clock.now())
         except ChatError:
             return  # at the next time
 
     # What they are made of
 
-    def _new(self, person: Person, now: float, ends_at: float) -> Login:
+    def _new(self, person: Person, now: float, ends_at: float) -> Session:
         sid, name = self._new_id(), person.display_name
-        return Login(sid=sid, person=person.id, kind=person.kind, name=name, created_at=now, ends_at=ends_at)
+        return Session(
+            sid=sid, person=person.id, kind=person.kind, name=name, created_at=now, ends_at=ends_at
+        )
 
-    def _grant(
-        self, login: Login, person: Person, account: Account | None, token: str | None, now: float
-    ) -> Grant:
+    def _token_pair(
+        self, session: Session, person: Person, account: Account | None, token: str | None, now: float
+    ) -> TokenPair:
         tokens = self._tokens()
-        jti = "" if login.family is None else refresh_tokens.jti_of(login.family.newest)
+        jti = "" if session.family is None else refresh_tokens.jti_of(session.family.newest)
         name = person.display_name if person.kind is PersonKind.GUEST else person.username
-        return Grant(
+        return TokenPair(
             person=person,
             account=account,
-            sid=login.sid,
-            access_token=tokens.issue_access(person.id, name, person.kind, login.sid, now, jti=jti),
-            expires_in_s=min(tokens.lifetime_s(person.kind), login.ends_at - now),
+            sid=session.sid,
+            access_token=tokens.issue_access(person.id, name, person.kind, session.sid, now, jti=jti),
+            expires_in_s=min(tokens.lifetime_s(person.kind), session.ends_at - now),
             refresh_token=token,
         )
 
-    async def _whose(self, login: Login) -> tuple[Person | None, Account | None]:
+    async def _whose(self, session: Session) -> tuple[Person | None, Account | None]:
         """Whose session it is, named as of now; nobody's where the account is gone."""
-        account = await self._accounts.by_id(login.person)
+        account = await self._accounts.by_id(session.person)
         if account is not None:
             return account.person, account
-        return (guest(login.person, login.name) if login.kind is PersonKind.GUEST else None), None
+        return (guest(session.person, session.name) if session.kind is PersonKind.GUEST else None), None
 
     def _keep(self, known: _Known, endings: int) -> bool:
         """Remember it, unless some session has ended since it was read: it may be this one."""
-        sid, person = known.login.sid, known.login.person
+        sid, person = known.session.sid, known.session.person
         if endings != self._endings:
             return False
         self._known[sid] = known
         self._known.move_to_end(sid)
         self._sids.setdefault(person, {})[sid] = None
-        while len(self._known) > LOGINS_KNOWN_MAX:
+        while len(self._known) > SESSIONS_KNOWN_MAX:
             oldest, forgotten = self._known.popitem(last=False)
-            mine = self._sids[forgotten.login.person]
+            mine = self._sids[forgotten.session.person]
             del mine[oldest]
             if not mine:
-                del self._sids[forgotten.login.person]
+                del self._sids[forgotten.session.person]
         return True
 
     def has_ended(self, sid: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from chat_core.model.account import Account, Family, Login, Status
+from chat_core.model.account import Account, Family, Session, Status
 from chat_core.model.person import PersonKind
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, UsernameTaken
 from chat_core.testing.contracts.expect import equal, raises, true
@@ -106,16 +106,16 @@ class AccountsContract(abc.ABC):
 
     async def test_a_session_is_opened_found_and_ended_once(self) -> None:
         async with self.accounts() as accounts:
-            login, guest = _login("s1"), attrs.evolve(_login("s2"), kind=PersonKind.GUEST, family=None)
-            true(await accounts.open_login(login), "opened")
-            true(await accounts.open_login(guest), "opened")
-            equal(await accounts.login("s1"), login)
-            equal(await accounts.login("s2"), guest)
-            equal(await accounts.login("s3"), None)
+            session, guest = _session("s1"), attrs.evolve(_session("s2"), kind=PersonKind.GUEST, family=None)
+            true(await accounts.open_session(session), "opened")
+            true(await accounts.open_session(guest), "opened")
+            equal(await accounts.session("s1"), session)
+            equal(await accounts.session("s2"), guest)
+            equal(await accounts.session("s3"), None)
             equal(await accounts.live(["s1", "s2", "s3"], NOW), frozenset({"s1", "s2"}))
             equal([await accounts.revoke(sid, NOW + 1) for sid in ("s1", "s1", "s3")], [True, False, False])
             equal(await accounts.live(["s1", "s2"], NOW + 1), frozenset({"s2"}))
-            equal(await accounts.login("s1"), attrs.evolve(login, revoked_at=NOW + 1))
+            equal(await accounts.session("s1"), attrs.evolve(session, revoked_at=NOW + 1))
             equal(await accounts.live(["s2"], guest.ends_at), frozenset())
             equal(await accounts.revoke("s2", guest.ends_at), False, "it was over")
 
@@ -123,58 +123,58 @@ class AccountsContract(abc.ABC):
         async with self.accounts() as accounts:
             ann = _account("ann")
             await accounts.add(ann, "old")
-            true(await accounts.open_login(_login("s1", ann.id), password="old"), "opened")  # noqa: S106
-            true(await accounts.open_login(_login("s2", ann.id, TWO), password="old"), "opened")  # noqa: S106
+            true(await accounts.open_session(_session("s1", ann.id), password="old"), "opened")  # noqa: S106
+            true(await accounts.open_session(_session("s2", ann.id, TWO), password="old"), "opened")  # noqa: S106
             await accounts.set_password(ann.id, "new", keep_sid="s2", at=NOW + 1)
             equal(await accounts.password_of(ann.id), "new")
             equal(
                 await accounts.live(["s1", "s2"], NOW + 1), frozenset({"s2"}), "every other session has ended"
             )
-            equal(await accounts.open_login(_login("s3", ann.id, THREE), password="old"), False)  # noqa: S106
-            equal(await accounts.login("s3"), None)
-            equal(await accounts.login_by_token(THREE), None)
+            equal(await accounts.open_session(_session("s3", ann.id, THREE), password="old"), False)  # noqa: S106
+            equal(await accounts.session("s3"), None)
+            equal(await accounts.session_by_token(THREE), None)
             await accounts.set_password("nobody", "new", keep_sid="", at=NOW)
             equal(await accounts.password_of("nobody"), None)
 
     async def test_a_family_is_replaced_by_whoever_knows_it_as_it_is(self) -> None:
         async with self.accounts() as accounts:
-            login = _login("s1")
-            await accounts.open_login(login)
-            after = attrs.evolve(login, family=Family(newest=TWO, until=NOW + 9, is_used=False, before=ONE))
-            true(await accounts.replace_login(login, after), "nobody was faster")
-            equal(await accounts.replace_login(login, after), False)
-            equal(await accounts.login("s1"), after)
+            session = _session("s1")
+            await accounts.open_session(session)
+            after = attrs.evolve(session, family=Family(newest=TWO, until=NOW + 9, is_used=False, before=ONE))
+            true(await accounts.replace_session(session, after), "nobody was faster")
+            equal(await accounts.replace_session(session, after), False)
+            equal(await accounts.session("s1"), after)
             used = attrs.evolve(after, family=Family(newest=TWO, until=NOW + 9))
-            true(await accounts.replace_login(after, used), "seen")
-            equal(await accounts.replace_login(after, login), False)
+            true(await accounts.replace_session(after, used), "seen")
+            equal(await accounts.replace_session(after, session), False)
             for token in (ONE, TWO):
-                equal(await accounts.login_by_token(token), used)
-            equal(await accounts.login_by_token(THREE), None)
-            true(await accounts.replace_login(used, attrs.evolve(used, revoked_at=NOW)), "revoked")
-            equal(await accounts.replace_login(used, used), False)
+                equal(await accounts.session_by_token(token), used)
+            equal(await accounts.session_by_token(THREE), None)
+            true(await accounts.replace_session(used, attrs.evolve(used, revoked_at=NOW)), "revoked")
+            equal(await accounts.replace_session(used, used), False)
             equal(await accounts.live(["s1"], NOW), frozenset())
 
     async def test_the_sessions_of_a_person_are_told_oldest_first_and_ended_but_for_one(self) -> None:
         async with self.accounts() as accounts:
             for n, sid in enumerate(("s2", "s1", "s3")):
-                await accounts.open_login(attrs.evolve(_login(sid, "ann", str(n)), created_at=NOW + n))
-            await accounts.open_login(_login("s4", "bob", "4"))
-            equal([login.sid for login in await accounts.logins_of("ann")], ["s2", "s1", "s3"])
+                await accounts.open_session(attrs.evolve(_session(sid, "ann", str(n)), created_at=NOW + n))
+            await accounts.open_session(_session("s4", "bob", "4"))
+            equal([session.sid for session in await accounts.sessions_of("ann")], ["s2", "s1", "s3"])
             await accounts.revoke_all("ann", NOW + 5, keep_sid="s1")
             equal(await accounts.live(["s1", "s2", "s3", "s4"], NOW), frozenset({"s1", "s4"}))
             await accounts.revoke_all("ann", NOW + 6)
-            times = [login.revoked_at for login in await accounts.logins_of("ann")]
+            times = [session.revoked_at for session in await accounts.sessions_of("ann")]
             equal(times, [NOW + 5, NOW + 6, NOW + 5])
 
     async def test_sessions_that_are_over_are_forgotten_with_their_tokens(self) -> None:
         async with self.accounts() as accounts:
-            await accounts.open_login(attrs.evolve(_login("s1"), ends_at=NOW + 1))
-            await accounts.open_login(_login("s2", "ann", TWO))
-            equal(await accounts.forget_logins(NOW + 1), 0)
-            equal(await accounts.forget_logins(NOW + 2), 1)
-            equal(await accounts.login("s1"), None)
-            equal(await accounts.login_by_token(ONE), None)
-            true(await accounts.login_by_token(TWO), "others stay")
+            await accounts.open_session(attrs.evolve(_session("s1"), ends_at=NOW + 1))
+            await accounts.open_session(_session("s2", "ann", TWO))
+            equal(await accounts.forget_sessions(NOW + 1), 0)
+            equal(await accounts.forget_sessions(NOW + 2), 1)
+            equal(await accounts.session("s1"), None)
+            equal(await accounts.session_by_token(ONE), None)
+            true(await accounts.session_by_token(TWO), "others stay")
 
     # Erasure
 
@@ -183,16 +183,16 @@ class AccountsContract(abc.ABC):
             ann, bob = _account("ann"), _account("bob")
             for one in (ann, bob):
                 await accounts.add(one, "hash")
-            await accounts.open_login(_login("s1", ann.id))
-            await accounts.open_login(_login("s2", bob.id, TWO))
+            await accounts.open_session(_session("s1", ann.id))
+            await accounts.open_session(_session("s2", bob.id, TWO))
             await accounts.erase(ann.id, NOW + 2)
             await accounts.erase("guest", NOW + 1)
             await accounts.erase(ann.id, NOW + 3)
             equal(await accounts.by_id(ann.id), None)
             equal(await accounts.password_of(ann.id), None)
-            equal(list(await accounts.logins_of(ann.id)), [])
-            equal(await accounts.login_by_token(ONE), None)
-            true(await accounts.login_by_token(TWO), "others stay")
+            equal(list(await accounts.sessions_of(ann.id)), [])
+            equal(await accounts.session_by_token(ONE), None)
+            true(await accounts.session_by_token(TWO), "others stay")
             equal(list(await accounts.unfinished_erasures()), ["guest", ann.id])
             await accounts.erased("guest")
             await accounts.erased("guest")
@@ -214,8 +214,8 @@ def _account(name: str, **told: Any) -> Account:
     )
 
 
-def _login(sid: str, person: str = "ann-id", token: str = ONE) -> Login:
-    return Login(
+def _session(sid: str, person: str = "ann-id", token: str = ONE) -> Session:
+    return Session(
         sid=sid,
         person=person,
         kind=PersonKind.USER,

@@ -79,18 +79,18 @@ async def test_texts_become_tombstones_and_who_follows_hears_it(world: World) ->
 
 
 async def test_sessions_sockets_and_the_account_are_gone(world: World) -> None:
-    grant = await signed_in(world)
-    socket = await Socket.open(world, grant)
-    await world.chat.accounts.erase(grant.person, password=PASSWORD)
+    token_pair = await signed_in(world)
+    socket = await Socket.open(world, token_pair)
+    await world.chat.accounts.erase(token_pair.person, password=PASSWORD)
     assert socket.ended is not None
     assert socket.ended[0] == 3503
-    assert await code_of(world.chat.accounts.introduce(claims(world, grant))) == "unauthenticated"
-    assert await code_of(world.chat.accounts.refresh(grant.refresh_token or "")) == "bad_token"
+    assert await code_of(world.chat.accounts.introduce(claims(world, token_pair))) == "unauthenticated"
+    assert await code_of(world.chat.accounts.refresh(token_pair.refresh_token or "")) == "bad_token"
     assert await code_of(world.chat.accounts.log_in("ann", PASSWORD)) == "bad_credentials"
     assert await code_of(world.chat.accounts.profile("ann")) == "unknown_user"
     assert await world.accounts.unfinished_erasures() == []
     again = await signed_in(world)
-    assert again.person.id != grant.person.id, "the name is free again, the person is another"
+    assert again.person.id != token_pair.person.id, "the name is free again, the person is another"
 
 
 async def test_without_the_password_nothing_is_erased(world: World) -> None:
@@ -100,13 +100,13 @@ async def test_without_the_password_nothing_is_erased(world: World) -> None:
 
 
 async def test_rooms_end_and_lines_are_left(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann")
-    ann, bob, cat = await comes(world, grant.person), await world.comes("bob"), await world.comes("cat")
+    token_pair = await world.chat.accounts.guest("Ann")
+    ann, bob, cat = await comes(world, token_pair.person), await world.comes("bob"), await world.comes("cat")
     await world.match(ann, bob, lobby="timed")
     timed = ann.room
     await world.match(ann, cat, lobby="anonymous")
     await says(world, ann.person, CANARY, timed)
-    await world.chat.accounts.erase(grant.person)
+    await world.chat.accounts.erase(token_pair.person)
     await world.settle()
     assert bob.sees(PartnerLeft).room == timed
     room = await world.chat.conversation(bob.person, timed)
@@ -184,9 +184,9 @@ async def test_no_byte_of_who_was_erased_is_left_in_the_file(tmp_path: Path) -> 
     async with World(CONFIG, tokens=tokens(), store=store, accounts=SQLAccounts(store)) as world:
         name = CANARY.replace("-", "")
         await world.chat.accounts.register(name, f"{CANARY}@example.org", PASSWORD)
-        grant = await world.chat.accounts.log_in(name, PASSWORD)
+        token_pair = await world.chat.accounts.log_in(name, PASSWORD)
         told = ProfileChange(display_name=f"{CANARY} Lee", bio=CANARY, interests=(CANARY,))
-        ann = (await world.chat.accounts.change(grant.person.id, told)).person
+        ann = (await world.chat.accounts.change(token_pair.person.id, told)).person
         bob = await world.user("bob")
         general = (await channel_of(world, "general")).id
         await bob.does(JoinChannel(name="general"))
@@ -207,8 +207,8 @@ async def test_no_byte_of_who_was_erased_is_left_in_the_file(tmp_path: Path) -> 
 
 
 async def test_everything_stored_about_a_person_is_in_the_export_and_nobody_else_is(world: World) -> None:
-    grant = await signed_in(world)
-    ann, bob = await comes(world, grant.person), await world.user("bob")
+    token_pair = await signed_in(world)
+    ann, bob = await comes(world, token_pair.person), await world.user("bob")
     general = (await channel_of(world, "general")).id
     await bob.does(JoinChannel(name="general"))
     mine = await says(world, ann.person, "hello", general)
@@ -227,16 +227,16 @@ async def test_everything_stored_about_a_person_is_in_the_export_and_nobody_else
     assert read["read_marks"] == {general: 2}
     assert [(one["name"], one["role"]) for one in read["conversations"]] == [("general", "member")]
     assert len(read["logins"]) == len(read["blocks"]) == len(read["pairings"]) == 1
-    for secret in (CANARY, bob.id, "bob", "plain:", grant.sid, grant.refresh_token or "-"):
+    for secret in (CANARY, bob.id, "bob", "plain:", token_pair.sid, token_pair.refresh_token or "-"):
         assert secret not in json.dumps(export), secret
 
 
 async def test_a_guests_export_has_no_account(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann")
-    ann, bob = await comes(world, grant.person), await world.comes("bob")
+    token_pair = await world.chat.accounts.guest("Ann")
+    ann, bob = await comes(world, token_pair.person), await world.comes("bob")
     await world.match(ann, bob, lobby="timed")
     await says(world, ann.person, "hello", ann.room)
-    export = await world.chat.accounts.export(grant.person)
+    export = await world.chat.accounts.export(token_pair.person)
     assert export["account"] is None
     (room,) = json.loads(json.dumps(export["conversations"]))
     assert (room["kind"], room["name"], room["member"]) == ("room", None, True)

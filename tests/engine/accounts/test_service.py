@@ -87,12 +87,17 @@ async def test_a_channel_that_cannot_be_joined_keeps_nobody_out(monkeypatch: pyt
 @pytest.mark.parametrize("name", ["ann", "ANN", "ann@example.org", "Ann@EXAMPLE.org"])
 async def test_a_name_or_an_address_signs_in(world: World, name: str) -> None:
     account = await world.chat.accounts.register("ann", "ann@example.org", PASSWORD)
-    grant = await world.chat.accounts.log_in(name, PASSWORD)
-    said = claims(world, grant)
-    assert (said.person_id, said.name, said.kind, said.sid) == (account.id, "ann", PersonKind.USER, grant.sid)
-    assert (grant.account, grant.expires_in_s) == (account, 1800.0)
-    assert grant.refresh_token is not None
-    assert len(grant.refresh_token) >= 43
+    token_pair = await world.chat.accounts.log_in(name, PASSWORD)
+    said = claims(world, token_pair)
+    assert (said.person_id, said.name, said.kind, said.sid) == (
+        account.id,
+        "ann",
+        PersonKind.USER,
+        token_pair.sid,
+    )
+    assert (token_pair.account, token_pair.expires_in_s) == (account, 1800.0)
+    assert token_pair.refresh_token is not None
+    assert len(token_pair.refresh_token) >= 43
     assert await world.chat.accounts.introduce(said) == account.person
 
 
@@ -166,11 +171,11 @@ async def test_a_login_makes_an_account_where_that_is_so() -> None:
     config = Config(login_creates_account=True, default_channels=("general",))
     async with World(config, tokens=tokens()) as world:
         log_in = world.chat.accounts.log_in
-        grant = await log_in("ann", PASSWORD, creating=lambda: counted.append("ann"))
-        assert grant.account is not None
-        assert grant.account.email == ""
+        token_pair = await log_in("ann", PASSWORD, creating=lambda: counted.append("ann"))
+        assert token_pair.account is not None
+        assert token_pair.account.email == ""
         again = await log_in("ANN", PASSWORD, creating=lambda: counted.append("again"))
-        assert (again.person, counted) == (grant.person, ["ann"])
+        assert (again.person, counted) == (token_pair.person, ["ann"])
         assert await code_of(log_in("ann", "wrong horse")) == "bad_credentials"
         assert await code_of(log_in("ann2@example.org", PASSWORD)) == "bad_credentials"
         assert await code_of(log_in("bob", "password")) == "invalid"
@@ -221,18 +226,22 @@ async def test_a_name_or_an_address_that_goes_to_another_meanwhile_is_taken(worl
 
 
 async def test_a_guest_signs_in_without_an_account_and_is_called_something(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann ✨")
-    assert (grant.account, grant.person.display_name, grant.person.kind) == (None, "Ann ✨", PersonKind.GUEST)
-    assert grant.expires_in_s == 86400.0
-    assert await world.chat.accounts.introduce(claims(world, grant)) == grant.person
+    token_pair = await world.chat.accounts.guest("Ann ✨")
+    assert (token_pair.account, token_pair.person.display_name, token_pair.person.kind) == (
+        None,
+        "Ann ✨",
+        PersonKind.GUEST,
+    )
+    assert token_pair.expires_in_s == 86400.0
+    assert await world.chat.accounts.introduce(claims(world, token_pair)) == token_pair.person
     assert (await world.chat.accounts.guest()).person.display_name == "Guest"
     assert await code_of(world.chat.accounts.guest("x" * 41)) == "invalid"
-    assert await code_of(world.chat.accounts.account(grant.person.id)) == "unknown_user"
+    assert await code_of(world.chat.accounts.account(token_pair.person.id)) == "unknown_user"
 
 
 async def test_a_guest_who_registers_stays_the_same_person_with_its_rooms(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann")
-    socket = await Socket.open(world, grant)
+    token_pair = await world.chat.accounts.guest("Ann")
+    socket = await Socket.open(world, token_pair)
     ann, bob = await world.pair("x", "bob", lobby="timed")
     account = await world.chat.accounts.register("ann", "ann@example.org", PASSWORD, guest=ann.person)
     assert account.id == ann.id
@@ -247,16 +256,16 @@ async def test_a_guest_who_registers_stays_the_same_person_with_its_rooms(world:
 
 
 async def test_a_guests_token_is_a_users_from_then_on(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann")
-    account = await world.chat.accounts.register("ann", "ann@example.org", PASSWORD, guest=grant.person)
-    assert await world.chat.accounts.introduce(claims(world, grant)) == account.person
+    token_pair = await world.chat.accounts.guest("Ann")
+    account = await world.chat.accounts.register("ann", "ann@example.org", PASSWORD, guest=token_pair.person)
+    assert await world.chat.accounts.introduce(claims(world, token_pair)) == account.person
     await world.advance(60)
-    assert await world.chat.accounts.introduce(claims(world, grant)) == account.person
-    assert grant.refresh_token is not None
-    refreshed = await world.chat.accounts.refresh(grant.refresh_token)
+    assert await world.chat.accounts.introduce(claims(world, token_pair)) == account.person
+    assert token_pair.refresh_token is not None
+    refreshed = await world.chat.accounts.refresh(token_pair.refresh_token)
     assert (refreshed.account, refreshed.expires_in_s) == (account, 1800.0)
     code = await code_of(
-        world.chat.accounts.register("ann2", "ann2@example.org", PASSWORD, guest=grant.person)
+        world.chat.accounts.register("ann2", "ann2@example.org", PASSWORD, guest=token_pair.person)
     )
     assert code == "wrong_state"
 
@@ -275,13 +284,13 @@ async def test_a_guest_who_registers_twice_at_once_gets_one_account(world: World
 
 
 async def test_what_is_changed_is_what_others_see(world: World) -> None:
-    grant = await signed_in(world)
-    socket = await Socket.open(world, grant)
+    token_pair = await signed_in(world)
+    socket = await Socket.open(world, token_pair)
     change = ProfileChange(display_name="Ann Lee", bio="Hi.", email="new@example.org", birth_year=1990)
-    account = await world.chat.accounts.change(grant.person.id, change, sid=grant.sid)
+    account = await world.chat.accounts.change(token_pair.person.id, change, sid=token_pair.sid)
     assert (account.display_name, account.email, account.birth_year) == ("Ann Lee", "new@example.org", 1990)
     assert socket.connection.person.display_name == "Ann Lee"
-    assert (await world.chat.accounts.introduce(claims(world, grant))).display_name == "Ann Lee"
+    assert (await world.chat.accounts.introduce(claims(world, token_pair))).display_name == "Ann Lee"
     assert (await world.chat.accounts.profile("ANN")).bio == "Hi."
     assert (await world.chat.accounts.log_in("new@example.org", PASSWORD)).person.display_name == "Ann Lee"
     assert await code_of(world.chat.accounts.log_in("ann@example.org", PASSWORD)) == "bad_credentials"
@@ -320,7 +329,7 @@ async def test_who_switched_it_off_shows_nobody_how_far_it_has_read(world: World
 async def test_another_password_ends_every_other_session_and_not_this_one(world: World) -> None:
     mine = await signed_in(world)
     other = await world.chat.accounts.log_in("ann", PASSWORD)
-    sockets = [await Socket.open(world, grant) for grant in (mine, other)]
+    sockets = [await Socket.open(world, token_pair) for token_pair in (mine, other)]
     change = ProfileChange(password="another horse", current_password=PASSWORD)
     await world.chat.accounts.change(mine.person.id, change, sid=mine.sid, source=HERE)
     assert [socket.ended and socket.ended[0] for socket in sockets] == [None, 3503]
@@ -353,15 +362,15 @@ async def test_two_changes_at_once_both_hold(world: World) -> None:
 
 
 async def test_a_status_is_shown_while_the_user_is_here(world: World) -> None:
-    grant = await signed_in(world)
+    token_pair = await signed_in(world)
     profile = world.chat.accounts.profile
     assert ((await profile("ann")).status, (await profile("ann")).last_seen) == (Status.OFFLINE, None)
-    socket = await Socket.open(world, grant)
+    socket = await Socket.open(world, token_pair)
     assert (await profile("ann")).status is Status.ONLINE
-    account = await world.chat.accounts.set_status(grant.person.id, Status.BUSY)
+    account = await world.chat.accounts.set_status(token_pair.person.id, Status.BUSY)
     assert (account.status, account.last_seen) == (Status.BUSY, world.clock.now())
-    assert (await world.chat.accounts.profile_of(grant.person.id)).status is Status.BUSY
-    await world.chat.accounts.set_status(grant.person.id, Status.OFFLINE)
+    assert (await world.chat.accounts.profile_of(token_pair.person.id)).status is Status.BUSY
+    await world.chat.accounts.set_status(token_pair.person.id, Status.OFFLINE)
     assert (await profile("ann")).status is Status.OFFLINE
     await world.advance(60)
     socket.connection.close()
@@ -401,8 +410,8 @@ async def test_who_is_online_is_told_but_not_who_hides_or_is_a_guest(world: Worl
 async def test_a_last_visit_that_cannot_be_written_harms_nobody() -> None:
     accounts = Broken()
     async with World(CONFIG, tokens=tokens(), accounts=accounts) as world:
-        grant = await signed_in(world)
-        socket = await Socket.open(world, grant)
+        token_pair = await signed_in(world)
+        socket = await Socket.open(world, token_pair)
         accounts.is_broken = True
         socket.connection.close()
         await world.advance(60)

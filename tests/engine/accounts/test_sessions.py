@@ -8,7 +8,7 @@ import pytest
 
 from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import Config
-from chat_core.model.account import Account, Grant, Login
+from chat_core.model.account import Account, Session, TokenPair
 from chat_core.model.errors import Disconnected, Unavailable
 from chat_core.model.ids import PersonId
 from chat_core.ports import Claims, TokenInvalid
@@ -18,16 +18,16 @@ from tests.support.account_helpers import PASSWORD, Socket, claims, code_of, lat
 DAY = 86400.0
 
 
-async def refreshed(world: World, grant: Grant) -> Grant:
-    assert grant.refresh_token is not None
-    return await world.chat.accounts.refresh(grant.refresh_token)
+async def refreshed(world: World, token_pair: TokenPair) -> TokenPair:
+    assert token_pair.refresh_token is not None
+    return await world.chat.accounts.refresh(token_pair.refresh_token)
 
 
-async def is_out(world: World, grant: Grant) -> bool:
+async def is_out(world: World, token_pair: TokenPair) -> bool:
     """Whether neither of the grant's tokens opens anything."""
-    assert grant.refresh_token is not None
-    access = await code_of(world.chat.accounts.introduce(claims(world, grant)))
-    return (access, await code_of(world.chat.accounts.refresh(grant.refresh_token))) == (
+    assert token_pair.refresh_token is not None
+    access = await code_of(world.chat.accounts.introduce(claims(world, token_pair)))
+    return (access, await code_of(world.chat.accounts.refresh(token_pair.refresh_token))) == (
         "unauthenticated",
         "bad_token",
     )
@@ -42,8 +42,8 @@ async def test_a_refresh_gives_a_new_pair_of_the_same_session(world: World) -> N
     assert second.sid == first.sid
     assert second.person == first.person
     assert {first.access_token, first.refresh_token}.isdisjoint({second.access_token, second.refresh_token})
-    for grant in (first, second):
-        assert await world.chat.accounts.introduce(claims(world, grant)) == first.person
+    for token_pair in (first, second):
+        assert await world.chat.accounts.introduce(claims(world, token_pair)) == first.person
 
 
 async def test_a_lost_answer_can_be_asked_for_again(world: World) -> None:
@@ -86,10 +86,10 @@ async def test_an_access_token_of_before_does_not_spend_the_one_before(world: Wo
 async def test_fifty_at_once_keep_the_client_in_with_one_chain(world: World) -> None:
     first = await signed_in(world)
     grants = await asyncio.gather(*(refreshed(world, first) for _ in range(50)))
-    login = await world.accounts.login(first.sid)
-    assert login is not None
-    assert login.family is not None
-    live = [grant for grant in grants if _hash(grant) == login.family.newest]
+    session = await world.accounts.session(first.sid)
+    assert session is not None
+    assert session.family is not None
+    live = [token_pair for token_pair in grants if _hash(token_pair) == session.family.newest]
     assert live == [grants[-1]], "whoever asked last has the one that holds"
     after = await refreshed(world, grants[-1])
     assert await world.chat.accounts.introduce(claims(world, after))
@@ -101,10 +101,10 @@ async def test_fifty_at_once_on_two_nodes_keep_one_chain(world: World) -> None:
     token = first.refresh_token or ""
     asked = [node.accounts.refresh(token) for _ in range(25) for node in (world.chat, other)]
     grants = await asyncio.gather(*asked)
-    login = await world.accounts.login(first.sid)
-    assert login is not None
-    assert login.family is not None
-    (live,) = [grant for grant in grants if _hash(grant) == login.family.newest]
+    session = await world.accounts.session(first.sid)
+    assert session is not None
+    assert session.family is not None
+    (live,) = [token_pair for token_pair in grants if _hash(token_pair) == session.family.newest]
     assert await refreshed(world, live)
 
 
@@ -112,22 +112,22 @@ async def test_a_token_holds_for_fourteen_days_and_a_session_for_thirty(world: W
     idle = await signed_in(world)
     await later(world, 14 * DAY)
     assert await code_of(refreshed(world, idle)) == "bad_token"
-    grant = await world.chat.accounts.log_in("ann", PASSWORD)
+    token_pair = await world.chat.accounts.log_in("ann", PASSWORD)
     for _ in range(3):
         await later(world, 9 * DAY)
-        grant = await refreshed(world, grant)
+        token_pair = await refreshed(world, token_pair)
     await later(world, 3 * DAY - 60)
-    grant = await refreshed(world, grant)
-    assert grant.expires_in_s == 60.0
+    token_pair = await refreshed(world, token_pair)
+    assert token_pair.expires_in_s == 60.0
     await world.advance(60)
-    assert await is_out(world, grant)
+    assert await is_out(world, token_pair)
 
 
 async def test_a_guest_is_refreshed_too(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann")
+    token_pair = await world.chat.accounts.guest("Ann")
     await later(world, 2 * DAY)
-    again = await refreshed(world, grant)
-    assert (again.person, again.account, again.expires_in_s) == (grant.person, None, DAY)
+    again = await refreshed(world, token_pair)
+    assert (again.person, again.account, again.expires_in_s) == (token_pair.person, None, DAY)
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 201, "\ud800", "a.b.c"])
@@ -136,20 +136,20 @@ async def test_what_never_was_a_token_is_bad(world: World, token: str) -> None:
 
 
 async def test_an_access_token_refreshes_nothing_and_the_other_way_round(world: World) -> None:
-    grant = await signed_in(world)
-    assert await code_of(world.chat.accounts.refresh(grant.access_token)) == "bad_token"
+    token_pair = await signed_in(world)
+    assert await code_of(world.chat.accounts.refresh(token_pair.access_token)) == "bad_token"
     with pytest.raises(TokenInvalid):
-        world.chat.accounts.tokens.verify(grant.refresh_token or "", world.clock.now())
+        world.chat.accounts.tokens.verify(token_pair.refresh_token or "", world.clock.now())
 
 
 async def test_only_hashes_are_kept(world: World) -> None:
-    grant = await signed_in(world)
-    kept = repr(vars(world.accounts)) + repr(await world.accounts.login(grant.sid))
-    assert (grant.refresh_token or "-") not in kept
-    assert grant.access_token not in kept
-    assert _hash(grant) in kept
-    assert grant.access_token not in repr(grant)
-    assert (grant.refresh_token or "-") not in repr(grant)
+    token_pair = await signed_in(world)
+    kept = repr(vars(world.accounts)) + repr(await world.accounts.session(token_pair.sid))
+    assert (token_pair.refresh_token or "-") not in kept
+    assert token_pair.access_token not in kept
+    assert _hash(token_pair) in kept
+    assert token_pair.access_token not in repr(token_pair)
+    assert (token_pair.refresh_token or "-") not in repr(token_pair)
 
 
 class Losing(MemoryAccounts):
@@ -164,11 +164,11 @@ class Losing(MemoryAccounts):
 async def test_an_account_that_is_gone_is_refreshed_no_more() -> None:
     accounts = Losing()
     async with World(Config(), tokens=tokens(), accounts=accounts) as world:
-        grant = await signed_in(world)
+        token_pair = await signed_in(world)
         accounts.has_lost = True
-        assert await code_of(refreshed(world, grant)) == "bad_token"
+        assert await code_of(refreshed(world, token_pair)) == "bad_token"
         await world.advance(60)
-        assert await code_of(world.chat.accounts.introduce(claims(world, grant))) == "unauthenticated"
+        assert await code_of(world.chat.accounts.introduce(claims(world, token_pair))) == "unauthenticated"
 
 
 # Ending
@@ -176,7 +176,7 @@ async def test_an_account_that_is_gone_is_refreshed_no_more() -> None:
 
 async def test_who_logs_out_is_out_at_once_with_this_session_alone(world: World) -> None:
     here, there = await signed_in(world), await world.chat.accounts.log_in("ann", PASSWORD)
-    sockets = [await Socket.open(world, grant) for grant in (here, here, there)]
+    sockets = [await Socket.open(world, token_pair) for token_pair in (here, here, there)]
     await world.chat.accounts.log_out(here.sid)
     assert [socket.ended and socket.ended[0] for socket in sockets] == [3503, 3503, None]
     assert await is_out(world, here)
@@ -186,16 +186,16 @@ async def test_who_logs_out_is_out_at_once_with_this_session_alone(world: World)
 
 
 async def test_a_guest_logs_out_too(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann")
-    socket = await Socket.open(world, grant)
-    await world.chat.revoke(grant.sid)
+    token_pair = await world.chat.accounts.guest("Ann")
+    socket = await Socket.open(world, token_pair)
+    await world.chat.revoke(token_pair.sid)
     assert socket.ended is not None
-    assert await is_out(world, grant)
+    assert await is_out(world, token_pair)
 
 
 async def test_a_person_is_thrown_out_everywhere_or_everywhere_else(world: World) -> None:
     first, second = await signed_in(world), await world.chat.accounts.log_in("ann", PASSWORD)
-    sockets = [await Socket.open(world, grant) for grant in (first, second)]
+    sockets = [await Socket.open(world, token_pair) for token_pair in (first, second)]
     without = Socket(world.chat, first.person, "")
     await world.chat.revoke_person(first.person.id, except_sid=second.sid)
     assert [socket.ended is None for socket in (*sockets, without)] == [False, True, False]
@@ -205,36 +205,36 @@ async def test_a_person_is_thrown_out_everywhere_or_everywhere_else(world: World
 
 
 async def test_a_session_that_has_ended_lets_nobody_in_however_the_two_meet(world: World) -> None:
-    grant = await signed_in(world)
-    said = claims(world, grant)
+    token_pair = await signed_in(world)
+    said = claims(world, token_pair)
     person = await world.chat.accounts.introduce(said)
-    await world.chat.revoke(grant.sid)
+    await world.chat.revoke(token_pair.sid)
     with pytest.raises(Disconnected) as refused:
-        Socket(world.chat, person, grant.sid)
+        Socket(world.chat, person, token_pair.sid)
     assert refused.value.code == 3503
 
 
 async def test_who_is_being_let_in_while_it_ends_stays_out(world: World) -> None:
     accounts = Slow()
     async with World(Config(), tokens=tokens(), accounts=accounts) as slow:
-        grant = await signed_in(slow)
+        token_pair = await signed_in(slow)
         await slow.advance(60)
         accounts.gate.clear()
-        introduced = asyncio.ensure_future(slow.chat.accounts.introduce(claims(slow, grant)))
+        introduced = asyncio.ensure_future(slow.chat.accounts.introduce(claims(slow, token_pair)))
         await accounts.reached.wait()
-        await slow.chat.revoke_person(grant.person.id)
+        await slow.chat.revoke_person(token_pair.person.id)
         accounts.gate.set()
         assert await code_of(introduced) == "unauthenticated"
 
 
 async def test_another_nodes_sockets_end_when_it_looks_again(world: World) -> None:
     other = await world.node()
-    grant = await signed_in(world)
-    said = claims(world, grant)
+    token_pair = await signed_in(world)
+    said = claims(world, token_pair)
     person = await other.accounts.introduce(said)
-    socket = Socket(other, person, grant.sid)
+    socket = Socket(other, person, token_pair.sid)
     staying = await Socket.open(world, await world.chat.accounts.guest("Bob"))
-    await world.chat.revoke(grant.sid)
+    await world.chat.revoke(token_pair.sid)
     assert socket.ended is None
     await world.advance(20)
     assert list(socket.ended or ()) == [3503, "revoked: sign in again"]
@@ -246,9 +246,9 @@ async def test_another_nodes_sockets_end_when_it_looks_again(world: World) -> No
 async def test_a_look_that_fails_is_taken_again(world: World) -> None:
     accounts = Slow()
     async with World(Config(), tokens=tokens(), accounts=accounts) as shaky:
-        grant = await signed_in(shaky)
-        socket = await Socket.open(shaky, grant)
-        await accounts.revoke(grant.sid, shaky.clock.now())  # as another node does
+        token_pair = await signed_in(shaky)
+        socket = await Socket.open(shaky, token_pair)
+        await accounts.revoke(token_pair.sid, shaky.clock.now())  # as another node does
         accounts.is_broken = True
         await later(shaky, 3700)
         assert socket.ended is None
@@ -275,12 +275,12 @@ async def test_a_connection_goes_on_with_another_session_and_ends_with_that_one(
 async def test_a_session_is_asked_for_once_in_half_a_minute(world: World) -> None:
     accounts = Counting()
     async with World(Config(), tokens=tokens(), accounts=accounts) as counted:
-        grant = await signed_in(counted)
-        said = claims(counted, grant)
+        token_pair = await signed_in(counted)
+        said = claims(counted, token_pair)
         for _ in range(10):
             assert await counted.chat.accounts.introduce(said)
         assert accounts.asked == 0
-        assert counted.chat.accounts.peek(said) == grant.person
+        assert counted.chat.accounts.peek(said) == token_pair.person
         await counted.advance(30.1)
         assert counted.chat.accounts.peek(said) is None
         for _ in range(10):
@@ -305,29 +305,29 @@ async def test_a_session_is_its_own_persons_alone(world: World) -> None:
 
 async def test_a_pass_is_for_a_day_and_refreshes_nothing(world: World) -> None:
     guest = world.chat.guest("Ann")
-    grant = await world.chat.accounts.guest_pass(guest)
-    assert (grant.person, grant.account, grant.refresh_token) == (guest, None, None)
-    login = await world.accounts.login(grant.sid)
-    assert login is not None
-    assert (login.person, login.family, login.ends_at) == (guest.id, None, world.clock.now() + DAY + 60)
-    said = world.chat.accounts.tokens.verify(grant.access_token, world.clock.now())
-    assert (said.sid, said.name, said.kind) == (grant.sid, "Ann", guest.kind)
+    token_pair = await world.chat.accounts.guest_pass(guest)
+    assert (token_pair.person, token_pair.account, token_pair.refresh_token) == (guest, None, None)
+    session = await world.accounts.session(token_pair.sid)
+    assert session is not None
+    assert (session.person, session.family, session.ends_at) == (guest.id, None, world.clock.now() + DAY + 60)
+    said = world.chat.accounts.tokens.verify(token_pair.access_token, world.clock.now())
+    assert (said.sid, said.name, said.kind) == (token_pair.sid, "Ann", guest.kind)
     assert await world.chat.accounts.introduce(said) == guest
     await world.advance(60)
     assert await world.chat.accounts.introduce(said) == guest
 
 
 async def test_sessions_that_are_over_are_forgotten(world: World) -> None:
-    grant = await world.chat.accounts.guest("Ann")
+    token_pair = await world.chat.accounts.guest("Ann")
     await later(world, 30 * DAY + 3601)
-    assert await world.accounts.login(grant.sid) is None
+    assert await world.accounts.session(token_pair.sid) is None
 
 
 async def test_a_busy_session_is_unavailable_rather_than_wrong(world: World) -> None:
     accounts = Slow()
     async with World(Config(), tokens=tokens(), accounts=accounts) as busy:
-        grant = await signed_in(busy)
-        second = await refreshed(busy, grant)
+        token_pair = await signed_in(busy)
+        second = await refreshed(busy, token_pair)
         accounts.loses_races = True
         with pytest.raises(Unavailable):
             await refreshed(busy, second)
@@ -337,20 +337,20 @@ async def test_a_busy_session_is_unavailable_rather_than_wrong(world: World) -> 
 
 async def test_a_chat_of_its_own_signs_its_own_tokens() -> None:
     async with World(Config()) as world:
-        grant = await world.chat.accounts.guest("Ann")
-        assert await world.chat.accounts.introduce(claims(world, grant)) == grant.person
+        token_pair = await world.chat.accounts.guest("Ann")
+        assert await world.chat.accounts.introduce(claims(world, token_pair)) == token_pair.person
 
 
 async def test_what_is_known_of_sessions_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat_core.engine.accounts.sessions.LOGINS_KNOWN_MAX", 3)
     grants = [await world.chat.accounts.guest(f"G{n}") for n in range(5)]
-    logins = world.chat.accounts.logins
-    assert logins.remembered == (3, 3)
+    sessions = world.chat.accounts.sessions
+    assert sessions.remembered == (3, 3)
     assert await world.chat.accounts.introduce(claims(world, grants[0])) == grants[0].person
 
 
-def _hash(grant: Grant) -> str:
-    return hashlib.sha256((grant.refresh_token or "").encode()).hexdigest()
+def _hash(token_pair: TokenPair) -> str:
+    return hashlib.sha256((token_pair.refresh_token or "").encode()).hexdigest()
 
 
 class Counting(MemoryAccounts):
@@ -358,9 +358,9 @@ class Counting(MemoryAccounts):
 
     asked = 0
 
-    async def login(self, sid: str) -> Login | None:
+    async def session(self, sid: str) -> Session | None:
         self.asked += 1
-        return await super().login(sid)
+        return await super().session(sid)
 
 
 class Slow(MemoryAccounts):
@@ -374,22 +374,22 @@ class Slow(MemoryAccounts):
         self.is_broken = False
         self.loses_races = False
 
-    async def login(self, sid: str) -> Login | None:
-        found = await super().login(sid)
+    async def session(self, sid: str) -> Session | None:
+        found = await super().session(sid)
         if not self.gate.is_set():
             self.reached.set()
             await self.gate.wait()
         return found
 
-    async def replace_login(self, before: Login, after: Login) -> bool:
-        return not self.loses_races and await super().replace_login(before, after)
+    async def replace_session(self, before: Session, after: Session) -> bool:
+        return not self.loses_races and await super().replace_session(before, after)
 
     async def live(self, sids: Sequence[str], now: float) -> frozenset[str]:
         if self.is_broken:
             raise Unavailable("broken")
         return await super().live(sids, now)
 
-    async def forget_logins(self, before: float) -> int:
+    async def forget_sessions(self, before: float) -> int:
         if self.is_broken:
             raise Unavailable("broken")
-        return await super().forget_logins(before)
+        return await super().forget_sessions(before)

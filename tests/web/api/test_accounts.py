@@ -26,9 +26,11 @@ async def bearer(home: RunningServer, answer: dict[str, Any]) -> HttpClient:
 
 
 async def signed_in(home: RunningServer) -> dict[str, Any]:
-    status, granted = await home.nobody().post("/api/auth/login", {"username": "ann", "password": PASSWORD})
-    assert status == 200, granted
-    return dict(granted)
+    status, token_pair = await home.nobody().post(
+        "/api/auth/login", {"username": "ann", "password": PASSWORD}
+    )
+    assert status == 200, token_pair
+    return dict(token_pair)
 
 
 # Signing up
@@ -42,13 +44,13 @@ async def test_who_registers_can_log_in_and_is_in_the_default_channels(
     assert status == 201
     assert made.keys() == {"id", "username", "email", "created_at"}
     assert (made["username"], made["email"]) == ("ann", "Ann@example.org")
-    status, granted = await nobody.post(f"{prefix}/auth/login", {"username": "ANN", "password": PASSWORD})
+    status, token_pair = await nobody.post(f"{prefix}/auth/login", {"username": "ANN", "password": PASSWORD})
     assert status == 200
-    msgspec.convert(granted, schemas.SignedIn)
-    assert (granted["token_type"], granted["expires_in"]) == ("bearer", 1800)
+    msgspec.convert(token_pair, schemas.SignedIn)
+    assert (token_pair["token_type"], token_pair["expires_in"]) == ("bearer", 1800)
     user = {"id": made["id"], "username": "ann", "display_name": "ann", "kind": "user"}
-    assert granted["user"] == {**user, "email": made["email"], "created_at": made["created_at"]}
-    ann = await bearer(home, granted)
+    assert token_pair["user"] == {**user, "email": made["email"], "created_at": made["created_at"]}
+    ann = await bearer(home, token_pair)
     _, channels = await ann.get("/api/channels/me")
     assert [channel["name"] for channel in channels["items"]] == ["general"]
     assert (await ann.post(f"{prefix}/auth/logout"))[0] == 204
@@ -120,9 +122,9 @@ async def test_a_form_signs_in_and_an_address_is_a_name(
     form = {"grant_type": "password", "username": name, "password": PASSWORD, "scope": ""}
     async with home.http.post("/api/auth/login", data=form) as answer:
         assert answer.status == 200, await answer.text()
-        granted = await answer.json()
-    assert granted["user"]["username"] == "ann"
-    assert (await (await bearer(home, granted)).get("/api/auth/me"))[1]["email"] == "ann@example.org"
+        token_pair = await answer.json()
+    assert token_pair["user"]["username"] == "ann"
+    assert (await (await bearer(home, token_pair)).get("/api/auth/me"))[1]["email"] == "ann@example.org"
 
 
 @pytest.mark.parametrize(
@@ -204,9 +206,9 @@ async def test_who_asks_without_a_token_too_fast_waits() -> None:
 async def test_a_login_makes_an_account_where_that_is_so() -> None:
     config = Config(rate_limits=False, login_creates_account=True, default_channels=("general",))
     async with running_server(config=config) as home:
-        granted = await signed_in(home)
-        assert granted["user"]["email"] is None
-        ann = await bearer(home, granted)
+        token_pair = await signed_in(home)
+        assert token_pair["user"]["email"] is None
+        ann = await bearer(home, token_pair)
         assert (await ann.get("/api/users/me"))[1]["email"] is None
         assert [one["name"] for one in (await ann.get("/api/channels/me"))[1]["items"]] == ["general"]
         assert (await signed_in(home))["user"]["id"] == ann.person.id
@@ -266,10 +268,10 @@ async def test_what_is_no_refresh_token(home: RunningServer, nobody: HttpClient,
 
 async def test_no_token_does_for_the_other(home: RunningServer, nobody: HttpClient) -> None:
     await home.user("ann")
-    granted = await signed_in(home)
-    assert (await refreshed(home, granted["access_token"]))[0] == 401
+    token_pair = await signed_in(home)
+    assert (await refreshed(home, token_pair["access_token"]))[0] == 401
     status, _ = await nobody.asks(
-        "GET", "/api/users/me", headers={"Authorization": f"Bearer {granted['refresh_token']}"}
+        "GET", "/api/users/me", headers={"Authorization": f"Bearer {token_pair['refresh_token']}"}
     )
     assert status == 401
 
@@ -280,7 +282,7 @@ async def test_fifty_refreshes_at_once_leave_one_chain_and_the_client_in(home: R
     answers = await asyncio.gather(*(refreshed(home, first["refresh_token"]) for _ in range(50)))
     assert [status for status, _ in answers] == [200] * 50
     claims = tokens().verify(first["access_token"], home.world.clock.now())
-    login = await home.world.accounts.login(claims.sid)
+    login = await home.world.accounts.session(claims.sid)
     assert login is not None
     assert login.family is not None
     given = [hashlib.sha256(answer["refresh_token"].encode()).hexdigest() for _, answer in answers]
@@ -324,10 +326,10 @@ async def test_a_page_keeps_its_refresh_token_as_a_cookie(home: RunningServer) -
     assert (await cookie(home, "/api/auth/login", body, Origin="http://evil.example"))[1] == ""
     headers = {"Cookie": f"parley_refresh={token}", "Origin": own}
     answer, renewed = await cookie(home, "/api/auth/refresh", {}, **headers)
-    granted = await answer.json()
+    token_pair = await answer.json()
     assert answer.status == 200
-    assert renewed.startswith(f"parley_refresh={granted['refresh_token']};")
-    ann = await bearer(home, granted)
+    assert renewed.startswith(f"parley_refresh={token_pair['refresh_token']};")
+    ann = await bearer(home, token_pair)
     headers = {"Authorization": f"Bearer {ann.token}", "Cookie": f"parley_refresh={token}"}
     answer, gone = await cookie(home, "/api/auth/logout", None, **headers)
     assert (answer.status, gone) == (204, "parley_refresh=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict")
@@ -385,11 +387,11 @@ async def test_behind_tls_the_cookie_is_the_hosts_alone() -> None:
 
 async def test_who_logs_out_has_no_socket_any_more(home: RunningServer) -> None:
     await home.user("ann")
-    granted, other = await signed_in(home), await signed_in(home)
-    ann = await bearer(home, granted)
+    token_pair, other = await signed_in(home), await signed_in(home)
+    ann = await bearer(home, token_pair)
     path = "/ws/ann?token={access_token}"
     async with (
-        home.http.ws_connect(path.format(**granted)) as mine,
+        home.http.ws_connect(path.format(**token_pair)) as mine,
         home.http.ws_connect(path.format(**other)) as kept,
     ):
         await mine.receive_json()
@@ -399,9 +401,9 @@ async def test_who_logs_out_has_no_socket_any_more(home: RunningServer) -> None:
             pass
         assert (message.data, mine.close_code) == (3503, 3503)
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await home.http.ws_connect(path.format(**granted))
+            await home.http.ws_connect(path.format(**token_pair))
         assert refused.value.status == 401
         await kept.send_str('{"type":"skip"}')
         assert not kept.closed
-    assert (await refreshed(home, granted["refresh_token"]))[0] == 401
+    assert (await refreshed(home, token_pair["refresh_token"]))[0] == 401
     assert (await refreshed(home, other["refresh_token"]))[0] == 200

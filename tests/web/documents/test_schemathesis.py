@@ -60,8 +60,8 @@ class Fuzzed:
             return {}
         person = self.people[who]
         opening = self.chat.accounts.guest_pass(person)
-        grant = asyncio.run_coroutine_threadsafe(opening, self.loop).result(20)
-        return {"Authorization": f"Bearer {grant.access_token}"}
+        token_pair = asyncio.run_coroutine_threadsafe(opening, self.loop).result(20)
+        return {"Authorization": f"Bearer {token_pair.access_token}"}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chat_core import Account, Login, PersonKind, open_tokens
+from chat_core import Account, PersonKind, Session, open_tokens
 from chat_web.app import PREVIOUS_KEYS_S
 from tests.support.forged_tokens import BAD, NOW, OTHER, SECRET, TOKENS, forged, private_pem
 from tests.support.http_clients import RunningServer, running_server
@@ -47,7 +47,7 @@ async def home() -> AsyncIterator[RunningServer]:
     async with running_server(keys=TOKENS) as home:
         account = Account(id="person-1", username="ann", email="", created_at=NOW, display_name="ann")
         await home.world.accounts.add(account, "plain:x")
-        login = Login(
+        login = Session(
             sid="session-1",
             person="person-1",
             kind=PersonKind.USER,
@@ -55,7 +55,7 @@ async def home() -> AsyncIterator[RunningServer]:
             created_at=NOW,
             ends_at=NOW + 1e6,
         )
-        await home.world.accounts.open_login(login)
+        await home.world.accounts.open_session(login)
         yield home
 
 
@@ -161,9 +161,9 @@ async def test_a_change_of_keys_fails_no_request(tmp_path: Path, first: str, sec
         await ask(http, "/api/users/me", token=before["access_token"])
         after = await ask(http, "/api/auth/refresh", {"refresh_token": before["refresh_token"]})
         assert kid_of(after["access_token"]) != kid_of(before["access_token"])
-        for granted in (before, after):
-            await ask(http, "/api/users/me", token=granted["access_token"])
-            path = f"/ws/ann?token={granted['access_token']}"
+        for token_pair in (before, after):
+            await ask(http, "/api/users/me", token=token_pair["access_token"])
+            path = f"/ws/ann?token={token_pair['access_token']}"
             async with http.ws_connect(path) as socket:
                 assert (await socket.receive_json())["event"] == "connected"
 

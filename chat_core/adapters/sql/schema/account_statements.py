@@ -39,18 +39,18 @@ SET_PASSWORD: Final = "update accounts set password = $2 where id = $1"
 SEEN: Final = "update accounts set last_seen = $2, status = coalesce($3, status) where id = $1"
 
 DROP_ACCOUNT: Final = "delete from accounts where id = $1"
-DROP_LOGINS_OF: Final = "delete from logins where person = $1"  # logins_person, refresh_tokens_sid
+DROP_SESSIONS_OF: Final = "delete from logins where person = $1"  # logins_person, refresh_tokens_sid
 BEGIN_ERASURE: Final = "insert into erasures (person, at) values ($1, $2) on conflict do nothing"
 ERASURES: Final = "select person from erasures order by at, person"
 END_ERASURE: Final = "delete from erasures where person = $1"
 
 # Sessions
 
-_LOGIN: Final = """
+_SESSION: Final = """
 l.sid, l.person, l.kind, l.name, l.created_at, l.ends_at, l.revoked_at,
 l.token, l.token_until, l.token_used, l.token_before, l.token_before_until"""
 
-OPEN_LOGIN: Final = """
+OPEN_SESSION: Final = """
 insert into logins (
     sid, person, kind, name, created_at, ends_at, revoked_at,
     token, token_until, token_used, token_before, token_before_until
@@ -62,20 +62,20 @@ insert into logins (
 where cast($13 as text) is null
 or exists (select 1 from accounts where id = $2 and password = $13)"""  # accounts' key
 PUT_TOKEN: Final = "insert into refresh_tokens (hash, sid) values ($1, $2) on conflict do nothing"
-REPLACE_LOGIN: Final = """
+REPLACE_SESSION: Final = """
 update logins set revoked_at = $2, token = $3, token_until = $4, token_used = $5,
     token_before = $6, token_before_until = $7
 where sid = $1 and revoked_at is null and token = $8 and token_used = $9"""  # logins' key
 
-LOGIN: Final = f"select {_LOGIN} from logins l where l.sid = $1"  # logins' key
-LOGIN_BY_TOKEN: Final = f"""
-select {_LOGIN} from refresh_tokens t join logins l on l.sid = t.sid where t.hash = $1"""
-LOGINS_OF: Final = f"""
-select {_LOGIN} from logins l where l.person = $1 order by l.created_at, l.sid"""  # logins_person
+SESSION: Final = f"select {_SESSION} from logins l where l.sid = $1"  # logins' key
+SESSION_BY_TOKEN: Final = f"""
+select {_SESSION} from refresh_tokens t join logins l on l.sid = t.sid where t.hash = $1"""
+SESSIONS_OF: Final = f"""
+select {_SESSION} from logins l where l.person = $1 order by l.created_at, l.sid"""  # logins_person
 LIVE: Final = "select 1 from logins where sid = $1 and revoked_at is null and ends_at > $2"  # logins' key
 
 REVOKE: Final = "update logins set revoked_at = $2 where sid = $1 and revoked_at is null and ends_at > $2"
 REVOKE_ALL: Final = """
 update logins set revoked_at = $2
 where person = $1 and sid <> $3 and revoked_at is null and ends_at > $2"""  # logins_person
-FORGET_LOGINS: Final = "delete from logins where ends_at < $1"  # logins_ends_at, refresh_tokens_sid
+FORGET_SESSIONS: Final = "delete from logins where ends_at < $1"  # logins_ends_at, refresh_tokens_sid
