@@ -29,7 +29,7 @@ from chat_core.engine.lobby.blocks import Blocks
 from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.lobby.pairing import Matchmaking
 from chat_core.engine.lobby.pairing_records import PairingRecords
-from chat_core.engine.presence.followers import Attendance
+from chat_core.engine.presence.followers import Followers
 from chat_core.engine.presence.people import Attendee, People
 from chat_core.engine.presence.status import Neighbours
 from chat_core.engine.runtime.alarms import Alarms
@@ -60,7 +60,7 @@ class _Talk:
     notices: Notices
     channels: Channels
     reading: Reading
-    attendance: Attendance
+    followers: Followers
     neighbours: Neighbours
 
 
@@ -109,7 +109,7 @@ def assemble(parts: Parts) -> Chat:
         rounds=ground.rounds,
         hub=ground.hub,
         people=ground.people,
-        attendance=talk.attendance,
+        followers=talk.followers,
         neighbours=talk.neighbours,
         notices=talk.notices,
         conversations=talk.conversations,
@@ -135,11 +135,11 @@ def _subscribe(
         pairs.lobbies.gone(person.id)
         for room in tuple(attendee.passing_rooms):
             talk.conversations.insist(room, Leave(room=room, disconnected=True), person)
-        talk.attendance.gone(attendee)
+        talk.followers.gone(attendee)
         talk.neighbours.look(attendee)
         accounts.left(person)
 
-    ground.people.subscribe(gone=gone, back=talk.attendance.back)
+    ground.people.subscribe(gone=gone, back=talk.followers.back)
     talk.commits.subscribe(aftermath)
 
 
@@ -187,7 +187,7 @@ def _talk(parts: Parts, ground: _Ground) -> _Talk:
         notices=Notices(store=parts.store, people=people, alarms=alarms, clock=clock, tasks=tasks),
         channels=channels,
         reading=Reading(parts.store, ground.logs, conversations, channels, people),
-        attendance=Attendance(clock, hub, conversations.peek),
+        followers=Followers(clock, hub, conversations.peek),
         neighbours=Neighbours(
             clock=clock, tasks=tasks, people=people, accounts=parts.accounts.accounts, topics=hub
         ),

@@ -25,7 +25,7 @@ from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.lobby.pairing_records import PairingRecords
-from chat_core.engine.presence.followers import Attendance
+from chat_core.engine.presence.followers import Followers
 from chat_core.engine.presence.people import People
 from chat_core.engine.presence.status import Neighbours
 from chat_core.engine.results import Position, Reply, Result, Standing, result_of
@@ -56,7 +56,7 @@ class Chat:
     rounds: Rounds
     hub: Hub
     people: People
-    attendance: Attendance
+    followers: Followers
     neighbours: Neighbours
     notices: Notices
     conversations: Conversations

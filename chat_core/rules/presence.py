@@ -13,7 +13,7 @@ import enum
 import attrs
 
 
-class Attendance(enum.StrEnum):
+class PresenceState(enum.StrEnum):
     ABSENT = "absent"
     PRESENT = "present"
     AWAITED = "awaited"
@@ -28,10 +28,10 @@ class Presence:
     until: float | None = None
 
     @property
-    def attendance(self) -> Attendance:
+    def state(self) -> PresenceState:
         if self.connections:
-            return Attendance.PRESENT
-        return Attendance.ABSENT if self.until is None else Attendance.AWAITED
+            return PresenceState.PRESENT
+        return PresenceState.ABSENT if self.until is None else PresenceState.AWAITED
 
 
 def connected(presence: Presence, *, may_return: bool) -> Presence:

@@ -58,11 +58,10 @@ from chat_web.dialects.intents import (
     Address,
     Answer,
     Ask,
-    AskAttendance,
     AskChannel,
     AskHistory,
+    AskPresence,
     AskStanding,
-    Attendance,
     Complain,
     Dialect,
     Finish,
@@ -73,6 +72,7 @@ from chat_web.dialects.intents import (
     Introduced,
     Page,
     Ponged,
+    PresenceResult,
     Renew,
     Say,
     ShowNotices,
@@ -192,7 +192,7 @@ class Centrifuge(Dialect):
         match ref.command, answer:
             case History(), Page():
                 return (Say(replies.history(ref.id, ref.command, answer, now)),)
-            case Presence(is_stats=is_stats), Attendance():
+            case Presence(is_stats=is_stats), PresenceResult():
                 return (Say(replies.presence(ref.id, answer, is_stats)),)
             case Refresh(), Introduced():
                 client.introduced = answer
@@ -256,7 +256,7 @@ class Centrifuge(Dialect):
             case Subscribe() | Unsubscribe():  # they mean what stands once those before them are done
                 return (Turn(ref),)
             case Presence(channel=name):
-                return (AskAttendance(self._address(name), ref),)
+                return (AskPresence(self._address(name), ref),)
             case History():
                 return self._history(ref)
             case Refresh(token=token):

@@ -154,8 +154,8 @@ class AskStanding:
 
 
 @attrs.frozen
-class AskAttendance:
-    """Who follows a conversation now. Answered with ``Attendance``."""
+class AskPresence:
+    """Who follows a conversation now. Answered with ``PresenceResult``."""
 
     address: Address
     ref: Any = None
@@ -188,7 +188,7 @@ Intent: TypeAlias = (
     | Turn
     | Ponged
     | AskStanding
-    | AskAttendance
+    | AskPresence
     | AskHistory
 )
 Intents: TypeAlias = tuple[Intent, ...]
@@ -215,7 +215,7 @@ class Stands:
 
 
 @attrs.frozen(kw_only=True)
-class Attendance:
+class PresenceResult:
     """Who follows: person id, card and number of connections."""
 
     conversation: Conversation
@@ -237,7 +237,7 @@ class Missed:
     notices: tuple[Notable, ...]
 
 
-Answer: TypeAlias = Result | Recovery | Introduced | Stands | Attendance | Page | Missed | ChatError
+Answer: TypeAlias = Result | Recovery | Introduced | Stands | PresenceResult | Page | Missed | ChatError
 
 
 @attrs.frozen(eq=False)

@@ -31,9 +31,9 @@ from chat_core import (
 from chat_web.dialects.intents import (
     Answer,
     Ask,
-    AskAttendance,
     AskChannel,
     AskHistory,
+    AskPresence,
     AskStanding,
     Complain,
     Dialect,
@@ -296,7 +296,7 @@ class Pump:
                 self._finished(ref, Done())
             case Ask():
                 self._finished(intent.ref, _unintroduced())
-            case AskChannel() | Follow() | TakeNotices() | AskStanding() | AskAttendance() | AskHistory():
+            case AskChannel() | Follow() | TakeNotices() | AskStanding() | AskPresence() | AskHistory():
                 if self._connection is None:
                     self._finished(intent.ref, _unintroduced())
                 else:

@@ -9,19 +9,19 @@ from chat_core import Chat, ChatError, Connection, ConversationId, Person, Unava
 from chat_web.dialects.intents import (
     Address,
     Answer,
-    AskAttendance,
     AskChannel,
     AskHistory,
+    AskPresence,
     AskStanding,
-    Attendance,
     Follow,
     Missed,
     Page,
+    PresenceResult,
     Stands,
     TakeNotices,
 )
 
-Asked: TypeAlias = AskStanding | AskAttendance | AskHistory
+Asked: TypeAlias = AskStanding | AskPresence | AskHistory
 Question: TypeAlias = AskChannel | Follow | TakeNotices | Asked
 
 _log: Final = structlog.get_logger("parley.sockets")
@@ -65,8 +65,8 @@ class Questions:
             heard = dict(self._chat.heard_before(person.id))
             return Stands(standing=await self._chat.standing(person), heard=heard)
         state = await self._chat.conversation(person, await self.id_of(person, asked.address))
-        if isinstance(asked, AskAttendance):
-            return Attendance(conversation=state, people=dict(self._chat.attendance.at(state)))
+        if isinstance(asked, AskPresence):
+            return PresenceResult(conversation=state, people=dict(self._chat.followers.at(state)))
         if not asked.is_newest_first:
             events = await self._chat.history(person, state.id, after=asked.seq, limit=asked.limit)
             return Page(conversation=state, events=tuple(events))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_core.rules.presence import Attendance, Presence, connected, dropped, is_gone
+from chat_core.rules.presence import Presence, PresenceState, connected, dropped, is_gone
 
-ABSENT, PRESENT, AWAITED = Attendance
+ABSENT, PRESENT, AWAITED = PresenceState
 GRACE_S = 10.0
 NOBODY = Presence()
 ONE = connected(NOBODY, may_return=True)
@@ -14,12 +14,12 @@ TWO = connected(ONE, may_return=True)
 
 
 def test_who_never_came_is_absent_and_not_gone() -> None:
-    assert NOBODY.attendance is ABSENT
+    assert NOBODY.state is ABSENT
     assert not is_gone(NOBODY, now=1e9)
 
 
 def test_who_comes_is_present() -> None:
-    assert (ONE.attendance, TWO.attendance, TWO.connections) == (PRESENT, PRESENT, 2)
+    assert (ONE.state, TWO.state, TWO.connections) == (PRESENT, PRESENT, 2)
 
 
 def test_the_first_of_two_to_drop_changes_nothing_for_others() -> None:
@@ -30,7 +30,7 @@ def test_the_first_of_two_to_drop_changes_nothing_for_others() -> None:
 
 def test_after_the_last_one_dropped_the_person_is_awaited_for_the_grace() -> None:
     after = dropped(ONE, now=5.0, grace_s=GRACE_S)
-    assert (after.attendance, after.until) == (AWAITED, 15.0)
+    assert (after.state, after.until) == (AWAITED, 15.0)
     assert not is_gone(after, now=14.999)
     assert is_gone(after, now=15.0)
     assert is_gone(after, now=1e9)
@@ -38,7 +38,7 @@ def test_after_the_last_one_dropped_the_person_is_awaited_for_the_grace() -> Non
 
 def test_who_comes_back_in_time_was_never_gone() -> None:
     back = connected(dropped(ONE, now=5.0, grace_s=GRACE_S), may_return=True)
-    assert (back, back.attendance) == (ONE, PRESENT)
+    assert (back, back.state) == (ONE, PRESENT)
     assert not is_gone(back, now=15.0), "the alarm of the first drop rings for nothing"
 
 
@@ -85,5 +85,5 @@ def test_presence_is_the_count_of_connections_and_the_time_of_the_last_drop(
             presence, count = dropped(presence, now=now, grace_s=GRACE_S), count - 1
             last = None if count else now
         assert presence.connections == count
-        assert (presence.attendance is PRESENT) == (count > 0)
+        assert (presence.state is PRESENT) == (count > 0)
         assert is_gone(presence, now=now + 5.0) == (last is not None and now + 5.0 >= last + GRACE_S)

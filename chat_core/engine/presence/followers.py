@@ -35,7 +35,7 @@ class Topics(Protocol):
         """Hand an ephemeral event to all of them."""
 
 
-class Attendance:
+class Followers:
     """Keeps ``Attendee.heard``, and tells others who comes and goes."""
 
     def __init__(

@@ -20,7 +20,7 @@ from chat_core.model.limits import CONNECTIONS_PER_PERSON_MAX, MET_MAX, VISIT_S,
 from chat_core.model.person import Person
 from chat_core.ports import Clock
 from chat_core.rules import presence as presence_rules
-from chat_core.rules.presence import Attendance, Presence
+from chat_core.rules.presence import Presence, PresenceState
 from chat_core.rules.rate import Bucket, Rate
 
 
@@ -144,7 +144,7 @@ class People:
     def is_here(self, person: PersonId) -> bool:
         """True for who is connected or may still come back."""
         attendee = self._attendees.get(person)
-        return attendee is not None and attendee.presence.attendance is not Attendance.ABSENT
+        return attendee is not None and attendee.presence.state is not PresenceState.ABSENT
 
     def attendee(self, person: Person) -> Attendee:
         """The record of a person, made when there is none: somebody may ask without a connection."""
@@ -250,5 +250,5 @@ class People:
         now = self._clock.now()
         for person, attendee in list(self._attendees.items()):
             buckets = [bucket for bucket in (attendee.messages, attendee.searches) if bucket is not None]
-            if attendee.presence.attendance is Attendance.ABSENT and all(b.is_full(now) for b in buckets):
+            if attendee.presence.state is PresenceState.ABSENT and all(b.is_full(now) for b in buckets):
                 del self._attendees[person]

@@ -59,8 +59,8 @@ class Lines:
         line = push(name, pub=publication)
         if isinstance(event, PersonTyped):
             return None, line
-        if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
-            line += b"\n" + push(name, **attendance)
+        if isinstance(event, Passing) and (presence := publications.presence(event)) is not None:
+            line += b"\n" + push(name, **presence)
         return line, line
 
     def join(self, frames: Sequence[bytes]) -> bytes:
@@ -101,8 +101,8 @@ class OpenLines:
         if publication is None:
             return None, None
         pushes = [{"pub": publication}]
-        if isinstance(event, Passing) and (attendance := publications.attendance(event)) is not None:
-            pushes.append(attendance)
+        if isinstance(event, Passing) and (presence := publications.presence(event)) is not None:
+            pushes.append(presence)
         bare = tuple(encoded(what)[1:-1] for what in pushes)
         told = ChannelLines(conversation.name, bare, self.lines.frame)
         return (None if isinstance(event, PersonTyped) else told), told

@@ -72,7 +72,7 @@ def publication(event: Event, conversation: Conversation, *, now: float) -> dict
             return None
 
 
-def attendance(event: Passing) -> dict[str, Any] | None:
+def presence(event: Passing) -> dict[str, Any] | None:
     """The protocol's own join or leave push for a change of presence."""
     if not isinstance(event, PresenceChanged):
         return None
@@ -145,4 +145,4 @@ def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, 
             raise TypeError(f"{type(event).__name__} has no publication")
 
 
-__all__ = ["PAGE_MAX", "attendance", "name_of", "personal", "publication", "standing"]
+__all__ = ["PAGE_MAX", "name_of", "personal", "presence", "publication", "standing"]

@@ -9,7 +9,7 @@ from chat_core import VERSION, Recovery
 from chat_web.dialects.centrifugal import errors, publications
 from chat_web.dialects.centrifugal.commands import History, Subscribe
 from chat_web.dialects.centrifugal.encoding import reply
-from chat_web.dialects.intents import Attendance, Introduced, Page
+from chat_web.dialects.intents import Introduced, Page, PresenceResult
 from chat_web.encoding import wire
 
 
@@ -59,8 +59,8 @@ def history(id: int, asked: History, page: Page, now: float) -> bytes:
     return reply(id, history=result)
 
 
-def presence(id: int, attendance: Attendance, is_stats: bool) -> bytes:
-    people = attendance.people.values()
+def presence(id: int, presence: PresenceResult, is_stats: bool) -> bytes:
+    people = presence.people.values()
     if is_stats:
         stats = {"num_clients": sum(count for _, count in people), "num_users": len(people)}
         return reply(id, presence_stats=stats)

@@ -109,8 +109,8 @@ async def test_attendance_counts_connections(parley_world: World) -> None:
     ann, bob = await parley_world.pair("ann", "bob", lobby="timed")
     await parley_world.device(bob)
     room = await ann.sees_room()
-    attendance = parley_world.chat.attendance.at(room)
-    assert {person: count for person, (_, count) in attendance.items()} == {ann.id: 1, bob.id: 2}
+    followers = parley_world.chat.followers.at(room)
+    assert {person: count for person, (_, count) in followers.items()} == {ann.id: 1, bob.id: 2}
 
 
 async def test_recovery_within_the_limits_is_whole(parley_world: World) -> None:
