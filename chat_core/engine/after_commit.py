@@ -106,16 +106,16 @@ class Aftermath:
             when = self._clock.now() + EPHEMERAL_KEPT_S
             self._alarms.set(("forget", after.id), when, lambda: self._forget(after.id))
         for person in after.members:
-            attendee = self._people.get(person)
-            if attendee is None:
+            online = self._people.get(person)
+            if online is None:
                 continue
             for other, member in after.members.items():
                 if other != person:
-                    attendee.meets(member.card.id, other)
+                    online.meets(member.card.id, other)
             if after.state is RoomState.ENDED or after.member(person) is None:
-                attendee.passing_rooms.pop(after.id, None)
+                online.passing_rooms.pop(after.id, None)
             else:
-                attendee.passing_rooms[after.id] = None
+                online.passing_rooms[after.id] = None
 
     def _forget(self, room: ConversationId) -> None:
         """The log of a room of retention none is gone: nothing more can come of it."""

@@ -30,7 +30,7 @@ from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.lobby.pairing import Matchmaking
 from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.followers import Followers
-from chat_core.engine.presence.people import Attendee, People
+from chat_core.engine.presence.people import OnlinePerson, People
 from chat_core.engine.presence.status import Neighbours
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.logs import Logs
@@ -129,14 +129,14 @@ def assemble(parts: Parts) -> Chat:
 def _subscribe(
     ground: _Ground, talk: _Talk, pairs: _Pairs, accounts: AccountDesk, aftermath: Aftermath
 ) -> None:
-    def gone(attendee: Attendee) -> None:
+    def gone(online: OnlinePerson) -> None:
         """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
-        person = attendee.person
+        person = online.person
         pairs.lobbies.gone(person.id)
-        for room in tuple(attendee.passing_rooms):
+        for room in tuple(online.passing_rooms):
             talk.conversations.insist(room, Leave(room=room, disconnected=True), person)
-        talk.followers.gone(attendee)
-        talk.neighbours.look(attendee)
+        talk.followers.gone(online)
+        talk.neighbours.look(online)
         accounts.left(person)
 
     ground.people.subscribe(gone=gone, back=talk.followers.back)

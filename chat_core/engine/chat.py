@@ -196,8 +196,8 @@ class Chat:
 
     def heard_before(self, person: PersonId) -> Mapping[ConversationId, Position]:
         """How far the person had heard its conversations when its last connection went."""
-        attendee = self.people.get(person)
-        return {} if attendee is None else dict(attendee.heard)
+        online = self.people.get(person)
+        return {} if online is None else dict(online.heard)
 
     def peek(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as this node knows it, None when it is not loaded."""

@@ -74,7 +74,7 @@ async def test_only_the_latest_pseudonyms_are_remembered(monkeypatch: pytest.Mon
         cid = await world.comes("cid")
         await ann.leaves()
         await world.match(ann, cid)
-        attendee = world.chat.people.get(ann.id)
-        assert attendee is not None
-        assert list(attendee.met.values()) == [cid.id]
-        assert bob.id not in attendee.met.values()
+        online = world.chat.people.get(ann.id)
+        assert online is not None
+        assert list(online.met.values()) == [cid.id]
+        assert bob.id not in online.met.values()

@@ -161,9 +161,9 @@ class AccountDesk:
         """What others see from now on while the user is here."""
         await self._tasks.whole(self._accounts.seen(person, self._clock.now(), status))
         account = await self.account(person)
-        attendee = self._people.get(person)
-        if attendee is not None:
-            self._neighbours.look(attendee)
+        online = self._people.get(person)
+        if online is not None:
+            self._neighbours.look(online)
         return account
 
     async def erase(self, person: Person, *, password: str = "", source: str = "") -> None:
@@ -209,9 +209,9 @@ class AccountDesk:
         limit = _limit(limit)
         key, part = rules.username_key(after), q.lower()
         here = sorted(
-            (rules.username_key(attendee.person.username), attendee.person.id)
-            for attendee in self._people
-            if attendee.person.kind is PersonKind.USER and self._people.is_here(attendee.person.id)
+            (rules.username_key(online.person.username), online.person.id)
+            for online in self._people
+            if online.person.kind is PersonKind.USER and self._people.is_here(online.person.id)
         )
         rest = [person for name, person in here if name > key]
         found: list[Account] = []

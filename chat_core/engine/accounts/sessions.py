@@ -222,8 +222,8 @@ class Sessions:
         for sid in self._sids.get(person, ()):
             if sid != except_sid:
                 self._known[sid] = attrs.evolve(self._known[sid], person=None)
-        attendee = self._people.get(person)
-        for connection in tuple(attendee.connections) if attendee is not None else ():
+        online = self._people.get(person)
+        for connection in tuple(online.connections) if online is not None else ():
             if connection.sid != except_sid:
                 connection.end(*REVOKED)
 
@@ -238,8 +238,8 @@ class Sessions:
         """One session has ended."""
         self._endings += 1
         self._keep(_Known(session, None, self._clock.now()), self._endings)
-        attendee = self._people.get(session.person)
-        for connection in tuple(attendee.connections) if attendee is not None else ():
+        online = self._people.get(session.person)
+        for connection in tuple(online.connections) if online is not None else ():
             if connection.sid == session.sid:
                 connection.end(*REVOKED)
 

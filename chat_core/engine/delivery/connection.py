@@ -13,7 +13,7 @@ import attrs
 from chat_core.engine.delivery.hub import Encoder, Hub
 from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.presence.followers import Followers
-from chat_core.engine.presence.people import Attendee, People
+from chat_core.engine.presence.people import OnlinePerson, People
 from chat_core.engine.presence.status import Neighbours
 from chat_core.engine.results import START, Position, Recent, Recovery, Reply
 from chat_core.engine.runtime.tasks import Tasks
@@ -125,8 +125,8 @@ class Connection(Generic[F]):
         self._open = True
         self._watches = False
         self.shows_notices = False
-        self._attendee: Attendee = node.people.enter(person, self, may_return=may_return)
-        node.neighbours.look(self._attendee)
+        self._online: OnlinePerson = node.people.enter(person, self, may_return=may_return)
+        node.neighbours.look(self._online)
 
     @property
     def is_open(self) -> bool:
@@ -191,8 +191,8 @@ class Connection(Generic[F]):
             if topic is not None:
                 heard[conversation] = Position(epoch=topic.conversation.epoch, seq=topic.told)
         self._follows.clear()
-        self._node.followers.dropped(self._attendee, self, heard)
-        self._node.people.leave(self._attendee, self)
+        self._node.followers.dropped(self._online, self, heard)
+        self._node.people.leave(self._online, self)
 
     # Hearing: called by the hub and by people
 
@@ -265,7 +265,7 @@ class Connection(Generic[F]):
             if len(self._follows) >= TOPICS_PER_CONNECTION_MAX:
                 raise Refused("too_many", "This connection follows too many conversations.")
             self._follows[state.id] = None
-            self._node.followers.followed(self._attendee, self, state)
+            self._node.followers.followed(self._online, self, state)
         offset = self._node.hub.attach(self, state, hold=hold)
         if not self.is_open:  # what was waiting for it was too much
             self._node.hub.detach(self, state.id)
@@ -291,4 +291,4 @@ class Connection(Generic[F]):
         self._catching_up.pop(conversation, None)
         if conversation in self._follows:
             del self._follows[conversation]
-            self._node.followers.unfollowed(self._attendee, conversation)
+            self._node.followers.unfollowed(self._online, conversation)

@@ -72,10 +72,10 @@ class Notices:
 
     def _tell(self, notice: Notable, *, is_kept: bool) -> None:
         self._people.tell(notice)
-        attendee = self._people.get(notice.to)
-        if attendee is None or not is_kept:
+        online = self._people.get(notice.to)
+        if online is None or not is_kept:
             return
-        if any(connection.shows_notices for connection in attendee.connections):
+        if any(connection.shows_notices for connection in online.connections):
             self._was_told(notice)
 
     def _was_told(self, notice: Notable) -> None:

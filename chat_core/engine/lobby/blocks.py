@@ -82,16 +82,16 @@ class Blocks:
             self._reread(person, other)  # it may have been written
             raise
         for one, foe in ((person, other), (other, person)):
-            attendee = self._people.get(one)
-            if attendee is not None:
-                attendee.block(foe)
+            online = self._people.get(one)
+            if online is not None:
+                online.block(foe)
         self._lobbies.block(person, other)
 
     def _reread(self, *people: PersonId) -> None:
         for one in people:
-            attendee = self._people.get(one)
-            if attendee is not None:
-                attendee.reread_blocks()
+            online = self._people.get(one)
+            if online is not None:
+                online.reread_blocks()
 
     async def _part(self, person: Person, other: PersonId) -> None:
         """End the common rooms of two of whom one blocked the other; raises where one has not ended yet."""
@@ -109,10 +109,10 @@ class Blocks:
 
         Refuses the id of nobody whom the caller can have met.
         """
-        attendee = self._people.get(person.id)
-        if attendee is not None and card_id in attendee.met:
-            return attendee.met[card_id]
-        followed = () if attendee is None else tuple(map(self._conversations.peek, attendee.followed()))
+        online = self._people.get(person.id)
+        if online is not None and card_id in online.met:
+            return online.met[card_id]
+        followed = () if online is None else tuple(map(self._conversations.peek, online.followed()))
         for state in (*followed, *await self._reading.open_rooms(person)):
             if state is not None and person.id in state.members:
                 behind = state.owner_of(card_id)

@@ -205,13 +205,13 @@ class Lobbies:
             )
 
     async def _blocked(self, by: Person) -> frozenset[PersonId]:
-        attendee = self._people.attendee(by)
-        while attendee.blocked is None:
-            changes = attendee.block_changes
+        online = self._people.online(by)
+        while online.blocked is None:
+            changes = online.block_changes
             blocked = await self._store.blocked_with(by.id)
-            if attendee.block_changes == changes:  # else it may have been read too early
-                attendee.blocked = blocked
-        return attendee.blocked
+            if online.block_changes == changes:  # else it may have been read too early
+                online.blocked = blocked
+        return online.blocked
 
     def _line(self, lobby: LobbyName) -> Line:
         line = self._lines.get(lobby)

@@ -2,14 +2,14 @@
 
 Others hear of a person's first connection that follows and of the last one's end.
 A drop ends nothing before the person's grace is over: until then it counts as if
-the connection still followed (``Attendee.heard``). Kept out: who follows what,
+the connection still followed (``OnlinePerson.heard``). Kept out: who follows what,
 which connections and the hub know.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from chat_core.engine.presence.people import Attendee, PersonalListener
+from chat_core.engine.presence.people import OnlinePerson, PersonalListener
 from chat_core.engine.results import Position
 from chat_core.model.conversation import Conversation
 from chat_core.model.events import Passing, PresenceChanged, PresenceStatus
@@ -36,7 +36,7 @@ class Topics(Protocol):
 
 
 class Followers:
-    """Keeps ``Attendee.heard``, and tells others who comes and goes."""
+    """Keeps ``OnlinePerson.heard``, and tells others who comes and goes."""
 
     def __init__(
         self, clock: Clock, topics: Topics, peek: Callable[[ConversationId], Conversation | None]
@@ -53,43 +53,43 @@ class Followers:
             here[listener.person.id] = (conversation.card_of(listener.person), count + 1)
         return here
 
-    def followed(self, attendee: Attendee, connection: PersonalListener, state: Conversation) -> None:
+    def followed(self, online: OnlinePerson, connection: PersonalListener, state: Conversation) -> None:
         """One more connection of the person follows it; others hear of the first."""
-        if attendee.heard.pop(state.id, None) is not None:
+        if online.heard.pop(state.id, None) is not None:
             return  # within the grace: it takes the place of the one that dropped
-        if not attendee.is_following(state.id, apart_from=connection):
-            self._tell(attendee.person, state, PresenceStatus.ONLINE)
+        if not online.is_following(state.id, apart_from=connection):
+            self._tell(online.person, state, PresenceStatus.ONLINE)
 
-    def unfollowed(self, attendee: Attendee, conversation: ConversationId) -> None:
+    def unfollowed(self, online: OnlinePerson, conversation: ConversationId) -> None:
         """One connection fewer follows it; others hear of the last."""
-        if not attendee.is_following(conversation):
-            self._tell_gone(attendee.person, conversation)
+        if not online.is_following(conversation):
+            self._tell_gone(online.person, conversation)
 
     def dropped(
-        self, attendee: Attendee, connection: PersonalListener, heard: Mapping[ConversationId, Position]
+        self, online: OnlinePerson, connection: PersonalListener, heard: Mapping[ConversationId, Position]
     ) -> None:
         """A connection closes, and follows nothing any more; ``heard`` is how far it had heard each.
 
         While another is open it is as if its follows had ended one by one.
         """
-        if any(other is not connection for other in attendee.connections):
+        if any(other is not connection for other in online.connections):
             for conversation in heard:
-                self.unfollowed(attendee, conversation)
+                self.unfollowed(online, conversation)
         else:
-            attendee.heard.update(heard)
+            online.heard.update(heard)
 
-    def back(self, attendee: Attendee) -> None:
+    def back(self, online: OnlinePerson) -> None:
         """The person came back within the grace, but did not follow these again."""
-        self._tell_all_gone(attendee)
+        self._tell_all_gone(online)
 
-    def gone(self, attendee: Attendee) -> None:
+    def gone(self, online: OnlinePerson) -> None:
         """The person's grace is over."""
-        self._tell_all_gone(attendee)
+        self._tell_all_gone(online)
 
-    def _tell_all_gone(self, attendee: Attendee) -> None:
-        for conversation in tuple(attendee.heard):
-            del attendee.heard[conversation]
-            self.unfollowed(attendee, conversation)
+    def _tell_all_gone(self, online: OnlinePerson) -> None:
+        for conversation in tuple(online.heard):
+            del online.heard[conversation]
+            self.unfollowed(online, conversation)
 
     def _tell_gone(self, person: Person, conversation: ConversationId) -> None:
         state = self._peek(conversation)

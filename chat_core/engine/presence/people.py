@@ -53,7 +53,7 @@ class PersonalListener(Protocol):
 
 
 @attrs.define(eq=False)
-class Attendee:
+class OnlinePerson:
     """A person who is here, or was within the grace.
 
     ``heard`` is how far the person had heard each conversation when the last
@@ -123,11 +123,13 @@ class People:
         self._resume_s = resume_s
         self._messages = messages
         self._searches = searches
-        self._gone: list[Callable[[Attendee], None]] = []
-        self._back: list[Callable[[Attendee], None]] = []
-        self._attendees: dict[PersonId, Attendee] = {}
+        self._gone: list[Callable[[OnlinePerson], None]] = []
+        self._back: list[Callable[[OnlinePerson], None]] = []
+        self._online: dict[PersonId, OnlinePerson] = {}
 
-    def subscribe(self, *, gone: Callable[[Attendee], None], back: Callable[[Attendee], None]) -> None:
+    def subscribe(
+        self, *, gone: Callable[[OnlinePerson], None], back: Callable[[OnlinePerson], None]
+    ) -> None:
         """When a grace is over, ``gone`` is called for those who did not come back, ``back`` for the rest.
 
         In the order of the subscriptions.
@@ -135,97 +137,97 @@ class People:
         self._gone.append(gone)
         self._back.append(back)
 
-    def __iter__(self) -> Iterator[Attendee]:
-        return iter(tuple(self._attendees.values()))
+    def __iter__(self) -> Iterator[OnlinePerson]:
+        return iter(tuple(self._online.values()))
 
-    def get(self, person: PersonId) -> Attendee | None:
-        return self._attendees.get(person)
+    def get(self, person: PersonId) -> OnlinePerson | None:
+        return self._online.get(person)
 
     def is_here(self, person: PersonId) -> bool:
         """True for who is connected or may still come back."""
-        attendee = self._attendees.get(person)
-        return attendee is not None and attendee.presence.state is not PresenceState.ABSENT
+        online = self._online.get(person)
+        return online is not None and online.presence.state is not PresenceState.ABSENT
 
-    def attendee(self, person: Person) -> Attendee:
+    def online(self, person: Person) -> OnlinePerson:
         """The record of a person, made when there is none: somebody may ask without a connection."""
-        attendee = self._attendees.get(person.id)
-        if attendee is None:
-            if len(self._attendees) >= VISITORS_MAX:
+        online = self._online.get(person.id)
+        if online is None:
+            if len(self._online) >= VISITORS_MAX:
                 self._forget_visitors()
-            attendee = self._attendees[person.id] = Attendee(person)
-        return attendee
+            online = self._online[person.id] = OnlinePerson(person)
+        return online
 
-    def enter(self, person: Person, connection: PersonalListener, *, may_return: bool) -> Attendee:
+    def enter(self, person: Person, connection: PersonalListener, *, may_return: bool) -> OnlinePerson:
         """One more connection of the person. Above the limit it is turned away (3504)."""
-        attendee = self.attendee(person)
-        if len(attendee.connections) >= CONNECTIONS_PER_PERSON_MAX:
+        online = self.online(person)
+        if len(online.connections) >= CONNECTIONS_PER_PERSON_MAX:
             raise Disconnected(*TOO_MANY_CONNECTIONS)
-        attendee.connections[connection] = None
-        attendee.presence = presence_rules.connected(attendee.presence, may_return=may_return)
-        return attendee  # the alarm of the grace stays: not everything may have been followed again by then
+        online.connections[connection] = None
+        online.presence = presence_rules.connected(online.presence, may_return=may_return)
+        return online  # the alarm of the grace stays: not everything may have been followed again by then
 
-    def leave(self, attendee: Attendee, connection: PersonalListener) -> None:
+    def leave(self, online: OnlinePerson, connection: PersonalListener) -> None:
         """One connection fewer. After the last one the grace begins, or the person is gone at once."""
-        if connection not in attendee.connections:
+        if connection not in online.connections:
             return
-        del attendee.connections[connection]
-        attendee.presence = presence_rules.dropped(
-            attendee.presence, now=self._clock.now(), grace_s=self._resume_s
+        del online.connections[connection]
+        online.presence = presence_rules.dropped(
+            online.presence, now=self._clock.now(), grace_s=self._resume_s
         )
-        until = attendee.presence.until
+        until = online.presence.until
         if until is None:
             return
-        if attendee.presence.may_return and self._resume_s > 0:
-            self._alarms.set(("gone", attendee.person.id), until, lambda: self._check_gone(attendee))
+        if online.presence.may_return and self._resume_s > 0:
+            self._alarms.set(("gone", online.person.id), until, lambda: self._check_gone(online))
         else:
-            self._check_gone(attendee)
+            self._check_gone(online)
 
     def visit(self, person: Person) -> None:
         """The person asks without a connection, and counts as here for a while."""
-        attendee = self.attendee(person)
-        attendee.presence = presence_rules.visited(attendee.presence, now=self._clock.now(), for_s=VISIT_S)
-        if attendee.presence.until is not None:
+        online = self.online(person)
+        online.presence = presence_rules.visited(online.presence, now=self._clock.now(), for_s=VISIT_S)
+        if online.presence.until is not None:
             key = ("gone", person.id)
-            self._alarms.set(key, attendee.presence.until, lambda: self._check_gone(attendee))
+            self._alarms.set(key, online.presence.until, lambda: self._check_gone(online))
 
     def tell(self, event: Personal) -> None:
         """Hand the event to all of its person's connections."""
-        attendee = self._attendees.get(event.to)
-        if attendee is None:
+        online = self._online.get(event.to)
+        if online is None:
             return
-        for connection in tuple(attendee.connections):
-            if connection in attendee.connections:  # telling one may have ended another
+        for connection in tuple(online.connections):
+            if connection in online.connections:  # telling one may have ended another
                 connection.tell(event)
 
     def take_message(self, person: Person) -> None:
         """Count one message; refuse it when the person is too fast."""
         if self._messages is not None:
-            attendee = self.attendee(person)
-            attendee.messages = attendee.messages or Bucket(self._messages)
-            self._take(attendee.messages, "You are sending fast.")
+            online = self.online(person)
+            online.messages = online.messages or Bucket(self._messages)
+            self._take(online.messages, "You are sending fast.")
 
     def take_search(self, person: Person) -> None:
         """Count one search or skip; refuse it when the person is too fast."""
-        attendee = self.attendee(person)
+        online = self.online(person)
         if self._searches is not None:
-            attendee.searches = attendee.searches or Bucket(self._searches)
-            self._take(attendee.searches, "You are searching fast.")
+            online.searches = online.searches or Bucket(self._searches)
+            self._take(online.searches, "You are searching fast.")
 
     def renamed(self, person: Person) -> None:
         """The person is called otherwise, or is a user from now on."""
-        attendee = self._attendees.get(person.id)
-        if attendee is not None:
-            attendee.person = attrs.evolve(person, partition=attendee.person.partition)
-            for connection in attendee.connections:
-                connection.person = attendee.person
+        online = self._online.get(person.id)
+        if online is not None:
+            online.person = attrs.evolve(person, partition=online.person.partition)
+            for connection in online.connections:
+                connection.person = online.person
 
     def passing_rooms(self, person: PersonId) -> Sequence[ConversationId]:
         """The person's open rooms that nobody stores."""
-        attendee = self._attendees.get(person)
-        return () if attendee is None else tuple(attendee.passing_rooms)
+        online = self._online.get(person)
+        return () if online is None else tuple(online.passing_rooms)
 
     def connections(self) -> Sequence[PersonalListener]:
-        return [connection for attendee in self for connection in attendee.connections]
+        return [connection for online in self for connection in online.connections]
 
     def _take(self, bucket: Bucket, words: str) -> None:
         wait = bucket.take(self._clock.now())
@@ -233,22 +235,22 @@ class People:
             seconds = max(1, round(wait + 0.5))
             raise Refused("too_many", f"{words} Try again in {seconds} s.", retry_after_s=wait)
 
-    def _check_gone(self, attendee: Attendee) -> None:
-        if not presence_rules.is_gone(attendee.presence, now=self._clock.now()):
-            if attendee.connections:
+    def _check_gone(self, online: OnlinePerson) -> None:
+        if not presence_rules.is_gone(online.presence, now=self._clock.now()):
+            if online.connections:
                 for back in self._back:
-                    back(attendee)
+                    back(online)
             return
-        if self._attendees.get(attendee.person.id) is attendee:
-            del self._attendees[attendee.person.id]
-        attendee.presence = Presence()
+        if self._online.get(online.person.id) is online:
+            del self._online[online.person.id]
+        online.presence = Presence()
         for gone in self._gone:
-            gone(attendee)
+            gone(online)
 
     def _forget_visitors(self) -> None:
         """Forget who only asked over HTTP and owes nothing any more."""
         now = self._clock.now()
-        for person, attendee in list(self._attendees.items()):
-            buckets = [bucket for bucket in (attendee.messages, attendee.searches) if bucket is not None]
-            if attendee.presence.state is PresenceState.ABSENT and all(b.is_full(now) for b in buckets):
-                del self._attendees[person]
+        for person, online in list(self._online.items()):
+            buckets = [bucket for bucket in (online.messages, online.searches) if bucket is not None]
+            if online.presence.state is PresenceState.ABSENT and all(b.is_full(now) for b in buckets):
+                del self._online[person]

@@ -6,7 +6,7 @@ Only connections that ask for it hear of it, about the channels that they follow
 from collections.abc import Iterable
 from typing import Protocol
 
-from chat_core.engine.presence.people import Attendee, People
+from chat_core.engine.presence.people import OnlinePerson, People
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.account import Status
 from chat_core.model.errors import ChatError
@@ -46,19 +46,19 @@ class Neighbours:
         self._accounts = accounts
         self._topics = topics
 
-    def look(self, attendee: Attendee) -> None:
+    def look(self, online: OnlinePerson) -> None:
         """The person came, has gone, or wants to be seen otherwise: told where that makes a difference."""
-        self._tasks.begin(self._look(attendee, self._clock.now()))
+        self._tasks.begin(self._look(online, self._clock.now()))
 
-    async def _look(self, attendee: Attendee, at: float) -> None:
+    async def _look(self, online: OnlinePerson, at: float) -> None:
         try:
-            status = await self._status_of(attendee.person)
+            status = await self._status_of(online.person)
         except ChatError:
             return  # the next change tells
-        if status is attendee.shown:
+        if status is online.shown:
             return
-        attendee.shown = status
-        by, card = attendee.person.id, attendee.person.card
+        online.shown = status
+        by, card = online.person.id, online.person.card
         for watcher in self._topics.watchers(by):
             to = watcher.person.id
             watcher.tell(NeighbourSeen(at=at, by=by, to=to, person=card, status=status, last_seen=at))

@@ -313,14 +313,14 @@ def _check_follows(chat: Chat) -> None:
             if not chat.may_read(listener.person.id, topic.conversation):
                 raise InvariantBroken(f"I-6: {listener.person.id} follows {conversation} and may not read it")
             counted.setdefault(id(listener), {})[conversation] = None
-    for attendee in chat.people:
+    for online in chat.people:
         live: dict[ConversationId, None] = {}
-        for connection in attendee.connections:
+        for connection in online.connections:
             here = counted.get(id(connection), {})
             if here.keys() != set(connection.follows):
-                who = attendee.person.id
+                who = online.person.id
                 raise InvariantBroken(f"I-15: {who} follows {connection.follows}, the hub knows {here}")
             live.update(here)
-        if not live.keys().isdisjoint(attendee.heard):
-            who = attendee.person.id
-            raise InvariantBroken(f"I-15: {who} follows {live}, and still awaits {attendee.heard}")
+        if not live.keys().isdisjoint(online.heard):
+            who = online.person.id
+            raise InvariantBroken(f"I-15: {who} follows {live}, and still awaits {online.heard}")

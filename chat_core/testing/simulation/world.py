@@ -161,8 +161,8 @@ class SimulatedWorld:
     def block(self, node: Node, somebody: Somebody, card: PersonId, *, blocks: bool) -> None:
         """Block or unblock whom a card shows; who that is the person need not know."""
         other = next((real for real, shown in self.cards() if shown == card), card)
-        attendee = node.chat.people.get(somebody.person.id)
-        knows = other == card or (attendee is not None and card in attendee.met)
+        online = node.chat.people.get(somebody.person.id)
+        knows = other == card or (online is not None and card in online.met)
         command = Block(user=card) if blocks else Unblock(user=other)
         if not blocks:
             self.journal.unblock(somebody.person.id, other)
