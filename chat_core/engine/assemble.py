@@ -6,7 +6,7 @@ below, is an event: a part subscribes to it here, once both are there.
 
 import attrs
 
-from chat_core.engine.accounts.erasure import Farewell
+from chat_core.engine.accounts.erasure import Erasure
 from chat_core.engine.accounts.export import Export
 from chat_core.engine.accounts.service import AccountDesk
 from chat_core.engine.accounts.sessions import Sessions
@@ -269,7 +269,7 @@ def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatc
         new_id=parts.new_id,
         refresh_s=accounts.refresh_s,
     )
-    erasure = Farewell(
+    erasure = Erasure(
         clock=parts.clock,
         store=parts.store,
         accounts=accounts.accounts,

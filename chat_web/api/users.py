@@ -55,7 +55,7 @@ class NewStatus:
 
 
 @attrs.frozen
-class Farewell:
+class DeleteAccount:
     """The body of ``DELETE /api/users/me``; a guest sends none."""
 
     password: str = attrs.field(default="", repr=False)
@@ -107,7 +107,7 @@ async def set_status(call: Call[NoQuery, NewStatus]) -> web.Response:
 
 
 @operation(answers={204: None}, errors=("wrong_password",))
-async def leave(call: Call[NoQuery, Farewell]) -> web.Response:
+async def leave(call: Call[NoQuery, DeleteAccount]) -> web.Response:
     """Erase the caller for good: sessions end at once, then texts, names and account are gone."""
     await call.chat.accounts.erase(call.person, password=call.body.password, source=call.source)
     response = nothing()

@@ -146,7 +146,7 @@ class Centrifuge(Dialect):
     def finish(self) -> Finish | None:
         return _under_own_names if self._is_open else None
 
-    def farewell(self, code: int, reason: str) -> bytes:
+    def close_frame(self, code: int, reason: str) -> bytes:
         """The last push, where the transport has no close codes of its own."""
         return self._lines.join((disconnect(code, reason),))
 

@@ -139,7 +139,7 @@ def _stream(
             pump,
             content_type=content_type,
             opening=opening,
-            farewell=dialect.farewell,
+            close_frame=dialect.close_frame,
             headers=headers,
         )
         if stream is not None:

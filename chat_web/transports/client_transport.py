@@ -123,7 +123,7 @@ class Carrier(Flow):
 
         The first call counts.  `ValueError` for a code that cannot be sent.
         """
-        said = self._farewell(code, reason)
+        said = self._close_frame(code, reason)
         if self._state is not _OPEN:
             return
         self._send_last(said)
@@ -149,7 +149,7 @@ class Carrier(Flow):
     # What differs.
 
     @abstractmethod
-    def _farewell(self, code: int, reason: str) -> bytes:
+    def _close_frame(self, code: int, reason: str) -> bytes:
         """The last words, as bytes.  `ValueError` for a code that cannot be sent."""
 
     @abstractmethod

@@ -36,13 +36,13 @@ class HttpStream(Carrier):
         self,
         receiver: Receiver[HttpStream],
         *,
-        farewell: Callable[[int, str], bytes],
+        close_frame: Callable[[int, str], bytes],
         is_chunked: bool = True,
         limits: SocketLimits = LIMITS,
     ) -> None:
         """Not `is_chunked`: the end of the connection ends the answer (HTTP/1.0)."""
         super().__init__(receiver, limits)
-        self._farewell_of = farewell
+        self._farewell_of = close_frame
         self._is_chunked = is_chunked
         self._resumed = asyncio.Event()
         self._resumed.set()
@@ -92,7 +92,7 @@ class HttpStream(Carrier):
         """The bytes as they stand in the answer."""
         return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked and data else data
 
-    def _farewell(self, code: int, reason: str) -> bytes:
+    def _close_frame(self, code: int, reason: str) -> bytes:
         return self.chunk(self._farewell_of(code, reason)) + (_LAST_CHUNK if self._is_chunked else b"")
 
     def _said_goodbye(self) -> None:

@@ -111,7 +111,7 @@ def hold_open(
     *,
     content_type: str,
     opening: bytes,
-    farewell: Callable[[int, str], bytes],
+    close_frame: Callable[[int, str], bytes],
     headers: Mapping[str, str] = _NO_HEADERS,
     limits: SocketLimits = LIMITS,
 ) -> tuple[web.StreamResponse, HttpStream | None]:
@@ -132,7 +132,7 @@ def hold_open(
     head = _with_headers(lines, headers)
     release(protocol)
     transport.write(head)
-    ours = HttpStream(receiver, farewell=farewell, is_chunked=is_chunked, limits=limits)
+    ours = HttpStream(receiver, close_frame=close_frame, is_chunked=is_chunked, limits=limits)
     transport.set_protocol(ours)
     transport.resume_reading()
     if opening:

@@ -104,7 +104,7 @@ class WebSocket(Carrier):
         if not self._is_paused:
             self._resume_transport()
 
-    def _farewell(self, code: int, reason: str) -> bytes:
+    def _close_frame(self, code: int, reason: str) -> bytes:
         return close_frame(code, reason)
 
     def _said_goodbye(self) -> None:

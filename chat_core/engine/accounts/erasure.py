@@ -38,7 +38,7 @@ MESSAGES_AT_ONCE: Final = 200
 TRIES_MAX: Final = 5
 
 
-class Farewell:
+class Erasure:
     """Ends an account and all that is known of its person; also that of a guest."""
 
     def __init__(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from weakref import WeakValueDictionary
 
-from chat_core.engine.accounts.erasure import Farewell
+from chat_core.engine.accounts.erasure import Erasure
 from chat_core.engine.accounts.export import Export
 from chat_core.engine.accounts.sessions import Sessions
 from chat_core.engine.dependencies import AccountParts
@@ -49,7 +49,7 @@ class AccountDesk:
         neighbours: Neighbours,
         dispatch: Dispatch,
         sessions: Sessions,
-        erasure: Farewell,
+        erasure: Erasure,
         export: Export,
     ) -> None:
         self._parts = parts
