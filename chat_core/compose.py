@@ -20,7 +20,7 @@ from chat_core.engine.assemble import assemble
 from chat_core.engine.chat import Chat
 from chat_core.engine.dependencies import AccountParts, Parts
 from chat_core.model.account import Account
-from chat_core.model.conversation import Retention, RoomRules
+from chat_core.model.conversation import Persistence, RoomRules
 from chat_core.model.errors import Unavailable
 from chat_core.ports import Backplane, Clock, Policy, Store, Tokens
 from chat_core.ports.accounts import Accounts, Passwords
@@ -231,13 +231,13 @@ def lobbies(config: Config) -> tuple[LobbyRules, LobbyRules]:
     return (
         LobbyRules(
             name=ANONYMOUS,
-            retention=Retention.NONE,
+            persistence=Persistence.EPHEMERAL,
             room=RoomRules(countdown_s=None, notification_s=config.notification_s),
             rematch_after_s=config.rematch_after_s,
         ),
         LobbyRules(
             name=TIMED,
-            retention=Retention.STORED,
+            persistence=Persistence.PERSISTENT,
             room=_timed(config),
             rematch_after_s=config.rematch_after_s,
         ),

@@ -13,7 +13,7 @@ from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.model.commands import Tick
-from chat_core.model.conversation import Channel, Retention, Room, RoomState
+from chat_core.model.conversation import Channel, Persistence, Room, RoomState
 from chat_core.model.events import (
     Logged,
     MessageDeleted,
@@ -76,7 +76,7 @@ class Aftermath:
                 self._people.tell(event)
 
     def _room_changed(self, before: Room, after: Room, events: Sequence[Logged]) -> None:
-        if after.retention is Retention.NONE:
+        if after.persistence is Persistence.EPHEMERAL:
             self._passing_room_changed(before, after)
         if after.deadline != before.deadline:
             self.set_alarm(after)

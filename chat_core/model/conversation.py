@@ -15,11 +15,11 @@ from chat_core.model.person import Card, Person
 from chat_core.model.values import value
 
 
-class Retention(enum.StrEnum):
+class Persistence(enum.StrEnum):
     """Where a conversation's log lives: in memory while it lasts, or in the store."""
 
-    NONE = "none"
-    STORED = "stored"
+    EPHEMERAL = "none"
+    PERSISTENT = "stored"
 
 
 class Role(enum.StrEnum):
@@ -84,7 +84,7 @@ class Conversation:
 
     id: ConversationId
     epoch: str
-    retention: Retention
+    persistence: Persistence
     created_at: float
     head: int = 0
     members: Mapping[PersonId, Member] = attrs.field(factory=dict)

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from chat_core.model.conversation import Retention, RoomRules
+from chat_core.model.conversation import Persistence, RoomRules
 from chat_core.model.errors import InvariantBroken, Refused
 from chat_core.model.ids import ConversationId, LobbyName, PersonId
 from chat_core.model.limits import INTEREST_LENGTH_MAX, INTERESTS_MAX, QUEUE_LENGTH_MAX
@@ -28,7 +28,7 @@ class LobbyRules:
     """What a lobby makes of two seekers. ``rematch_after_s``: see ``Line.may_pair``."""
 
     name: LobbyName
-    retention: Retention
+    persistence: Persistence
     room: RoomRules
     rematch_after_s: float = 5.0
 

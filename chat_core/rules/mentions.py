@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.conversation import Conversation, Persistence
 from chat_core.model.events import Logged, Mentioned, MessagePosted
 from chat_core.model.limits import MENTIONS_MAX
 
@@ -15,7 +15,7 @@ _NAME: Final = re.compile(r"(?<![\w@])@([A-Za-z0-9_.-]{3,32})")
 def mentions(state: Conversation, events: Sequence[Logged]) -> Sequence[Mentioned]:
     """What those whom these messages name are to hear, in the order of the members."""
     found: Sequence[Mentioned] = ()
-    if state.retention is Retention.STORED:
+    if state.persistence is Persistence.PERSISTENT:
         for event in events:
             if type(event) is MessagePosted and "@" in event.message.content:  # seldom
                 found = (*found, *_of(state, event))

@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chat_core import Retention
+from chat_core import Persistence
 from chat_web.app_keys import CHAT
 from tests.support.dialect_sockets import DialectServer, Socket
 from tests.support.http_clients import HttpClient
@@ -192,7 +192,7 @@ async def test_a_pair_that_nobody_keeps_book_of_stays_anonymous(here: DialectSer
     for line in lines:
         await line.seen()
     (room,) = (await chat.standing(ann.person)).rooms
-    assert room.retention is Retention.NONE
+    assert room.persistence is Persistence.EPHEMERAL
     one, other = await opens(here, ann, room.id), await opens(here, bob, room.id)
     await one.say({"type": "message", "content": "hi"})
     (heard,) = await other.seen()

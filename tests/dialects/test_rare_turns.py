@@ -11,12 +11,12 @@ from chat_core import (
     ChannelsChanged,
     Done,
     Message,
+    Persistence,
     Person,
     PersonKind,
     Recent,
     Recovery,
     Refused,
-    Retention,
     Standing,
     Unavailable,
 )
@@ -29,8 +29,10 @@ from chat_web.dialects.timed_rooms import TimedRooms
 
 ANN: Final = Person(id="ann", username="ann", display_name="Ann", kind=PersonKind.USER)
 WHO: Final = Introduced(person=ANN, connection="c", expires_in_s=None)
-GENERAL: Final = Channel(id="g", epoch="e", retention=Retention.STORED, created_at=0.0, name="general")
-CATS: Final = Channel(id="c", epoch="e", retention=Retention.STORED, created_at=0.0, name="cats")
+GENERAL: Final = Channel(
+    id="g", epoch="e", persistence=Persistence.PERSISTENT, created_at=0.0, name="general"
+)
+CATS: Final = Channel(id="c", epoch="e", persistence=Persistence.PERSISTENT, created_at=0.0, name="cats")
 NOW: Final = 1000.0
 
 

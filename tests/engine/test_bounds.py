@@ -14,7 +14,7 @@ from chat_core.engine.conversations import loaded
 from chat_core.engine.conversations.turns import unknown
 from chat_core.engine.delivery import connection
 from chat_core.model.commands import Edit
-from chat_core.model.conversation import Member, Retention, Room, RoomRules
+from chat_core.model.conversation import Member, Persistence, Room, RoomRules
 from chat_core.model.events import Logged, PresenceChanged
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.limits import EPHEMERAL_EVENTS_MAX
@@ -166,7 +166,7 @@ async def test_a_room_that_was_made_by_hand_cannot_be_skipped() -> None:
         room = Room(
             id="by hand",
             epoch="e",
-            retention=Retention.STORED,
+            persistence=Persistence.PERSISTENT,
             created_at=0.0,
             members=members,
             rules=RoomRules(countdown_s=300.0, notification_s=30.0),

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chat_core.model.conversation import Retention
+from chat_core.model.conversation import Persistence
 from chat_core.model.errors import InvariantBroken, Refused
 from chat_core.model.limits import INTEREST_LENGTH_MAX, INTERESTS_MAX, QUEUE_LENGTH_MAX
 from chat_core.model.person import Person
@@ -29,7 +29,10 @@ def new_line(*people: Person, rematch_after_s: float = PAUSE_S) -> Line:
     """A line in which these people have waited since 0, in this order."""
     line = Line(
         rules=LobbyRules(
-            name="anonymous", retention=Retention.NONE, room=OPEN_ENDED, rematch_after_s=rematch_after_s
+            name="anonymous",
+            persistence=Persistence.EPHEMERAL,
+            room=OPEN_ENDED,
+            rematch_after_s=rematch_after_s,
         )
     )
     for who in people:

@@ -25,7 +25,7 @@ from chat_core.model.commands import (
     Start,
     Tick,
 )
-from chat_core.model.conversation import Channel, Conversation, EndReason, Retention, Role
+from chat_core.model.conversation import Channel, Conversation, EndReason, Persistence, Role
 from chat_core.model.errors import InvariantBroken, Refused
 from chat_core.model.events import Logged
 from chat_core.model.person import Person
@@ -71,7 +71,7 @@ def test_a_refusal_leaves_what_was_due_to_its_alarm() -> None:
 
 
 def test_a_conversation_is_a_room_or_a_channel() -> None:
-    bare = Conversation(id="x", epoch="e", retention=Retention.NONE, created_at=0.0)
+    bare = Conversation(id="x", epoch="e", persistence=Persistence.EPHEMERAL, created_at=0.0)
     with pytest.raises(InvariantBroken):
         log.evolve(bare, Logged(conversation="x", seq=1, at=0.0))
 

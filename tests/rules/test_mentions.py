@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from chat_core.model.conversation import Channel, Conversation, Member, Retention
+from chat_core.model.conversation import Channel, Conversation, Member, Persistence
 from chat_core.model.events import MessagePosted
 from chat_core.model.limits import MENTIONS_MAX
 from chat_core.model.message import Message
@@ -14,7 +14,7 @@ PEOPLE = {name: Person(id=f"{name}-id", username=name, display_name=name) for na
 CHANNEL = Channel(
     id="g",
     epoch="e",
-    retention=Retention.STORED,
+    persistence=Persistence.PERSISTENT,
     created_at=0.0,
     name="general",
     members={one.id: Member(card=one.card, joined_at=0.0) for one in PEOPLE.values()},
@@ -59,7 +59,7 @@ def test_only_the_first_names_of_a_message_count() -> None:
 
 
 def test_where_nothing_is_kept_nobody_is_named() -> None:
-    assert named("@bob", attrs.evolve(CHANNEL, retention=Retention.NONE)) == []
+    assert named("@bob", attrs.evolve(CHANNEL, persistence=Persistence.EPHEMERAL)) == []
 
 
 def test_who_has_left_is_not_named() -> None:

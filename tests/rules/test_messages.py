@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from chat_core.model.commands import Delete, Edit, MessageCommand, Post, React, Unreact
-from chat_core.model.conversation import Conversation, Retention, RoomOutcome, RoomState
+from chat_core.model.conversation import Conversation, Persistence, RoomOutcome, RoomState
 from chat_core.model.errors import Code, InvariantBroken, Refused
 from chat_core.model.events import (
     Logged,
@@ -321,7 +321,7 @@ def test_nobody_writes_in_a_room_that_has_ended(command: MessageCommand) -> None
 @every_command
 def test_a_conversation_that_is_neither_room_nor_channel_has_members_as_well(command: MessageCommand) -> None:
     bare = Conversation(
-        id=C, epoch="e", retention=Retention.NONE, created_at=0.0, members=dict(CHANNEL.members)
+        id=C, epoch="e", persistence=Persistence.EPHEMERAL, created_at=0.0, members=dict(CHANNEL.members)
     )
     with pytest.raises(Refused) as refusal:
         rules.decide(bare, command, by=eve, now=5.0, target=HELLO)

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from chat_core.model.commands import ConversationCommand
-from chat_core.model.conversation import Channel, Conversation, Member, Retention, Role, Room, RoomRules
+from chat_core.model.conversation import Channel, Conversation, Member, Persistence, Role, Room, RoomRules
 from chat_core.model.errors import Code, Refused
 from chat_core.model.events import Logged
 from chat_core.model.message import Message
@@ -50,7 +50,7 @@ def new_room(
     return Room(
         id=R,
         epoch="epoch",
-        retention=Retention.STORED,
+        persistence=Persistence.PERSISTENT,
         created_at=0.0,
         members=members,
         rules=rules,
@@ -69,7 +69,7 @@ def new_channel(
     return Channel(
         id=C,
         epoch="epoch",
-        retention=Retention.STORED,
+        persistence=Persistence.PERSISTENT,
         created_at=0.0,
         members={p.id: Member(card=p.card, role=role(p), joined_at=0.0) for p in people},
         name="general",

@@ -5,7 +5,7 @@ from typing import Final
 import attrs
 
 from chat_core.model.account import Account
-from chat_core.model.conversation import Channel, Conversation, Retention
+from chat_core.model.conversation import Channel, Conversation, Persistence
 from chat_core.model.ids import PersonId
 from chat_core.model.message import Message
 from chat_core.model.person import Person
@@ -82,7 +82,7 @@ def _conversation(state: Conversation, person: PersonId) -> dict[str, object]:
         "id": state.id,
         "kind": "channel" if isinstance(state, Channel) else "room",
         "name": state.name if isinstance(state, Channel) else None,
-        "kept": state.retention is Retention.STORED,
+        "kept": state.persistence is Persistence.PERSISTENT,
         "member": state.member(person) is not None,
         "role": None if member is None else member.role.value,
         "joined_at": None if member is None else member.joined_at,

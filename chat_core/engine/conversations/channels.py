@@ -8,7 +8,7 @@ from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.results import Receipt, Reply
 from chat_core.model.commands import ChannelCommand, CreateChannel
-from chat_core.model.conversation import Channel, Retention
+from chat_core.model.conversation import Channel, Persistence
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.ids import ConversationId
 from chat_core.model.person import Person, PersonKind
@@ -95,7 +95,7 @@ class Channels:
         channel = Channel(
             id=self._new_id(),
             epoch=self._new_id(),
-            retention=Retention.STORED,
+            persistence=Persistence.PERSISTENT,
             created_at=now,
             name=command.name,
             description=command.description,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Self, TypeAlias
 
 from chat_core.engine.delivery.hub import Hub, Listener
-from chat_core.model.conversation import Channel, Conversation, Retention
+from chat_core.model.conversation import Channel, Conversation, Persistence
 from chat_core.model.events import ChannelDeleted, Logged, MemberLeft, Notable, Personal
 from chat_core.model.ids import PersonId
 from chat_core.model.values import value
@@ -43,7 +43,7 @@ class Commit:
     @property
     def notices(self) -> tuple[Notable, ...]:
         """Those that are stored with the events, until somebody was told."""
-        if not self.personal or self.after.retention is not Retention.STORED:
+        if not self.personal or self.after.persistence is not Persistence.PERSISTENT:
             return ()
         return tuple(event for event in self.personal if isinstance(event, Notable))
 

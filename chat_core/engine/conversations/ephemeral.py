@@ -4,7 +4,7 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.results import Done, Reply
 from chat_core.model.commands import MarkRead, Type
-from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.conversation import Conversation, Persistence
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.events import PersonTyped, ReadMarked
 from chat_core.model.person import Person
@@ -56,7 +56,7 @@ class Signs:
                 words = "There is no event of that number yet."
                 raise Refused("invalid", words, fields={"seq": words})
             told = await self._shows_read_marks(person)
-            if state.retention is Retention.STORED:
+            if state.persistence is Persistence.PERSISTENT:
                 moved = await self._store.mark_read(state.id, person.id, command.seq)
                 told = told and moved
         except ChatError as error:

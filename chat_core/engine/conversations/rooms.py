@@ -8,7 +8,7 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.notifications import Notices
 from chat_core.engine.results import Receipt, Reply
 from chat_core.model.commands import OpenRoom
-from chat_core.model.conversation import Member, Retention, Room, RoomRules, RoomState
+from chat_core.model.conversation import Member, Persistence, Room, RoomRules, RoomState
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.events import Notice, NoticeKind
 from chat_core.model.ids import PersonId
@@ -71,7 +71,7 @@ class Rooms:
         room = Room(
             id=self._new_id(),
             epoch=self._new_id(),
-            retention=Retention.STORED,
+            persistence=Persistence.PERSISTENT,
             created_at=now,
             members={one.id: Member(card=one.card, joined_at=now) for one in (by, other)},
             rules=self._rules,

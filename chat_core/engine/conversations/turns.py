@@ -34,7 +34,7 @@ from chat_core.model.commands import (
     SetRole,
     Unreact,
 )
-from chat_core.model.conversation import Channel, Conversation, Retention
+from chat_core.model.conversation import Channel, Conversation, Persistence
 from chat_core.model.errors import ChatError, Refused, Unavailable
 from chat_core.model.events import Logged, MessagePosted, Notable, Personal
 from chat_core.model.ids import ConversationId, MessageId, PersonId
@@ -304,7 +304,7 @@ class Conversations:
             events=events,
             message=message,
             repeated=repeated,
-            durable=self._is_durable and plan.after.retention is Retention.STORED,
+            durable=self._is_durable and plan.after.persistence is Persistence.PERSISTENT,
         )
 
     async def _targets(self, slot: Slot, batch: Sequence[Ask]) -> dict[MessageId, Message]:

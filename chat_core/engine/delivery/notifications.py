@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from chat_core.engine.presence.people import People, PersonalListener
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
-from chat_core.model.conversation import Retention
+from chat_core.model.conversation import Persistence
 from chat_core.model.errors import ChatError
 from chat_core.model.events import Mentioned, Notable, NoticeKey
 from chat_core.model.ids import PersonId
@@ -35,7 +35,7 @@ class Notices:
         if isinstance(notice, Mentioned):
             self._tasks.spawn(self._tell_mention(notice))
         else:
-            self._tell(notice, is_kept=notice.room.retention is Retention.STORED)
+            self._tell(notice, is_kept=notice.room.persistence is Persistence.PERSISTENT)
 
     async def take(self, connection: PersonalListener) -> Sequence[Notable]:
         """What is still to be told, for this connection alone, oldest first; it shows notices from now on.

@@ -19,7 +19,7 @@ from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import Close, Leave
-from chat_core.model.conversation import EndReason, Member, Retention, Room, RoomState
+from chat_core.model.conversation import EndReason, Member, Persistence, Room, RoomState
 from chat_core.model.errors import ChatError, InvariantBroken
 from chat_core.model.events import Matched, Notice, NoticeKind
 from chat_core.model.ids import LobbyName, PersonId
@@ -144,7 +144,7 @@ class Matchmaking:
         return Room(
             id=self._new_id(),
             epoch=self._new_id(),
-            retention=rules.retention,
+            persistence=rules.persistence,
             created_at=now,
             members={seeker.person.id: self._member(rules, seeker, now) for seeker in pair},
             rules=rules.room,
@@ -158,7 +158,7 @@ class Matchmaking:
         until that is known, or else each could be in two rooms.
         """
         try:
-            if room.retention is Retention.NONE:
+            if room.persistence is Persistence.EPHEMERAL:
                 a, b = room.members
                 await self._store.open_pairing(
                     Pairing(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
@@ -173,13 +173,13 @@ class Matchmaking:
             is_there = await self._conversations.state(room.id) is not None
         except ChatError:
             return None
-        if room.retention is Retention.NONE and not is_there:
+        if room.persistence is Persistence.EPHEMERAL and not is_there:
             self._pairing_records.close(room.id, self._clock.now())
         return is_there
 
     def _member(self, rules: LobbyRules, seeker: Seeker, now: float) -> Member:
         """Where nothing is kept nobody is known: each gets a pseudonym for this room alone."""
-        anonymous = rules.retention is Retention.NONE
+        anonymous = rules.persistence is Persistence.EPHEMERAL
         card = pseudonym(self._new_id()) if anonymous else seeker.person.card
         return Member(card=card, joined_at=now)
 
@@ -215,7 +215,7 @@ class Matchmaking:
 def _first_notices(commit: Commit) -> tuple[Notice, ...]:
     """What is to be kept for the members of a new room until they were told that it is there."""
     room = _room_after(commit)
-    return () if room.retention is Retention.NONE else found(room, room.created_at)
+    return () if room.persistence is Persistence.EPHEMERAL else found(room, room.created_at)
 
 
 def _room_after(commit: Commit) -> Room:

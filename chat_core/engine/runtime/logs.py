@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.conversation import Conversation, Persistence
 from chat_core.model.events import Logged
 from chat_core.model.ids import ConversationId, MessageId
 from chat_core.model.limits import RECOVERY_EVENTS_MAX
@@ -19,7 +19,7 @@ class Logs:
 
     def of(self, conversation: Conversation) -> Log:
         """The log that this conversation is kept in."""
-        return self._store if conversation.retention is Retention.STORED else self._backplane
+        return self._store if conversation.persistence is Persistence.PERSISTENT else self._backplane
 
     async def load(self, conversation: ConversationId) -> tuple[Log, Conversation] | None:
         """The conversation of this id and its log, None where there is none."""

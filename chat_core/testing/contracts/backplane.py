@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, TypeAlias
 
 from chat_core.model.commands import Leave
-from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.conversation import Conversation, Persistence
 from chat_core.model.events import Logged
 from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, EPHEMERAL_KEPT_S
 from chat_core.ports import Backplane, Log
@@ -25,7 +25,7 @@ Heard: TypeAlias = list[tuple[Conversation, Sequence[Logged]]]
 class BackplaneContract(LogContract):
     """Subclass it with ``backplane``, and with ``arrive`` where a hint takes a network's time."""
 
-    retention = Retention.NONE
+    retention = Persistence.EPHEMERAL
 
     @abc.abstractmethod
     def backplane(self, clock: FakeClock) -> AbstractAsyncContextManager[Backplane]:
@@ -141,5 +141,5 @@ class BackplaneContract(LogContract):
 def _room(seed: int = 0) -> Story:
     author = Author(Random(seed))  # noqa: S311 - the same for the same seed
     return author.room(
-        author.person("ann"), author.person("bob"), retention=Retention.NONE, lobby="anonymous"
+        author.person("ann"), author.person("bob"), persistence=Persistence.EPHEMERAL, lobby="anonymous"
     )

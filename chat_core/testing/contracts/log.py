@@ -8,7 +8,7 @@ from random import Random
 from typing import Final
 
 from chat_core.model.commands import Delete, DeleteChannel, Edit, Post, React, Unreact
-from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.conversation import Conversation, Persistence
 from chat_core.model.events import Logged
 from chat_core.model.limits import EPHEMERAL_EVENTS_MAX
 from chat_core.model.message import Message
@@ -25,7 +25,7 @@ FAR: Final = 10**9  # above any seq
 class LogContract(abc.ABC):
     """Subclass it with ``log``; ``retention`` is that of the conversations it keeps."""
 
-    retention: Retention = Retention.STORED
+    persistence: Persistence = Persistence.PERSISTENT
 
     @abc.abstractmethod
     def log(self) -> AbstractAsyncContextManager[Log]:
@@ -35,7 +35,7 @@ class LogContract(abc.ABC):
 
     async def test_a_new_conversation_is_there_once_append_has_returned(self) -> None:
         async with self.log() as log:
-            for story in (_room(self.retention), _channel(self.retention)):
+            for story in (_room(self.persistence), _channel(self.persistence)):
                 equal(await log.load(story.id), None)
                 await log.append(story.opening())
                 await _agree(log, story)
@@ -51,12 +51,12 @@ class LogContract(abc.ABC):
     async def test_whatever_happens_the_log_says_what_the_rules_say(self) -> None:
         for seed in range(SEEDS):
             async with self.log() as log:
-                stories = enumerate(_stories(seed, self.retention))
+                stories = enumerate(_stories(seed, self.persistence))
                 await asyncio.gather(*(_play(log, story, seed + SEEDS * n) for n, story in stories))
 
     async def test_a_turn_of_many_events_is_written_whole(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, bob = story.people
             await log.append(story.opening())
             posts = [Post(conversation=story.id, content=f"{n}", client_id=f"{n}") for n in range(50)]
@@ -67,7 +67,7 @@ class LogContract(abc.ABC):
 
     async def test_an_append_that_comes_second_is_stale_and_changes_nothing(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, bob = story.people
             await log.append(story.opening())
             late = _copy(story).post(bob, "second")
@@ -78,7 +78,7 @@ class LogContract(abc.ABC):
 
     async def test_what_comes_second_is_stale_whatever_kinds_of_events_meet(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, bob = story.people
             await log.append(story.opening())
             await log.append(story.post(ann, "first"))
@@ -93,7 +93,7 @@ class LogContract(abc.ABC):
 
     async def test_an_append_beyond_the_head_is_stale(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, _ = story.people
             await log.append(story.opening())
             lost = _copy(story)
@@ -103,13 +103,13 @@ class LogContract(abc.ABC):
 
     async def test_an_append_to_what_is_not_there_is_stale(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             await raises(Stale, log.append(story.post(story.people[0], "into the void")))
             equal(await log.load(story.id), None)
 
     async def test_a_new_conversation_that_is_there_already_is_stale(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             again = _copy(story).opening()
             await log.append(story.opening())
             await log.append(story.post(story.people[0], "hello"))
@@ -118,7 +118,7 @@ class LogContract(abc.ABC):
 
     async def test_of_many_who_append_at_once_one_wins(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             await log.append(story.opening())
             rivals = [_copy(story) for _ in range(8)]
             changes = [rival.post(rival.people[0], f"rival {n}") for n, rival in enumerate(rivals)]
@@ -132,7 +132,7 @@ class LogContract(abc.ABC):
 
     async def test_appends_of_many_conversations_at_once_all_succeed_and_one_stale_fails_alone(self) -> None:
         async with self.log() as log:
-            stories = [_room(self.retention, seed) for seed in range(40)]
+            stories = [_room(self.persistence, seed) for seed in range(40)]
             await asyncio.gather(*(log.append(story.opening()) for story in stories))
             late = _copy(stories[7])
             await log.append(stories[7].post(stories[7].people[0], "first"))
@@ -146,7 +146,7 @@ class LogContract(abc.ABC):
 
     async def test_appends_one_upon_the_other_keep_their_order(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, _ = story.people
             await log.append(story.opening())
             changes = [story.post(ann, f"{n}") for n in range(20)]
@@ -159,7 +159,7 @@ class LogContract(abc.ABC):
 
     async def test_a_client_id_that_is_taken_is_named_and_nothing_of_the_turn_is_written(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, bob = story.people
             await log.append(story.opening())
             await log.append(story.post(ann, "once", client_id="1"))
@@ -174,9 +174,9 @@ class LogContract(abc.ABC):
 
     async def test_a_client_id_is_its_authors_and_its_conversations_own(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, bob = story.people
-            other = story.author.room(ann, bob, retention=self.retention)
+            other = story.author.room(ann, bob, persistence=self.persistence)
             await log.append(story.opening())
             await log.append(other.opening())
             await log.append(story.post(ann, "mine", client_id="1"))
@@ -188,7 +188,7 @@ class LogContract(abc.ABC):
 
     async def test_the_client_id_of_a_deleted_message_stays_taken(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, _ = story.people
             await log.append(story.opening())
             await log.append(story.post(ann, "once", client_id="1"))
@@ -198,21 +198,21 @@ class LogContract(abc.ABC):
 
     async def test_a_channels_name_is_taken_until_the_channel_is_deleted(self) -> None:
         async with self.log() as log:
-            story = _channel(self.retention)
+            story = _channel(self.persistence)
             ann = story.people[0]
             await log.append(story.opening())
-            other = story.author.channel("general", ann, retention=self.retention)
+            other = story.author.channel("general", ann, persistence=self.persistence)
             await raises(NameTaken, log.append(other.opening()))
             equal(await log.load(other.id), None)
             await log.append(story.turn((ann, DeleteChannel(name="general"))))
-            third = story.author.channel("general", ann, retention=self.retention)
+            third = story.author.channel("general", ann, persistence=self.persistence)
             await log.append(third.opening())
             await _agree(log, third)
             await _agree(log, story)
 
     async def test_posted_finds_what_is_there_and_leaves_out_the_rest(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, bob = story.people
             await log.append(story.opening())
             await log.append(story.post(ann, "one", client_id="1"))
@@ -227,14 +227,14 @@ class LogContract(abc.ABC):
 
     async def test_after_gives_the_first_events_above_a_seq_in_order(self) -> None:
         async with self.log() as log:
-            story = await _talk(log, self.retention)
+            story = await _talk(log, self.persistence)
             events = story.events()
             for seq, limit in ((0, 3), (2, 4), (5, 100), (len(events) - 1, 1), (len(events), 5), (FAR, 5)):
                 equal(list(await log.after(story.id, seq, limit)), events[seq : seq + limit], f"after {seq}")
 
     async def test_a_page_of_messages_is_oldest_first_whichever_way_it_is_asked_for(self) -> None:
         async with self.log() as log:
-            story = await _talk(log, self.retention)
+            story = await _talk(log, self.persistence)
             all_of_them = story.messages()
             seqs = [message.seq for message in all_of_them]
             for limit in (1, 3, 100):
@@ -252,7 +252,7 @@ class LogContract(abc.ABC):
 
     async def test_reactions_keep_the_order_in_which_they_came(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention, 0, "ann", "bob", "cleo", "dave")
+            story = _room(self.persistence, 0, "ann", "bob", "cleo", "dave")
             await log.append(story.opening())
             await log.append(story.post(story.people[0], "well?"))
             about = story.newest().id
@@ -263,7 +263,7 @@ class LogContract(abc.ABC):
 
     async def test_a_deleted_message_is_a_tombstone_wherever_it_is_read(self) -> None:
         async with self.log() as log:
-            story = _room(self.retention)
+            story = _room(self.persistence)
             ann, bob = story.people
             await log.append(story.opening())
             await log.append(story.post(ann, f"{SECRET} 1", client_id="1"))
@@ -285,7 +285,7 @@ class LogContract(abc.ABC):
     async def test_cancelling_an_append_leaves_it_whole_or_undone_and_harms_nobody_else(self) -> None:
         async with self.log() as log:
             for rounds in range(4):
-                story, other = _room(self.retention, 2 * rounds), _room(self.retention, 2 * rounds + 1)
+                story, other = _room(self.persistence, 2 * rounds), _room(self.persistence, 2 * rounds + 1)
                 await log.append(story.opening())
                 await log.append(other.opening())
                 undone = _copy(story)
@@ -301,24 +301,26 @@ class LogContract(abc.ABC):
                 await _agree(log, story if found is not None and found.head else undone)
 
 
-def _room(retention: Retention, seed: int = 0, *names: str) -> Story:
+def _room(persistence: Persistence, seed: int = 0, *names: str) -> Story:
     author = Author(Random(seed))  # noqa: S311 - the same for the same seed
-    return author.room(*(author.person(name) for name in names or ("ann", "bob")), retention=retention)
+    return author.room(*(author.person(name) for name in names or ("ann", "bob")), persistence=persistence)
 
 
-def _channel(retention: Retention) -> Story:
+def _channel(persistence: Persistence) -> Story:
     author = Author(Random(0))  # noqa: S311 - the same for the same seed
-    return author.channel("general", *(author.person(name) for name in ("ann", "bob")), retention=retention)
+    return author.channel(
+        "general", *(author.person(name) for name in ("ann", "bob")), persistence=persistence
+    )
 
 
-def _stories(seed: int, retention: Retention) -> Sequence[Story]:
+def _stories(seed: int, persistence: Persistence) -> Sequence[Story]:
     """Three conversations of the same people, which may be written at the same time."""
     authors = [Author(Random(f"{seed} {n}")) for n in range(3)]  # noqa: S311 - the same for the same seed
     people = [authors[0].person(name) for name in ("ann", "bob", "cleo", "dave")]
     return (
-        authors[0].room(*people[:3], retention=retention),
-        authors[1].channel("general", *people, retention=retention),
-        authors[2].channel("private", *people, retention=retention, private=True),
+        authors[0].room(*people[:3], persistence=persistence),
+        authors[1].channel("general", *people, persistence=persistence),
+        authors[2].channel("private", *people, persistence=persistence, private=True),
     )
 
 
@@ -336,9 +338,9 @@ async def _play(log: Log, story: Story, seed: int) -> None:
     await _agree(log, story, f"seed {seed}")
 
 
-async def _talk(log: Log, retention: Retention) -> Story:
+async def _talk(log: Log, persistence: Persistence) -> Story:
     """A conversation with some events of many kinds between its messages."""
-    story, chance = _room(retention), Random(5)  # noqa: S311 - the same for the same seed
+    story, chance = _room(persistence), Random(5)  # noqa: S311 - the same for the same seed
     ann, bob = story.people
     await log.append(story.opening())
     for n in range(8):

@@ -31,7 +31,7 @@ from chat_core.model.commands import (
     Tick,
     Unreact,
 )
-from chat_core.model.conversation import Channel, Conversation, Member, Retention, Role, Room, RoomRules
+from chat_core.model.conversation import Channel, Conversation, Member, Persistence, Role, Room, RoomRules
 from chat_core.model.errors import Refused
 from chat_core.model.events import Logged, MessageEdited, MessagePosted
 from chat_core.model.ids import CHANCE_BITS, MessageId, PersonId, uuid7
@@ -74,7 +74,7 @@ class Author:
     def room(
         self,
         *people: Person,
-        retention: Retention = Retention.STORED,
+        persistence: Persistence = Persistence.PERSISTENT,
         rules: RoomRules = TIMED,
         lobby: str = "timed",
         at: float = STARTS_AT,
@@ -84,7 +84,7 @@ class Author:
         room = Room(
             id=self.id(),
             epoch=self.id(),
-            retention=retention,
+            persistence=persistence,
             created_at=at,
             members=members,
             rules=rules,
@@ -96,7 +96,7 @@ class Author:
         self,
         name: str,
         *people: Person,
-        retention: Retention = Retention.STORED,
+        persistence: Persistence = Persistence.PERSISTENT,
         private: bool = False,
         at: float = STARTS_AT,
     ) -> "Story":
@@ -104,7 +104,7 @@ class Author:
         channel = Channel(
             id=self.id(),
             epoch=self.id(),
-            retention=retention,
+            persistence=persistence,
             created_at=at,
             name=name,
             description=f"About {name}",

@@ -14,7 +14,7 @@ import attrs
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.disconnects import TOO_MANY_CONNECTIONS
 from chat_core.engine.results import Position, Recovery
-from chat_core.model.conversation import Conversation, Retention
+from chat_core.model.conversation import Conversation, Persistence
 from chat_core.model.errors import ChatError, Disconnected, InvariantBroken
 from chat_core.model.events import (
     Event,
@@ -193,9 +193,9 @@ class Device:
     def _should_have(self, recovery: Recovery, since: Position) -> None:
         """Within the limits, and with nothing failing, all must come back."""
         state = recovery.conversation
-        most = EPHEMERAL_EVENTS_MAX if state.retention is Retention.NONE else RECOVERY_EVENTS_MAX
+        most = EPHEMERAL_EVENTS_MAX if state.persistence is Persistence.EPHEMERAL else RECOVERY_EVENTS_MAX
         if since.epoch == state.epoch and 0 <= recovery.offset - since.seq <= most:
-            if state.retention is Retention.NONE and state.head - since.seq > most:
+            if state.persistence is Persistence.EPHEMERAL and state.head - since.seq > most:
                 return
             self.world.broke(f"promise 3: not recovered after {since} up to {recovery.offset}")
 

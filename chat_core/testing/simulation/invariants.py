@@ -38,7 +38,7 @@ from chat_core.model.conversation import (
     Channel,
     Conversation,
     EndReason,
-    Retention,
+    Persistence,
     Room,
     RoomState,
 )
@@ -143,7 +143,7 @@ class Journal:
     def acked(self, receipt: Receipt) -> None:
         """Check what was acknowledged to somebody."""
         conversation = receipt.conversation
-        if receipt.durable is not (conversation.retention is Retention.STORED):
+        if receipt.durable is not (conversation.persistence is Persistence.PERSISTENT):
             raise InvariantBroken(f"I-4: durable is {receipt.durable} in {conversation.id}")
         book = self.books.get(conversation.id)
         if book is None:
@@ -201,7 +201,7 @@ class Journal:
 
     def _check_post(self, book: Book, event: MessagePosted) -> None:
         message = event.message
-        again = book.state.retention is Retention.NONE and len(book.events) >= EPHEMERAL_EVENTS_MAX
+        again = book.state.persistence is Persistence.EPHEMERAL and len(book.events) >= EPHEMERAL_EVENTS_MAX
         if message.content in self.contents and not again:
             raise InvariantBroken(f"I-2: posted twice: {message}")
         self.contents[message.content] = event.conversation
@@ -298,7 +298,7 @@ def _check_ghosts(chat: Chat, line: Line, journal: Journal) -> None:
         if chat.people.is_here(person):
             continue
         book = journal.books.get(line.room_of(person) or "")
-        if line.room_of(person) is None or (book and book.state.retention is Retention.NONE):
+        if line.room_of(person) is None or (book and book.state.persistence is Persistence.EPHEMERAL):
             raise InvariantBroken(f"I-10: {person} is gone and has a place in {line.rules.name}")
 
 

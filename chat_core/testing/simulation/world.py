@@ -20,7 +20,7 @@ from chat_core.engine.assemble import assemble
 from chat_core.engine.dependencies import Parts
 from chat_core.engine.results import Receipt, Result
 from chat_core.model.commands import Block, Command, Post, Unblock
-from chat_core.model.conversation import Channel, Retention
+from chat_core.model.conversation import Channel, Persistence
 from chat_core.model.errors import ChatError, InvariantBroken, Refused, Unavailable
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.person import Person, PersonKind
@@ -267,7 +267,7 @@ class SimulatedWorld:
         if len(self.nodes) == 1:
             self.shared = InProcessBackplane(self.clock)
             for conversation, book in tuple(self.journal.books.items()):
-                if book.state.retention is Retention.NONE:
+                if book.state.persistence is Persistence.EPHEMERAL:
                     self.journal.forget(conversation)
         replacement = self.start_node()
         self.nodes.pop()

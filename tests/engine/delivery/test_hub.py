@@ -10,7 +10,7 @@ import pytest
 from chat_core.engine.delivery.flush_queue import Rounds
 from chat_core.engine.delivery.hub import Encoder, Hub
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
-from chat_core.model.conversation import Conversation, Retention, Room, RoomRules
+from chat_core.model.conversation import Conversation, Persistence, Room, RoomRules
 from chat_core.model.errors import Unavailable
 from chat_core.model.events import Event, Logged, OwnerChanged, PresenceChanged, PresenceStatus
 from chat_core.model.ids import ConversationId
@@ -96,7 +96,7 @@ def new_stand(*, flush_s: float = 0.0) -> Stand:
     room = Room(
         id="c",
         epoch="e",
-        retention=Retention.NONE,
+        persistence=Persistence.EPHEMERAL,
         created_at=0.0,
         rules=RoomRules(countdown_s=None, notification_s=1.0),
     )

@@ -19,7 +19,7 @@ from chat_core.model.conversation import (
     Conversation,
     EndReason,
     Member,
-    Retention,
+    Persistence,
     Role,
     Room,
     RoomOutcome,
@@ -48,7 +48,7 @@ _OWN_FIELDS: Final = {
 def opening_row(after: Conversation) -> Row:
     """A new conversation as a row of ``conversations``."""
     kind = kind_of(after)
-    common = (after.id, kind, after.epoch, after.retention.value, after.created_at)
+    common = (after.id, kind, after.epoch, after.persistence.value, after.created_at)
     return (*common, *_searched(after))
 
 
@@ -106,7 +106,7 @@ def _conversation(rows: Sequence[Row]) -> Conversation:
     return KINDS[kind](
         id=id_,
         epoch=epoch,
-        retention=Retention(retention),
+        persistence=Persistence(retention),
         created_at=created_at,
         head=head,
         members={row[0]: _member(row) for row in members if row[0] is not None},
