@@ -77,7 +77,7 @@ class Aftermath:
 
     def _room_changed(self, before: Room, after: Room, events: Sequence[Logged]) -> None:
         if after.persistence is Persistence.EPHEMERAL:
-            self._passing_room_changed(before, after)
+            self._ephemeral_room_changed(before, after)
         if after.deadline != before.deadline:
             self.set_alarm(after)
         self._lobbies.room_changed(before, after, events)
@@ -99,7 +99,7 @@ class Aftermath:
     def _tick(self, room: ConversationId) -> None:
         self._conversations.insist(room, Tick(room=room), None)
 
-    def _passing_room_changed(self, before: Room, after: Room) -> None:
+    def _ephemeral_room_changed(self, before: Room, after: Room) -> None:
         """Keep book of the open rooms of retention none: nobody else does."""
         if after.state is RoomState.ENDED and before.state is not RoomState.ENDED:
             self._pairing_records.close(after.id, after.ended_at or self._clock.now())
@@ -113,9 +113,9 @@ class Aftermath:
                 if other != person:
                     online.meets(member.card.id, other)
             if after.state is RoomState.ENDED or after.member(person) is None:
-                online.passing_rooms.pop(after.id, None)
+                online.ephemeral_rooms.pop(after.id, None)
             else:
-                online.passing_rooms[after.id] = None
+                online.ephemeral_rooms[after.id] = None
 
     def _forget(self, room: ConversationId) -> None:
         """The log of a room of retention none is gone: nothing more can come of it."""

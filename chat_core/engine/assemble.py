@@ -14,7 +14,7 @@ from chat_core.engine.after_commit import Aftermath
 from chat_core.engine.chat import Chat
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.commit import Commits
-from chat_core.engine.conversations.ephemeral import Signs
+from chat_core.engine.conversations.ephemeral import EphemeralEvents
 from chat_core.engine.conversations.loaded import Slots
 from chat_core.engine.conversations.reading import Reading
 from chat_core.engine.conversations.retention import Ages
@@ -133,7 +133,7 @@ def _subscribe(
         """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
         person = online.person
         pairs.lobbies.gone(person.id)
-        for room in tuple(online.passing_rooms):
+        for room in tuple(online.ephemeral_rooms):
             talk.conversations.insist(room, Leave(room=room, disconnected=True), person)
         talk.followers.gone(online)
         talk.neighbours.look(online)
@@ -239,7 +239,9 @@ def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Disp
         new_id=parts.new_id,
         rules=parts.rooms_by_hand,
     )
-    signs = Signs(parts.clock, parts.store, ground.hub, talk.conversations, parts.accounts.accounts)
+    ephemeral = EphemeralEvents(
+        parts.clock, parts.store, ground.hub, talk.conversations, parts.accounts.accounts
+    )
     return Dispatch(
         clock=parts.clock,
         policy=parts.policy,
@@ -252,7 +254,7 @@ def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Disp
         channels=talk.channels,
         rooms=rooms,
         lobbies=pairs.lobbies,
-        signs=signs,
+        ephemeral=ephemeral,
         blocks=pairs.blocks,
     )
 

@@ -8,7 +8,7 @@ import logging
 from typing import assert_never
 
 from chat_core.engine.conversations.channels import Channels
-from chat_core.engine.conversations.ephemeral import Signs
+from chat_core.engine.conversations.ephemeral import EphemeralEvents
 from chat_core.engine.conversations.reading import Reading
 from chat_core.engine.conversations.rooms import Rooms
 from chat_core.engine.conversations.turns import Conversations
@@ -45,7 +45,7 @@ class Dispatch:
         channels: Channels,
         rooms: Rooms,
         lobbies: Lobbies,
-        signs: Signs,
+        ephemeral: EphemeralEvents,
         blocks: Blocks,
     ) -> None:
         self._clock = clock
@@ -59,7 +59,7 @@ class Dispatch:
         self._channels = channels
         self._rooms = rooms
         self._lobbies = lobbies
-        self._signs = signs
+        self._ephemeral = ephemeral
         self._blocks = blocks
 
     def ask(self, person: Person, command: c.Command, reply: Reply) -> None:
@@ -104,7 +104,7 @@ class Dispatch:
                 case c.MarkRead():
                     self._tasks.spawn(self._mark_read(command, person, reply))
                 case c.Type():
-                    self._signs.typed(command, person, reply)
+                    self._ephemeral.typed(command, person, reply)
                 case c.Block() | c.Unblock():
                     self._blocks.ask(command, person, reply)
                 case c.Close() | c.Tick() | c.Purge():
@@ -131,7 +131,7 @@ class Dispatch:
         except ChatError as error:
             reply(error)
         else:
-            await self._signs.marked(command, state, person, reply)
+            await self._ephemeral.marked(command, state, person, reply)
 
     async def _skip(self, command: c.Skip, person: Person, reply: Reply, was_here: bool) -> None:
         try:

@@ -166,18 +166,18 @@ class RoomEnded(RoomEvent):
 
 
 @value(kw_only=True)
-class Passing(Event):
+class Ephemeral(Event):
     conversation: ConversationId
     person: Card
 
 
 @value(kw_only=True)
-class PersonTyped(Passing):
+class PersonTyped(Ephemeral):
     is_typing: bool
 
 
 @value(kw_only=True)
-class ReadMarked(Passing):
+class ReadMarked(Ephemeral):
     seq: int
 
 
@@ -187,7 +187,7 @@ class PresenceStatus(enum.StrEnum):
 
 
 @value(kw_only=True)
-class PresenceChanged(Passing):
+class PresenceChanged(Ephemeral):
     status: PresenceStatus
 
 

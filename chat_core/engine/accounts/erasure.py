@@ -88,7 +88,7 @@ class Erasure:
         self._lobbies.gone(person)
         card = nobody(person)
         gone = Person(id=person, username=card.username, display_name=card.display_name, kind=PersonKind.USER)
-        for room in self._people.passing_rooms(person):
+        for room in self._people.ephemeral_rooms(person):
             await self._leave(room, gone)
         for conversation in await self._store.conversations_of(person):
             await self._purge(conversation, person)

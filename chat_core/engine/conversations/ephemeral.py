@@ -12,7 +12,7 @@ from chat_core.ports import Clock, Store
 from chat_core.ports.accounts import Accounts
 
 
-class Signs:
+class EphemeralEvents:
     """Passes signs on to who follows; a read mark of a stored conversation is kept as well."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Signs:
         if member is None:
             reply(Refused("unknown_room", "There is no such conversation for you."))
             return
-        self._hub.pass_on(
+        self._hub.broadcast_ephemeral(
             PersonTyped(
                 at=self._clock.now(),
                 by=person.id,
@@ -63,7 +63,7 @@ class Signs:
             reply(error)
             return
         if told:
-            self._hub.pass_on(
+            self._hub.broadcast_ephemeral(
                 ReadMarked(
                     at=self._clock.now(),
                     by=person.id,

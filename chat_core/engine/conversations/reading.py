@@ -109,7 +109,7 @@ class Reading:
     async def rooms(self, person: Person) -> Sequence[Room]:
         """The rooms that the person is in, ended ones too, the newest first."""
         rooms = [room for room in await self._store.rooms_of(person.id) if room.member(person.id)]
-        for room_id in self._people.passing_rooms(person.id):
+        for room_id in self._people.ephemeral_rooms(person.id):
             room = await self._conversations.state(room_id)
             if isinstance(room, Room) and room.member(person.id):
                 rooms.append(room)
@@ -119,7 +119,7 @@ class Reading:
         """The rooms that the person is in and that have not ended."""
         listed = await self._store.rooms_of(person.id)
         rooms = [room for room in listed if room.state is not RoomState.ENDED and room.member(person.id)]
-        for room_id in self._people.passing_rooms(person.id):
+        for room_id in self._people.ephemeral_rooms(person.id):
             room = await self._conversations.state(room_id)
             if isinstance(room, Room) and room.state is not RoomState.ENDED:
                 rooms.append(room)

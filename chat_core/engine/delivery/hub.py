@@ -21,7 +21,7 @@ import attrs
 from chat_core.engine.delivery.flush_queue import Rounds
 from chat_core.model.conversation import Channel, Conversation
 from chat_core.model.errors import ChatError
-from chat_core.model.events import Event, Logged, NeighbourSeen, Passing
+from chat_core.model.events import Ephemeral, Event, Logged, NeighbourSeen
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.limits import HOLD_EVENTS_MAX
 from chat_core.model.person import Person
@@ -279,7 +279,7 @@ class Hub:
                 self._heal(topic)
                 return
 
-    def pass_on(self, event: Passing) -> None:
+    def broadcast_ephemeral(self, event: Ephemeral) -> None:
         """Hand on what is not kept; nothing happens where nobody follows."""
         topic = self._topics.get(event.conversation)
         if topic is not None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from chat_core.engine.presence.people import OnlinePerson, PersonalListener
 from chat_core.engine.results import Position
 from chat_core.model.conversation import Conversation
-from chat_core.model.events import Passing, PresenceChanged, PresenceStatus
+from chat_core.model.events import Ephemeral, PresenceChanged, PresenceStatus
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.person import Card, Person
 from chat_core.ports import Clock
@@ -31,7 +31,7 @@ class Topics(Protocol):
     def listeners(self, conversation: ConversationId) -> Sequence[Follower]:
         """The connections that follow the conversation."""
 
-    def pass_on(self, event: Passing) -> None:
+    def broadcast_ephemeral(self, event: Ephemeral) -> None:
         """Hand an ephemeral event to all of them."""
 
 
@@ -97,7 +97,7 @@ class Followers:
             self._tell(person, state, PresenceStatus.OFFLINE)
 
     def _tell(self, person: Person, state: Conversation, status: PresenceStatus) -> None:
-        self._topics.pass_on(
+        self._topics.broadcast_ephemeral(
             PresenceChanged(
                 at=self._clock.now(),
                 by=person.id,

@@ -64,7 +64,7 @@ class OnlinePerson:
     presence: Presence = attrs.field(factory=Presence)
     connections: dict[PersonalListener, None] = attrs.field(factory=dict)
     heard: dict[ConversationId, Position] = attrs.field(factory=dict)
-    passing_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
+    ephemeral_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
     shown: Status = Status.OFFLINE  # how neighbours were told last that the person is seen
     blocked: frozenset[PersonId] | None = None  # None: not read yet
     block_changes: int = 0  # since the person came
@@ -221,10 +221,10 @@ class People:
             for connection in online.connections:
                 connection.person = online.person
 
-    def passing_rooms(self, person: PersonId) -> Sequence[ConversationId]:
+    def ephemeral_rooms(self, person: PersonId) -> Sequence[ConversationId]:
         """The person's open rooms that nobody stores."""
         online = self._online.get(person)
-        return () if online is None else tuple(online.passing_rooms)
+        return () if online is None else tuple(online.ephemeral_rooms)
 
     def connections(self) -> Sequence[PersonalListener]:
         return [connection for online in self for connection in online.connections]

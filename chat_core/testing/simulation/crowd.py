@@ -17,13 +17,13 @@ from chat_core.engine.results import Position, Recovery
 from chat_core.model.conversation import Conversation, Persistence
 from chat_core.model.errors import ChatError, Disconnected, InvariantBroken
 from chat_core.model.events import (
+    Ephemeral,
     Event,
     Logged,
     Matched,
     MessagePosted,
     Notice,
     NoticeKind,
-    Passing,
     Personal,
     PresenceChanged,
     PresenceStatus,
@@ -253,7 +253,7 @@ class Device:
     def _hear(self, kind: str, event: Event) -> None:
         if not self.connection.is_open:
             return  # what it heard just now was too much
-        if not isinstance(event, Logged | Passing):
+        if not isinstance(event, Logged | Ephemeral):
             self.world.broke(f"a conversation told {event}")
         view = self.views.get(event.conversation)
         if self._has_own and (kind == "own") is not (event.by == self.owner.person.id):

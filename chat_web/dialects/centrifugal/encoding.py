@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from chat_core import Channel, Conversation, Event, Passing, PersonTyped
+from chat_core import Channel, Conversation, Ephemeral, Event, PersonTyped
 from chat_web.dialects.centrifugal import publications
 from chat_web.encoding.strict_json import encoded
 from chat_web.transports.frames import text_frame
@@ -59,7 +59,7 @@ class Lines:
         line = push(name, pub=publication)
         if isinstance(event, PersonTyped):
             return None, line
-        if isinstance(event, Passing) and (presence := publications.presence(event)) is not None:
+        if isinstance(event, Ephemeral) and (presence := publications.presence(event)) is not None:
             line += b"\n" + push(name, **presence)
         return line, line
 
@@ -101,7 +101,7 @@ class OpenLines:
         if publication is None:
             return None, None
         pushes = [{"pub": publication}]
-        if isinstance(event, Passing) and (presence := publications.presence(event)) is not None:
+        if isinstance(event, Ephemeral) and (presence := publications.presence(event)) is not None:
             pushes.append(presence)
         bare = tuple(encoded(what)[1:-1] for what in pushes)
         told = ChannelLines(conversation.name, bare, self.lines.frame)

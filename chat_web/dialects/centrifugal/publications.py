@@ -9,6 +9,7 @@ from chat_core import (
     ChannelDeleted,
     Conversation,
     DataPublished,
+    Ephemeral,
     Event,
     LeaveReason,
     Logged,
@@ -22,7 +23,6 @@ from chat_core import (
     Notice,
     OwnerChanged,
     PartnerLeft,
-    Passing,
     Person,
     Personal,
     PersonTyped,
@@ -72,7 +72,7 @@ def publication(event: Event, conversation: Conversation, *, now: float) -> dict
             return None
 
 
-def presence(event: Passing) -> dict[str, Any] | None:
+def presence(event: Ephemeral) -> dict[str, Any] | None:
     """The protocol's own join or leave push for a change of presence."""
     if not isinstance(event, PresenceChanged):
         return None

@@ -129,7 +129,7 @@ async def test_who_caused_it_gets_its_own_copy(stand: Stand) -> None:
         stand.hub.attach(ear, stand.room)
     stand.hub.tell(stand.room, stand.happens(1, by="ann"))
     stand.hub.tell(stand.room, stand.happens(2, by="bob"))
-    stand.hub.pass_on(
+    stand.hub.broadcast_ephemeral(
         PresenceChanged(at=1.0, by="ann", conversation="c", person=CARD, status=PresenceStatus.ONLINE)
     )
     stand.hub.flush("c")
@@ -225,7 +225,9 @@ async def test_who_leaves_hears_first_what_was_told(stand: Stand) -> None:
 
 async def test_where_nobody_follows_nothing_happens(stand: Stand) -> None:
     stand.hub.tell(stand.room, stand.happens())
-    stand.hub.pass_on(PresenceChanged(at=1.0, conversation="c", person=CARD, status=PresenceStatus.ONLINE))
+    stand.hub.broadcast_ephemeral(
+        PresenceChanged(at=1.0, conversation="c", person=CARD, status=PresenceStatus.ONLINE)
+    )
     stand.hub.flush_soon("c")
     stand.hub.flush("c")
     stand.hub.compare(stand.room)
@@ -251,7 +253,7 @@ async def test_a_connection_that_ends_when_it_hears_leaves_the_rest_in_order(sta
         def deliver(self, frames: Sequence[object]) -> None:
             super().deliver(frames)
             stand.hub.detach(self, "c")
-            stand.hub.pass_on(
+            stand.hub.broadcast_ephemeral(
                 PresenceChanged(at=1.0, conversation="c", person=CARD, status=PresenceStatus.OFFLINE)
             )
 
