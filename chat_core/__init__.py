@@ -54,11 +54,11 @@ from chat_core.engine.disconnects import (
     Disconnect,
 )
 from chat_core.engine.results import (
+    Committed,
     Done,
     Excerpt,
     Placed,
     Position,
-    Receipt,
     Recent,
     Recovery,
     Reply,
@@ -235,6 +235,7 @@ __all__ = [
     "Clock",
     "Code",
     "Command",
+    "Committed",
     "Config",
     "Connection",
     "Conversation",
@@ -316,7 +317,6 @@ __all__ = [
     "ReactionAdded",
     "ReactionRemoved",
     "ReadMarked",
-    "Receipt",
     "Recent",
     "Recovery",
     "Refused",

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @value(kw_only=True)
-class Receipt:
+class Committed:
     """A conversation's command was done: it stands as ``conversation`` now.
 
     ``events`` is empty where nothing changed. ``message`` is the one that the
@@ -106,7 +106,7 @@ class Excerpt:
     conversations: Mapping[ConversationId, Conversation]
 
 
-Result: TypeAlias = Receipt | Placed | Done
+Result: TypeAlias = Committed | Placed | Done
 Reply: TypeAlias = Callable[[Result | ChatError], None]
 """Called exactly once with the result or with what went wrong. It must not wait or raise."""
 

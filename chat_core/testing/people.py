@@ -7,7 +7,7 @@ from chat_core.compose import Config
 from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
-from chat_core.engine.results import Placed, Position, Receipt, Recovery, Result, result_of
+from chat_core.engine.results import Committed, Placed, Position, Recovery, Result, result_of
 from chat_core.model import commands as c
 from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import ChatError, Disconnected, Refused
@@ -135,25 +135,25 @@ class Actor:
         to: ConversationId | None = None,
         client_id: str | None = None,
         reply_to: MessageId | None = None,
-    ) -> Receipt:
+    ) -> Committed:
         """Post to the room, or ``to`` another conversation."""
-        return _receipt(
+        return _committed(
             await self.does(
                 c.Post(conversation=to or self.room, content=content, client_id=client_id, reply_to=reply_to)
             )
         )
 
-    async def edits(self, message: Message, content: str) -> Receipt:
-        return _receipt(await self.does(c.Edit(message=message.id, content=content)))
+    async def edits(self, message: Message, content: str) -> Committed:
+        return _committed(await self.does(c.Edit(message=message.id, content=content)))
 
-    async def deletes(self, message: Message) -> Receipt:
-        return _receipt(await self.does(c.Delete(message=message.id)))
+    async def deletes(self, message: Message) -> Committed:
+        return _committed(await self.does(c.Delete(message=message.id)))
 
-    async def reacts(self, message: Message, emoji: str) -> Receipt:
-        return _receipt(await self.does(c.React(message=message.id, emoji=emoji)))
+    async def reacts(self, message: Message, emoji: str) -> Committed:
+        return _committed(await self.does(c.React(message=message.id, emoji=emoji)))
 
-    async def unreacts(self, message: Message, emoji: str) -> Receipt:
-        return _receipt(await self.does(c.Unreact(message=message.id, emoji=emoji)))
+    async def unreacts(self, message: Message, emoji: str) -> Committed:
+        return _committed(await self.does(c.Unreact(message=message.id, emoji=emoji)))
 
     async def types(self, *, to: ConversationId | None = None, is_typing: bool = True) -> None:
         await self.does(c.Type(conversation=to or self.room, is_typing=is_typing))
@@ -161,20 +161,20 @@ class Actor:
     async def reads(self, seq: int, *, of: ConversationId | None = None) -> None:
         await self.does(c.MarkRead(conversation=of or self.room, seq=seq))
 
-    async def starts(self) -> Receipt:
-        return _receipt(await self.does(c.Start(room=self.room)))
+    async def starts(self) -> Committed:
+        return _committed(await self.does(c.Start(room=self.room)))
 
-    async def keeps(self) -> Receipt:
-        return _receipt(await self.does(c.Keep(room=self.room)))
+    async def keeps(self) -> Committed:
+        return _committed(await self.does(c.Keep(room=self.room)))
 
-    async def declines(self) -> Receipt:
-        return _receipt(await self.does(c.Decline(room=self.room)))
+    async def declines(self) -> Committed:
+        return _committed(await self.does(c.Decline(room=self.room)))
 
-    async def ends(self) -> Receipt:
-        return _receipt(await self.does(c.End(room=self.room)))
+    async def ends(self) -> Committed:
+        return _committed(await self.does(c.End(room=self.room)))
 
-    async def leaves(self) -> Receipt:
-        return _receipt(await self.does(c.Leave(room=self.room)))
+    async def leaves(self) -> Committed:
+        return _committed(await self.does(c.Leave(room=self.room)))
 
     async def creates(self, name: str, *, private: bool = False) -> Channel:
         return _channel(await self.does(c.CreateChannel(name=name, private=private)))
@@ -270,8 +270,8 @@ class Actor:
         self.drops()
 
 
-def _receipt(result: Result) -> Receipt:
-    if not isinstance(result, Receipt):
+def _committed(result: Result) -> Committed:
+    if not isinstance(result, Committed):
         raise NotSeen(f"no receipt, but {result}")
     return result
 
@@ -283,7 +283,7 @@ def _placed(result: Result) -> Placed:
 
 
 def _channel(result: Result) -> Channel:
-    conversation: Conversation = _receipt(result).conversation
+    conversation: Conversation = _committed(result).conversation
     if not isinstance(conversation, Channel):
         raise NotSeen(f"no channel, but {conversation}")
     return conversation

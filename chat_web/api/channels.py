@@ -11,12 +11,12 @@ from chat_core import (
     AddMember,
     Channel,
     Command,
+    Committed,
     CreateChannel,
     DeleteChannel,
     JoinChannel,
     LeaveChannel,
     PersonId,
-    Receipt,
     RemoveMember,
     Role,
     SetRole,
@@ -155,7 +155,7 @@ async def remove_member(call: Call[NoQuery, NoBody]) -> web.Response:
 async def _changed(call: Call[NoQuery, Any], command: Command, status: int = 200) -> web.Response:
     """Ask for it; the channel as it stands then."""
     result = await call.chat.do(call.person, command)
-    if not isinstance(result, Receipt) or not isinstance(result.conversation, Channel):
+    if not isinstance(result, Committed) or not isinstance(result.conversation, Channel):
         raise TypeError(f"{command} is answered by {result}")
     return reply(wire.channel(result.conversation), status)
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from chat_core import (
     Command,
+    Committed,
     Conversation,
     Delete,
     Edit,
@@ -17,7 +18,6 @@ from chat_core import (
     Message,
     Post,
     React,
-    Receipt,
     Unreact,
 )
 from chat_web.api import schemas
@@ -93,15 +93,15 @@ async def post(call: Call[NoQuery, NewMessage]) -> web.Response:
         reply_to=asked.reply_to,
         attachments=asked.attachments,
     )
-    receipt, message = await _done(call, command)
-    return reply(wire.message(message, receipt.conversation), 200 if receipt.repeated else 201)
+    committed, message = await _done(call, command)
+    return reply(wire.message(message, committed.conversation), 200 if committed.repeated else 201)
 
 
 @operation(answers={200: schemas.Message}, errors=(*_ABOUT_ONE, "not_yours", "invalid"))
 async def edit(call: Call[NoQuery, NewContent]) -> web.Response:
     """Change the text of one's own message."""
-    receipt, message = await _done(call, Edit(message=call.path("id"), content=call.body.content))
-    return reply(wire.message(message, receipt.conversation))
+    committed, message = await _done(call, Edit(message=call.path("id"), content=call.body.content))
+    return reply(wire.message(message, committed.conversation))
 
 
 @operation(answers={204: None}, errors=(*_ABOUT_ONE, "not_yours"))
@@ -192,10 +192,10 @@ async def search(call: Call[Searched, NoBody]) -> web.Response:
     return reply({"items": shown["items"], "next": shown["next"]})
 
 
-async def _done(call: Call[NoQuery, Any], command: Command) -> tuple[Receipt, Message]:
+async def _done(call: Call[NoQuery, Any], command: Command) -> tuple[Committed, Message]:
     """Ask for it; what became of the message."""
     result = await call.chat.do(call.person, command)
-    if not isinstance(result, Receipt) or result.message is None:
+    if not isinstance(result, Committed) or result.message is None:
         raise TypeError(f"{command} is answered by {result}")
     return result, result.message
 

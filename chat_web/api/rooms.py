@@ -6,7 +6,7 @@ import attrs
 import msgspec
 from aiohttp import web
 
-from chat_core import Channel, Conversation, CreateChannel, Receipt, Room
+from chat_core import Channel, Committed, Conversation, CreateChannel, Room
 from chat_web.api import schemas
 from chat_web.encoding import wire
 from chat_web.http.operations import Call, NoBody, NoQuery, operation, reply
@@ -48,7 +48,7 @@ async def create(call: Call[NoQuery, NewOpenRoom]) -> web.Response:
     """Make a public room, which is a channel that the caller owns."""
     command = CreateChannel(name=call.body.name, description=call.body.description)
     result = await call.chat.do(call.person, command)
-    if not isinstance(result, Receipt):
+    if not isinstance(result, Committed):
         raise TypeError(f"{command} is answered by {result}")
     return reply(_shown(result.conversation), 201)
 

@@ -10,12 +10,12 @@ from chat_core import (
     TIMED,
     CancelSearch,
     Command,
+    Committed,
     Decline,
     End,
     Keep,
     OpenRoom,
     Placed,
-    Receipt,
     Room,
     Search,
     Start,
@@ -62,7 +62,7 @@ async def create(call: Call[NoQuery, NewRoom]) -> web.Response:
         return await _searched(call)
     other = await found(call.chat, call.person, call.body.other)
     result = await call.chat.do(call.person, OpenRoom(other=other))
-    is_new = isinstance(result, Receipt) and not result.repeated
+    is_new = isinstance(result, Committed) and not result.repeated
     return reply(_room(call, result), 201 if is_new else 200)
 
 
@@ -127,7 +127,7 @@ async def _decided(call: Call[NoQuery, Any], command: Command) -> web.Response:
 
 def _room(call: Call[NoQuery, Any], result: object) -> dict[str, Any]:
     match result:
-        case Receipt(conversation=Room() as room) | Placed(room=Room() as room):
+        case Committed(conversation=Room() as room) | Placed(room=Room() as room):
             return _shown(call, room)
         case _:
             raise TypeError(f"{result} tells of no room")

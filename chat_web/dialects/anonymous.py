@@ -14,6 +14,7 @@ import msgspec
 from chat_core import (
     ANONYMOUS,
     ChatError,
+    Committed,
     Conversation,
     ConversationId,
     Event,
@@ -26,7 +27,6 @@ from chat_core import (
     Personal,
     Placed,
     Post,
-    Receipt,
     Recovery,
     Refused,
     Room,
@@ -134,7 +134,7 @@ class AnonymousPair(Dialect):
             return self.received(client, ref)
         if ref is Ref.SKIP:
             client.is_skipping = False
-        if isinstance(answer, Receipt):  # first: it comes most often, and there is nothing to say
+        if isinstance(answer, Committed):  # first: it comes most often, and there is nothing to say
             return ()
         match answer:
             case Stands():

@@ -16,6 +16,7 @@ from chat_core import (
     BadToken,
     Channel,
     ChatError,
+    Committed,
     Conversation,
     ConversationId,
     Done,
@@ -24,7 +25,6 @@ from chat_core import (
     Position,
     Post,
     PublishData,
-    Receipt,
     Recovery,
     Refused,
     TokenExpired,
@@ -169,7 +169,7 @@ class Centrifuge(Dialect):
     def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         if not isinstance(ref, _Ref):
             raise TypeError("every answer belongs to a command")
-        if isinstance(answer, Receipt) and isinstance(ref.command, Publish):  # first: it comes most often
+        if isinstance(answer, Committed) and isinstance(ref.command, Publish):  # first: it comes most often
             return (Say(b'{"id":%d,"publish":{}}' % ref.id),)
         match ref.command:
             case Connect():

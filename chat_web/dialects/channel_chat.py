@@ -17,6 +17,7 @@ from chat_core import (
     ChannelChange,
     ChannelsChanged,
     ChatError,
+    Committed,
     Conversation,
     ConversationId,
     Done,
@@ -28,7 +29,6 @@ from chat_core import (
     Personal,
     PersonTyped,
     Post,
-    Receipt,
     Recent,
     Recovery,
     Refused,
@@ -139,9 +139,9 @@ class ChannelChat(typed_frames.TypedFrames):
 
     def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
         match ref, answer:
-            case _Ref(), Receipt(repeated=False) | Done():  # first: it comes most often
+            case _Ref(), Committed(repeated=False) | Done():  # first: it comes most often
                 return ()
-            case _Ref(), Receipt(message=Message() as message, conversation=Channel(name=name)):
+            case _Ref(), Committed(message=Message() as message, conversation=Channel(name=name)):
                 return (typed_frames.own_copy(message, _shown(message, name)),)
             case _Ref(is_message=False), Refused(code="unknown_room"):
                 return (Say(typed_frames.error("not_member", "Join the channel first.")),)

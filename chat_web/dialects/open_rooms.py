@@ -13,6 +13,7 @@ from chat_core import (
     Card,
     ChannelChange,
     ChannelsChanged,
+    Committed,
     Conversation,
     ConversationId,
     Event,
@@ -25,7 +26,6 @@ from chat_core import (
     Post,
     PresenceChanged,
     PresenceStatus,
-    Receipt,
     Recovery,
     Refused,
     Type,
@@ -108,7 +108,7 @@ class OpenRooms(typed_frames.TypedFrames):
         if isinstance(ref, typed_frames.Ref):
             return typed_frames.carried_out(ref, answer, _shown)
         match answer:
-            case Receipt() | Recovery():
+            case Committed() | Recovery():
                 return ()
             case Refused(code="guests_may_not") if ref is _JOIN:
                 return ()  # guests may read

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Protocol
 import attrs
 import msgspec
 
-from chat_core import ChatError, Done, Message, Receipt, Refused
+from chat_core import ChatError, Committed, Done, Message, Refused
 from chat_web.dialects.intents import Answer, Complain, Dialect, HangUp, Intents, Say
 from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded, glimpsed
 from chat_web.transports.frames import text_frame
@@ -97,11 +97,11 @@ def both(message: Message, shown: dict[str, Any]) -> tuple[bytes, bytes]:
 def carried_out(ref: Ref, answer: Answer, shown: Callable[[Message], dict[str, Any]]) -> Intents:
     """The answer to a command: an error, the own copy of a message that was posted twice, or nothing."""
     match answer:
-        case Receipt(repeated=False) | Done():  # first: it comes most often
+        case Committed(repeated=False) | Done():  # first: it comes most often
             return ()
-        case Receipt(message=Message() as message):
+        case Committed(message=Message() as message):
             return (own_copy(message, shown(message)),)
-        case Receipt():
+        case Committed():
             return ()
         case ChatError():
             return (refusal(answer, ref.client_id),)

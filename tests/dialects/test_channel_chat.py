@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from chat_core import CreateChannel, Post, Receipt, Status
+from chat_core import Committed, CreateChannel, Post, Status
 from chat_web.app_keys import CHAT
 from chat_web.sockets.open_connections import PUMPS
 from chat_web.transports.client_transport import Carrier
@@ -461,7 +461,7 @@ async def test_who_reads_slowly_gets_all_histories_one_after_the_other(here: Dia
     names = [f"c{n:03}" for n in range(100)]
     for name in names:
         made = await chat.do(caller.person, CreateChannel(name=name))
-        assert isinstance(made, Receipt)
+        assert isinstance(made, Committed)
         for _ in range(50):
             await chat.do(caller.person, Post(conversation=made.conversation.id, content="ä" * 1000))
     raw = socket.socket()

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from structlog.testing import capture_logs
 
-from chat_core import Config, JoinChannel, OpenRoom, Person, PersonKind, Receipt
+from chat_core import Committed, Config, JoinChannel, OpenRoom, Person, PersonKind
 from chat_core.testing import World
 from chat_web.dialects.channel_chat import ChannelChat
 from chat_web.dialects.intents import Dialect
@@ -59,7 +59,7 @@ class Town:
         for person in (self.eve, self.bob):
             await self.world.chat.do(person, JoinChannel(name="general"))
         opened = await self.world.chat.do(self.eve, OpenRoom(other=self.bob))
-        assert isinstance(opened, Receipt)
+        assert isinstance(opened, Committed)
         self.room = opened.conversation.id
 
     def connect(self, person: Person, dialect: Dialect) -> Wire:

@@ -6,7 +6,7 @@ import pytest
 
 from chat_core import Change, Chat, Command, CreateChannel, MessagePosted, Post, Stale, Unavailable
 from chat_core.adapters.memory.store import MemoryStore
-from chat_core.engine.results import Receipt
+from chat_core.engine.results import Committed
 from chat_core.model.commands import DeleteChannel, End, Keep
 from chat_core.model.conversation import RoomState
 from chat_core.model.events import DecisionOpened, RoomEnded, RoomKept
@@ -213,7 +213,7 @@ async def test_a_chat_that_stops_delivers_what_was_told_and_is_woken_no_more(par
     assert bob.is_connected
 
 
-async def _does(chat: Chat, actor: Actor, command: Command) -> Receipt:
+async def _does(chat: Chat, actor: Actor, command: Command) -> Committed:
     result = await chat.do(actor.person, command)
-    assert isinstance(result, Receipt)
+    assert isinstance(result, Committed)
     return result

@@ -6,7 +6,7 @@ from typing import Final
 
 from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
-from chat_core.engine.results import Receipt, Reply
+from chat_core.engine.results import Committed, Reply
 from chat_core.model.commands import ChannelCommand, CreateChannel
 from chat_core.model.conversation import Channel, Persistence
 from chat_core.model.errors import ChatError, Refused
@@ -72,7 +72,7 @@ class Channels:
         except ChatError as error:
             reply(error)
         else:
-            reply(Receipt(conversation=channel, durable=self._store.durable))
+            reply(Committed(conversation=channel, durable=self._store.durable))
 
     async def ask(self, command: ChannelCommand, by: Person, reply: Reply) -> None:
         """Hand the command to the conversation that its name means."""

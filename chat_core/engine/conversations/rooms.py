@@ -6,7 +6,7 @@ from collections.abc import Callable
 from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.notifications import Notices
-from chat_core.engine.results import Receipt, Reply
+from chat_core.engine.results import Committed, Reply
 from chat_core.model.commands import OpenRoom
 from chat_core.model.conversation import Member, Persistence, Room, RoomRules, RoomState
 from chat_core.model.errors import ChatError, Refused
@@ -52,21 +52,21 @@ class Rooms:
                 await asyncio.wait([under_way])
             opened = self._opening[pair] = asyncio.get_running_loop().create_future()
             try:
-                receipt = await self._opened(by, other)
+                committed = await self._opened(by, other)
             finally:
                 del self._opening[pair]
                 opened.set_result(None)
         except ChatError as error:
             reply(error)
         else:
-            reply(receipt)
+            reply(committed)
 
-    async def _opened(self, by: Person, other: Person) -> Receipt:
+    async def _opened(self, by: Person, other: Person) -> Committed:
         if other.id in await self._store.blocked_with(by.id):
             raise accounts.unknown_user()  # who blocked the caller is not told of
         for room in await self._store.rooms_of_two(by.id, other.id):
             if room.state is not RoomState.ENDED:
-                return Receipt(conversation=room, repeated=True, durable=self._store.durable)
+                return Committed(conversation=room, repeated=True, durable=self._store.durable)
         now = self._clock.now()
         room = Room(
             id=self._new_id(),
@@ -79,4 +79,4 @@ class Rooms:
         invited = Notice(at=now, to=other.id, kind=NoticeKind.INVITED, room=room, sender=by.card)
         await self._conversations.open(Commit.of(room, ()), (invited,))
         self._notices.tell(invited)
-        return Receipt(conversation=room, durable=self._store.durable)
+        return Committed(conversation=room, durable=self._store.durable)

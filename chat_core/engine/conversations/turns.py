@@ -14,7 +14,7 @@ import attrs
 from chat_core.engine.conversations.commit import Commit, Commits
 from chat_core.engine.conversations.loaded import Ask, Slot, Slots
 from chat_core.engine.delivery.hub import Hub
-from chat_core.engine.results import Receipt, Reply, Result
+from chat_core.engine.results import Committed, Reply, Result
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.logs import Logs
 from chat_core.engine.runtime.tasks import Tasks
@@ -57,7 +57,7 @@ class _Plan:
     after: Conversation
     events: list[Logged] = attrs.field(factory=list)
     personal: list[Personal] = attrs.field(factory=list)
-    answers: list[tuple[Ask, Receipt | Refused]] = attrs.field(factory=list)
+    answers: list[tuple[Ask, Committed | Refused]] = attrs.field(factory=list)
 
     def take(self, events: Iterable[Logged]) -> None:
         """These happen too."""
@@ -252,7 +252,7 @@ class Conversations:
         ask: Ask,
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
-    ) -> Receipt:
+    ) -> Committed:
         command, by = ask.command, ask.by
         if not self._guests_may_post:
             _check_guest(plan.after, command, by)
@@ -266,7 +266,7 @@ class Conversations:
             for event in events:
                 message = message_rules.apply(message, event)
             targets[message.id] = message
-        return self._receipt(plan, events, message)
+        return self._committed(plan, events, message)
 
     def _posted(
         self,
@@ -275,7 +275,7 @@ class Conversations:
         ask: Ask,
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
-    ) -> Receipt:
+    ) -> Committed:
         by, client_id, reply_to = ask.by, post.client_id, post.reply_to
         earlier = repeated.get((by.id, client_id)) if client_id is not None and by is not None else None
         events = log_rules.decide(
@@ -294,12 +294,12 @@ class Conversations:
                 message = targets[event.message.id] = event.message
                 if client_id is not None:
                     repeated[message.by, client_id] = message
-        return self._receipt(plan, events, message, repeated=earlier is not None)
+        return self._committed(plan, events, message, repeated=earlier is not None)
 
-    def _receipt(
+    def _committed(
         self, plan: _Plan, events: tuple[Logged, ...], message: Message | None, *, repeated: bool = False
-    ) -> Receipt:
-        return Receipt(
+    ) -> Committed:
+        return Committed(
             conversation=plan.after,
             events=events,
             message=message,

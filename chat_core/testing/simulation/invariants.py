@@ -32,7 +32,7 @@ from typing import Final
 import attrs
 
 from chat_core.engine.chat import Chat
-from chat_core.engine.results import Receipt
+from chat_core.engine.results import Committed
 from chat_core.model.conversation import (
     Answer,
     Channel,
@@ -140,17 +140,17 @@ class Journal:
         if not (knew or state.member(person) or _is_public(state)):
             raise InvariantBroken(f"I-6: {person} is no member and hears {event}")
 
-    def acked(self, receipt: Receipt) -> None:
+    def acked(self, committed: Committed) -> None:
         """Check what was acknowledged to somebody."""
-        conversation = receipt.conversation
-        if receipt.durable is not (conversation.persistence is Persistence.PERSISTENT):
-            raise InvariantBroken(f"I-4: durable is {receipt.durable} in {conversation.id}")
+        conversation = committed.conversation
+        if committed.durable is not (conversation.persistence is Persistence.PERSISTENT):
+            raise InvariantBroken(f"I-4: durable is {committed.durable} in {conversation.id}")
         book = self.books.get(conversation.id)
         if book is None:
             return
         if conversation.head > len(book.events):
             raise InvariantBroken(f"I-4: acknowledged at {conversation.head} before its commit")
-        for event in receipt.events:
+        for event in committed.events:
             if book.events[event.seq - 1] is not event:
                 raise InvariantBroken(f"I-4: acknowledged but not in the log: {event}")
             if (conversation.id, event.seq) in self.claimed:

@@ -18,7 +18,7 @@ from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import Config, lobbies
 from chat_core.engine.assemble import assemble
 from chat_core.engine.dependencies import Parts
-from chat_core.engine.results import Receipt, Result
+from chat_core.engine.results import Committed, Result
 from chat_core.model.commands import Block, Command, Post, Unblock
 from chat_core.model.conversation import Channel, Persistence
 from chat_core.model.errors import ChatError, InvariantBroken, Refused, Unavailable
@@ -128,7 +128,7 @@ class SimulatedWorld:
         asked.answered = True
         self.traced("answer", asked.person.id, result)
         match result:
-            case Receipt():
+            case Committed():
                 self._acked(asked, result)
             case Refused():
                 if asked.fresh:
@@ -139,15 +139,15 @@ class SimulatedWorld:
             case ChatError():
                 self.broke(f"{asked.command} was answered {result!r}")
 
-    def _acked(self, asked: Asked, receipt: Receipt) -> None:
+    def _acked(self, asked: Asked, committed: Committed) -> None:
         command = asked.command
         try:
-            self.journal.acked(receipt)
+            self.journal.acked(committed)
         except InvariantBroken as error:
             self.broke(str(error))
         if not isinstance(command, Post):
             return
-        message = receipt.message
+        message = committed.message
         if message is None or message.by != asked.person.id or message.client_id != command.client_id:
             self.broke(f"{command} was answered {message}")
         if not message.deleted and message.edited_at is None and message.content != command.content:

@@ -11,6 +11,7 @@ from chat_core import (
     CancelSearch,
     Channel,
     Command,
+    Committed,
     Decline,
     Delete,
     Edit,
@@ -24,7 +25,6 @@ from chat_core import (
     Placed,
     Post,
     React,
-    Receipt,
     Room,
     Search,
     Skip,
@@ -173,13 +173,13 @@ def result(call: Call, answer: Answer, *, now: float, me: PersonId | None) -> di
             }
         case Placed(room=Room() as room):
             return {"status": "matched", "room": wire.room(room, now=now, me=me)}
-        case Receipt(message=message, conversation=conversation) if message is not None:
+        case Committed(message=message, conversation=conversation) if message is not None:
             if call.method in ("react", "unreact"):
                 return {"reactions": {emoji: list(people) for emoji, people in message.reactions.items()}}
             return {"message": wire.message(message, conversation), "durable": answer.durable}
-        case Receipt(conversation=Channel() as channel):
+        case Committed(conversation=Channel() as channel):
             return wire.channel(channel)
-        case Receipt(conversation=Room() as room):
+        case Committed(conversation=Room() as room):
             return {"room": wire.room(room, now=now, me=me)}
         case _:
             return {}

@@ -10,7 +10,7 @@ from chat_core.adapters.memory.store import MemoryStore
 from chat_core.adapters.sql.accounts import SQLAccounts
 from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.compose import Config
-from chat_core.engine.results import Receipt
+from chat_core.engine.results import Committed
 from chat_core.model.account import ProfileChange
 from chat_core.model.commands import Block, CreateChannel, JoinChannel, MarkRead, Post, React, Search
 from chat_core.model.conversation import Channel, Room, RoomState
@@ -37,10 +37,10 @@ async def channel_of(world: World, name: str) -> Channel:
 
 
 async def says(world: World, person: Person, text: str, where: ConversationId) -> str:
-    receipt = await world.chat.do(person, Post(conversation=where, content=text, client_id=text[:40]))
-    assert isinstance(receipt, Receipt)
-    assert receipt.message is not None
-    return receipt.message.id
+    committed = await world.chat.do(person, Post(conversation=where, content=text, client_id=text[:40]))
+    assert isinstance(committed, Committed)
+    assert committed.message is not None
+    return committed.message.id
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -26,8 +26,8 @@ async def test_a_guest_publishes_what_it_wants_and_it_is_there_after_a_restart(t
     try:
         guest = chat.guest("somebody")
         channel = await chat.channels.ensure("Any name: ☂", any_name=True)
-        receipt = await chat.do(guest, PublishData(conversation=channel.id, data='{"x":[1,2.5,null]}'))
-        (event,) = receipt.events  # type: ignore[union-attr]
+        committed = await chat.do(guest, PublishData(conversation=channel.id, data='{"x":[1,2.5,null]}'))
+        (event,) = committed.events  # type: ignore[union-attr]
     finally:
         await chat.stop()
     chat = await open_chat(config)

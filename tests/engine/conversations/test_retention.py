@@ -3,7 +3,7 @@
 import pytest
 
 from chat_core import Config
-from chat_core.engine.results import Receipt
+from chat_core.engine.results import Committed
 from chat_core.model.errors import Unavailable
 from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, PAIRING_KEPT_S
 from chat_core.model.message import Message
@@ -15,9 +15,9 @@ KEPT = Config(countdown_s=60, notification_s=60, texts_kept_s=2 * HOUR)
 
 
 async def said(who: Actor, text: str) -> Message:
-    receipt: Receipt = await who.says(text)
-    assert receipt.message is not None
-    return receipt.message
+    committed: Committed = await who.says(text)
+    assert committed.message is not None
+    return committed.message
 
 
 async def later(world: World, seconds: float) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chat_core import (
+    Committed,
     Keep,
     Matched,
     Notice,
@@ -12,7 +13,6 @@ from chat_core import (
     OpenRoom,
     PersonKind,
     Placed,
-    Receipt,
     Refused,
     Room,
     RoomState,
@@ -25,10 +25,10 @@ from chat_core.testing.people import Actor
 
 async def opened(one: Actor, other: Actor) -> tuple[Room, bool]:
     """The room of the two, and whether they had it already."""
-    receipt = await one.does(OpenRoom(other=other.person))
-    assert isinstance(receipt, Receipt)
-    assert isinstance(receipt.conversation, Room)
-    return receipt.conversation, receipt.repeated
+    committed = await one.does(OpenRoom(other=other.person))
+    assert isinstance(committed, Committed)
+    assert isinstance(committed.conversation, Room)
+    return committed.conversation, committed.repeated
 
 
 async def test_a_room_made_by_hand_is_idle_and_the_other_is_told(parley_world: World) -> None:

@@ -34,8 +34,8 @@ async def test_one_client_id_with_another_body_is_refused(parley_world: World) -
 async def test_one_client_id_fifty_times_at_once_is_one_message() -> None:
     async with World(Config(rate_limits=False)) as world:
         ann, bob = await world.pair("ann", "bob")
-        receipts = await asyncio.gather(*(_ask(world, ann, "hi", client_id="1") for _ in range(50)))
-        assert len({receipt.message.id for receipt in receipts}) == 1  # type: ignore[union-attr]
+        results = await asyncio.gather(*(_ask(world, ann, "hi", client_id="1") for _ in range(50)))
+        assert len({committed.message.id for committed in results}) == 1  # type: ignore[union-attr]
         await world.settle()
         assert len(bob.sees_all(MessagePosted)) == 1
 
@@ -56,8 +56,8 @@ async def test_many_repeated_client_ids_in_one_turn_are_all_found() -> None:
             for number in range(10)
         ]
         store.gate.set()
-        receipts = await asyncio.gather(*asked)
-        assert all(receipt.repeated for receipt in receipts)  # type: ignore[union-attr]
+        results = await asyncio.gather(*asked)
+        assert all(committed.repeated for committed in results)  # type: ignore[union-attr]
 
 
 async def test_one_client_id_is_one_message_after_a_restart_too() -> None:

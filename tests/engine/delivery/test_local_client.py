@@ -20,9 +20,9 @@ async def test_a_seat_waits_for_the_next_event_of_a_kind(parley_chat: Chat) -> N
     room = (await a.next(Matched)).room
     waiting = asyncio.ensure_future(b.next(MessagePosted))
     await asyncio.sleep(0)
-    receipt = await a.do(Post(conversation=room, content="hi"))
+    committed = await a.do(Post(conversation=room, content="hi"))
     assert (await waiting).message.content == "hi"
-    await a.do(Edit(message=receipt.message.id, content="ho"))  # type: ignore[union-attr]
+    await a.do(Edit(message=committed.message.id, content="ho"))  # type: ignore[union-attr]
     assert (await b.next(MessageEdited)).content == "ho"
     a.close()
     b.close()

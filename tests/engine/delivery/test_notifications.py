@@ -30,8 +30,8 @@ class Unwilling(MemoryStore):
 async def two(world: World) -> tuple[Actor, Actor, str]:
     """Ann has made a room with bob."""
     ann, bob = await world.user("ann"), await world.user("bob")
-    receipt = await ann.does(OpenRoom(other=bob.person))
-    return ann, bob, receipt.conversation.id  # type: ignore[union-attr]
+    committed = await ann.does(OpenRoom(other=bob.person))
+    return ann, bob, committed.conversation.id  # type: ignore[union-attr]
 
 
 async def taken(actor: Actor) -> list[str]:
