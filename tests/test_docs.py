@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from chat_core import CODES, EndReason, NoticeKind, RoomState
+from chat_core import CODES, EndReason, NotificationKind, RoomState
 from chat_web import routes
 from chat_web.config.settings import variables
 from chat_web.dialects import anonymous
@@ -79,7 +79,7 @@ def publication_types() -> set[str]:
     """The types that the source can make."""
     source = inspect.getsource(publications)
     literal = set(re.findall(r'"type": "(\w+)"', source))
-    return literal | set(re.findall(r'"(reaction_\w+)"', source)) | {kind.value for kind in NoticeKind}
+    return literal | set(re.findall(r'"(reaction_\w+)"', source)) | {kind.value for kind in NotificationKind}
 
 
 def close_codes() -> set[int]:

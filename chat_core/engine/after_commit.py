@@ -7,7 +7,7 @@ from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.hub import Hub
-from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.people import People
@@ -15,11 +15,11 @@ from chat_core.engine.runtime.alarms import Alarms
 from chat_core.model.commands import Tick
 from chat_core.model.conversation import Channel, Persistence, Room, RoomState
 from chat_core.model.events import (
+    AnyNotification,
     Logged,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
-    Notable,
     ReactionAdded,
     ReactionRemoved,
 )
@@ -46,7 +46,7 @@ class Aftermath:
         channels: Channels,
         conversations: Conversations,
         pairing_records: PairingRecords,
-        notices: Notices,
+        notifications: Notifications,
     ) -> None:
         self._clock = clock
         self._alarms = alarms
@@ -56,7 +56,7 @@ class Aftermath:
         self._channels = channels
         self._conversations = conversations
         self._pairing_records = pairing_records
-        self._notices = notices
+        self._notifications = notifications
 
     def __call__(self, commit: Commit) -> None:
         before, after, events = commit.before, commit.after, commit.events
@@ -70,8 +70,8 @@ class Aftermath:
 
     def _tell(self, commit: Commit) -> None:
         for event in commit.personal:
-            if isinstance(event, Notable):
-                self._notices.tell(event)
+            if isinstance(event, AnyNotification):
+                self._notifications.tell(event)
             else:
                 self._people.tell(event)
 

@@ -22,7 +22,7 @@ from chat_core.engine.conversations.rooms import Rooms
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.flush_queue import Rounds
 from chat_core.engine.delivery.hub import Hub
-from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.dependencies import Parts
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.lobby.blocks import Blocks
@@ -57,7 +57,7 @@ class _Talk:
     commits: Commits
     loaded: Slots
     conversations: Conversations
-    notices: Notices
+    notifications: Notifications
     channels: Channels
     reading: Reading
     followers: Followers
@@ -89,7 +89,7 @@ def assemble(parts: Parts) -> Chat:
         channels=talk.channels,
         conversations=talk.conversations,
         pairing_records=pairs.pairing_records,
-        notices=talk.notices,
+        notifications=talk.notifications,
     )
     ages = Ages(
         clock=parts.clock,
@@ -111,7 +111,7 @@ def assemble(parts: Parts) -> Chat:
         people=ground.people,
         followers=talk.followers,
         neighbours=talk.neighbours,
-        notices=talk.notices,
+        notifications=talk.notifications,
         conversations=talk.conversations,
         reading=talk.reading,
         channels=talk.channels,
@@ -184,7 +184,9 @@ def _talk(parts: Parts, ground: _Ground) -> _Talk:
         commits=commits,
         loaded=loaded,
         conversations=conversations,
-        notices=Notices(store=parts.store, people=people, alarms=alarms, clock=clock, tasks=tasks),
+        notifications=Notifications(
+            store=parts.store, people=people, alarms=alarms, clock=clock, tasks=tasks
+        ),
         channels=channels,
         reading=Reading(parts.store, ground.logs, conversations, channels, people),
         followers=Followers(clock, hub, conversations.peek),
@@ -206,7 +208,7 @@ def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
         people=ground.people,
         alarms=ground.alarms,
         pairing_records=pairing_records,
-        notices=talk.notices,
+        notifications=talk.notifications,
         tasks=ground.tasks,
     )
     lobbies = Lobbies(
@@ -234,7 +236,7 @@ def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Disp
     rooms = Rooms(
         clock=parts.clock,
         store=parts.store,
-        notices=talk.notices,
+        notifications=talk.notifications,
         conversations=talk.conversations,
         new_id=parts.new_id,
         rules=parts.rooms_by_hand,

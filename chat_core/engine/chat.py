@@ -20,7 +20,7 @@ from chat_core.engine.delivery.connection import Connection, Sink
 from chat_core.engine.delivery.flush_queue import Rounds
 from chat_core.engine.delivery.hub import Encoder, Hub
 from chat_core.engine.delivery.local_client import Seat
-from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.lobby.lobbies import Lobbies
@@ -58,7 +58,7 @@ class Chat:
     people: People
     followers: Followers
     neighbours: Neighbours
-    notices: Notices
+    notifications: Notifications
     conversations: Conversations
     reading: Reading
     channels: Channels
@@ -93,7 +93,7 @@ class Chat:
         self.hub.stop()
         self._end_listening()
         await self._pairing_records.finish()
-        await self.notices.finish()
+        await self.notifications.finish()
         await self._backplane.close()
         await self.store.close()
 

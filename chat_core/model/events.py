@@ -247,7 +247,7 @@ class NeighbourSeen(Personal):
     last_seen: float
 
 
-class NoticeKind(enum.StrEnum):
+class NotificationKind(enum.StrEnum):
     MATCH_FOUND = "match_found"
     INVITED = "invited"
     COUNTDOWN_STARTED = "countdown_started"
@@ -258,15 +258,15 @@ class NoticeKind(enum.StrEnum):
 
 
 @value(kw_only=True)
-class Notice(Personal):
+class Notification(Personal):
     """Something that concerns the person, wherever it happened."""
 
-    kind: NoticeKind
+    kind: NotificationKind
     room: Room
     sender: Card | None = None
 
     @property
-    def key(self) -> "NoticeKey":
+    def key(self) -> "NotificationKey":
         """What is one person's alone: the room, the seq after which it was so, and the kind."""
         return self.room.id, self.room.head, self.kind
 
@@ -280,11 +280,11 @@ class Mentioned(Personal):
     sender: Card
 
     @property
-    def key(self) -> "NoticeKey":
+    def key(self) -> "NotificationKey":
         return self.conversation, self.message_seq, MENTION
 
 
 MENTION: Final = "mention"
-NoticeKey: TypeAlias = tuple[ConversationId, int, str]
-Notable: TypeAlias = Notice | Mentioned
+NotificationKey: TypeAlias = tuple[ConversationId, int, str]
+AnyNotification: TypeAlias = Notification | Mentioned
 """What a person is to hear of, once: kept until a device was told."""

@@ -32,7 +32,7 @@ SEARCH_LENGTH_MAX: Final = 200  # code points of what is searched for
 TERMS_SOUGHT_MAX: Final = 32  # different words of it; more are not looked for
 TERM_LENGTH_MAX: Final = 64  # code points by which a long word is found
 
-NOTICES_KEPT_MAX: Final = 100  # a person's newest that no device was told yet
+NOTIFICATIONS_KEPT_MAX: Final = 100  # a person's newest that no device was told yet
 
 # Ages
 AGES_SWEPT_S: Final = 3600.0  # between two looks at what is over its age

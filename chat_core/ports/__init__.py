@@ -13,7 +13,7 @@ import attrs
 from chat_core.model.commands import Command
 from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import ChatError, Refused
-from chat_core.model.events import Logged, Notable, NoticeKey
+from chat_core.model.events import AnyNotification, Logged, NotificationKey
 from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
 from chat_core.model.message import Mark, Message
 from chat_core.model.person import Card, Person, PersonKind
@@ -41,14 +41,14 @@ class Change:
     """One turn's facts about one conversation.
 
     ``events`` follow directly on ``expected`` (None: the conversation is new),
-    and ``after`` is the conversation once they have happened. ``notices`` are
+    and ``after`` is the conversation once they have happened. ``notifications`` are
     to be told to people; only a store keeps them.
     """
 
     after: Conversation
     expected: int | None
     events: Sequence[Logged]
-    notices: Sequence[Notable] = ()
+    notifications: Sequence[AnyNotification] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -276,13 +276,13 @@ class Store(Log, Traces, Ages, Protocol):
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         """Everybody's read mark."""
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+    async def notifications_of(self, person: PersonId) -> Sequence[AnyNotification]:
         """The person's notices that were not dropped, oldest first: the newest 100.
 
         A room looks as it did then, but for its members, who are those of now.
         """
 
-    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+    async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
         """The person was told these. Twice is once."""
 
     async def check(self) -> None:

@@ -4,6 +4,6 @@
     evolve(conversation, event) -> conversation      never refuses: an event is a fact
 
 One file for each noun: ``room``, ``channel``, ``messages``, ``lobby``,
-``presence``, ``notices``, ``rate``. ``log`` puts the first three together.
+``presence``, ``notifications``, ``rate``. ``log`` puts the first three together.
 Nothing here knows asyncio, a clock, chance or a disk.
 """

@@ -19,8 +19,8 @@ from chat_core.model.events import (
     MemberJoined,
     MemberLeft,
     MessagePosted,
-    Notice,
-    NoticeKind,
+    Notification,
+    NotificationKind,
     PartnerLeft,
     Personal,
     RoomEnded,
@@ -30,45 +30,46 @@ from chat_core.model.ids import PersonId
 from chat_core.rules.mentions import mentions
 
 
-def notices(room: Room, event: Logged) -> Iterator[Personal]:
+def notifications(room: Room, event: Logged) -> Iterator[Personal]:
     """What the members of ``room`` (as it is after ``event``) are to hear of it, in member order."""
     match event:
         case CountdownStarted():
-            yield from _to_all(room, event, NoticeKind.COUNTDOWN_STARTED)
+            yield from _to_all(room, event, NotificationKind.COUNTDOWN_STARTED)
         case KeepAsked(member=asker):
             for person in room.present():
                 if person != asker:
-                    yield Notice(
+                    yield Notification(
                         at=event.at,
                         to=person,
-                        kind=NoticeKind.KEEP_REQUEST,
+                        kind=NotificationKind.KEEP_REQUEST,
                         room=room,
                         sender=room.members[asker].card,
                     )
         case DecisionOpened():
-            yield from _to_all(room, event, NoticeKind.DECISION)
+            yield from _to_all(room, event, NotificationKind.DECISION)
         case RoomKept():
-            yield from _to_all(room, event, NoticeKind.ROOM_KEPT)
+            yield from _to_all(room, event, NotificationKind.ROOM_KEPT)
         case MemberLeft(member=gone, reason=reason):
             yield from _partner_left(room, gone, reason, event.at)
         case RoomEnded():
             if room.rules.countdown_s is None and room.reason is not EndReason.MEMBER_LEFT:
                 # With no decision to hide, an open-ended room that was ended is a partner who left.
                 yield from _partner_left(room, event.by, LeaveReason.LEFT, event.at)
-            yield from _to_all(room, event, NoticeKind.ROOM_ENDED)
+            yield from _to_all(room, event, NotificationKind.ROOM_ENDED)
 
 
 def personal(state: Conversation, event: Logged) -> Iterable[Personal]:
     """What people are to hear of the event: mentions and notices. ``state`` is the conversation after it."""
     if type(event) is MessagePosted:  # first: it comes most often
         return mentions(state, (event,)) if "@" in event.message.content else ()
-    return notices(state, event) if isinstance(state, Room) else ()
+    return notifications(state, event) if isinstance(state, Room) else ()
 
 
-def found(room: Room, at: float) -> tuple[Notice, ...]:
+def found(room: Room, at: float) -> tuple[Notification, ...]:
     """What the members of a room that a lobby made are to hear of it."""
     return tuple(
-        Notice(at=at, to=person, kind=NoticeKind.MATCH_FOUND, room=room) for person in room.present()
+        Notification(at=at, to=person, kind=NotificationKind.MATCH_FOUND, room=room)
+        for person in room.present()
     )
 
 
@@ -98,8 +99,8 @@ def _partner_left(room: Room, gone: str | None, reason: LeaveReason, at: float) 
             yield PartnerLeft(at=at, to=person, lobby=room.lobby, room=room.id, reason=reason)
 
 
-def _to_all(room: Room, event: Logged, kind: NoticeKind) -> Iterator[Personal]:
+def _to_all(room: Room, event: Logged, kind: NotificationKind) -> Iterator[Personal]:
     """To who is there now, and to the one whose leaving is what happened."""
     for person, member in room.members.items():
         if not member.left or person == event.by:
-            yield Notice(at=event.at, to=person, kind=kind, room=room)
+            yield Notification(at=event.at, to=person, kind=kind, room=room)

@@ -20,8 +20,8 @@ from chat_core import (
     Event,
     Matched,
     MessagePosted,
-    Notice,
-    NoticeKind,
+    Notification,
+    NotificationKind,
     PartnerLeft,
     Person,
     Personal,
@@ -170,7 +170,7 @@ class AnonymousPair(Dialect):
             case PartnerLeft(room=room) if room == client.room:
                 client.room = None
                 return Unfollow(room), _say("partner_left"), Ask(Search(lobby=ANONYMOUS, again=True))
-            case Notice(kind=NoticeKind.ROOM_ENDED, room=room) if room.id == client.room:
+            case Notification(kind=NotificationKind.ROOM_ENDED, room=room) if room.id == client.room:
                 client.room = None  # ended by the person itself, from another connection
                 return Unfollow(room.id), Ask(Search(lobby=ANONYMOUS))
             case _:

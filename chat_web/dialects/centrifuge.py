@@ -75,7 +75,7 @@ from chat_web.dialects.intents import (
     PresenceResult,
     Renew,
     Say,
-    ShowNotices,
+    ShowNotifications,
     Stands,
     Turn,
     Unfollow,
@@ -331,7 +331,7 @@ class Centrifuge(Dialect):
                 return (HangUp(3500, "invalid token"),)
             case Introduced():
                 client.introduced = answer
-                return ShowNotices(), AskStanding(_Ref(id, Connect()))
+                return ShowNotifications(), AskStanding(_Ref(id, Connect()))
             case Stands() if client.introduced is not None:
                 client.is_connecting = False
                 data = publications.standing(client.introduced.person, answer.standing, now=now)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from chat_core import (
+    AnyNotification,
     Card,
     ChatError,
     Command,
@@ -18,7 +19,6 @@ from chat_core import (
     Encoder,
     Event,
     Logged,
-    Notable,
     Person,
     Personal,
     PersonId,
@@ -123,13 +123,13 @@ class WatchNeighbours:
 
 
 @attrs.frozen
-class ShowNotices:
-    """What the person is told here from now on counts as told: the client shows it. No answer."""
+class ShowNotifications:
+    """The client shows notifications: those sent here from now on count as delivered. No answer."""
 
 
 @attrs.frozen
-class TakeNotices:
-    """As ``ShowNotices``, and what no device was told before. Answered with ``Missed``."""
+class FetchNotifications:
+    """``ShowNotifications``, and those that no device got yet. Answered with ``PendingNotifications``."""
 
     ref: Any = None
 
@@ -183,8 +183,8 @@ Intent: TypeAlias = (
     | Follow
     | Unfollow
     | WatchNeighbours
-    | ShowNotices
-    | TakeNotices
+    | ShowNotifications
+    | FetchNotifications
     | Turn
     | Ponged
     | AskStanding
@@ -231,13 +231,15 @@ class Page:
 
 
 @attrs.frozen(kw_only=True)
-class Missed:
+class PendingNotifications:
     """What no device was told yet, oldest first."""
 
-    notices: tuple[Notable, ...]
+    notifications: tuple[AnyNotification, ...]
 
 
-Answer: TypeAlias = Result | Recovery | Introduced | Stands | PresenceResult | Page | Missed | ChatError
+Answer: TypeAlias = (
+    Result | Recovery | Introduced | Stands | PresenceResult | Page | PendingNotifications | ChatError
+)
 
 
 @attrs.frozen(eq=False)

@@ -9,12 +9,12 @@ from typing import Any
 import attrs
 
 from chat_core import (
+    AnyNotification,
     Conversation,
     Event,
     Mentioned,
-    Notable,
-    Notice,
-    NoticeKey,
+    Notification,
+    NotificationKey,
     Personal,
     Refused,
 )
@@ -22,13 +22,13 @@ from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Answer,
     Dialect,
+    FetchNotifications,
     FinishedFrames,
     HangUp,
     Intents,
     Introduced,
-    Missed,
+    PendingNotifications,
     Say,
-    TakeNotices,
 )
 from chat_web.encoding import wire
 
@@ -37,8 +37,8 @@ from chat_web.encoding import wire
 class ClientState:
     """What was told while the older ones were still being read, and which those were."""
 
-    early: list[Notable] | None = attrs.field(factory=list)
-    missed: frozenset[NoticeKey] = frozenset()
+    early: list[AnyNotification] | None = attrs.field(factory=list)
+    missed: frozenset[NotificationKey] = frozenset()
 
 
 def _frames(event: Event, conversation: Conversation) -> tuple[bytes | None, bytes | None]:
@@ -56,7 +56,7 @@ class Notifications(Dialect):
         return ClientState()
 
     def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
-        return (TakeNotices(),)
+        return (FetchNotifications(),)
 
     def received(self, client: ClientState, text: str) -> Intents:
         return (typed_frames.not_understood("Nothing is asked for here."),)
@@ -65,15 +65,15 @@ class Notifications(Dialect):
         return (typed_frames.unread(text, error),)
 
     def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
-        if not isinstance(answer, Missed):
+        if not isinstance(answer, PendingNotifications):
             return (HangUp(3004, "server error: come back"),)
         early, client.early = client.early or [], None
-        client.missed = frozenset(notice.key for notice in answer.notices)
-        live = (intent for notice in early for intent in self.heard(client, notice, now=now))
-        return *(_told(notice, now) for notice in answer.notices), *live
+        client.missed = frozenset(notification.key for notification in answer.notifications)
+        live = (intent for notification in early for intent in self.heard(client, notification, now=now))
+        return *(_told(notification, now) for notification in answer.notifications), *live
 
     def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
-        if not isinstance(event, Notice | Mentioned):
+        if not isinstance(event, Notification | Mentioned):
             return ()
         if client.early is not None:
             client.early.append(event)
@@ -83,7 +83,7 @@ class Notifications(Dialect):
         return (_told(event, now),)
 
 
-def _told(notice: Notable, now: float) -> Say:
-    if isinstance(notice, Mentioned):
-        return typed_frames.say("mention", **wire.mention(notice))
-    return typed_frames.say(notice.kind, **wire.notice(notice, now=now))
+def _told(notification: AnyNotification, now: float) -> Say:
+    if isinstance(notification, Mentioned):
+        return typed_frames.say("mention", **wire.mention(notification))
+    return typed_frames.say(notification.kind, **wire.notification(notification, now=now))

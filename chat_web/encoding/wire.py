@@ -13,7 +13,7 @@ from chat_core import (
     Conversation,
     Mentioned,
     Message,
-    Notice,
+    Notification,
     Person,
     PersonId,
     Profile,
@@ -108,14 +108,14 @@ def room_after(event: RoomEvent, conversation: Conversation, *, now: float) -> d
     return room(then, now=now)
 
 
-def notice(notice: Notice, *, now: float) -> dict[str, Any]:
+def notification(notification: Notification, *, now: float) -> dict[str, Any]:
     """P3.2, beside the kind. The room looks as it did then, with what is left of its time now."""
     shown = {
-        "room_id": notice.room.id,
-        "room": room(notice.room, now=now, me=notice.to),
-        "at": stamp(notice.at),
+        "room_id": notification.room.id,
+        "room": room(notification.room, now=now, me=notification.to),
+        "at": stamp(notification.at),
     }
-    return shown if notice.sender is None else {**shown, "from": person(notice.sender)}
+    return shown if notification.sender is None else {**shown, "from": person(notification.sender)}
 
 
 def mention(mention: Mentioned) -> dict[str, Any]:

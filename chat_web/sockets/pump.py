@@ -37,6 +37,7 @@ from chat_web.dialects.intents import (
     AskStanding,
     Complain,
     Dialect,
+    FetchNotifications,
     Follow,
     HangUp,
     Intent,
@@ -46,8 +47,7 @@ from chat_web.dialects.intents import (
     Ponged,
     Renew,
     Say,
-    ShowNotices,
-    TakeNotices,
+    ShowNotifications,
     Turn,
     Unfollow,
     WatchNeighbours,
@@ -64,7 +64,7 @@ PING_S: Final = 25.0
 PONG_S: Final = 10.0
 FIRST_COMMAND_S: Final = 5.0
 
-_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchNeighbours, ShowNotices, Ponged})
+_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchNeighbours, ShowNotifications, Ponged})
 
 _log = structlog.get_logger("parley.sockets")
 
@@ -222,7 +222,7 @@ class Pump:
                 case Unfollow(conversation):
                     if self._connection is not None:
                         self._connection.unfollow(conversation)
-                case WatchNeighbours() | ShowNotices():
+                case WatchNeighbours() | ShowNotifications():
                     self._listen_for(intent)
                 case Ponged():
                     if self._heartbeat.awaits_pong:
@@ -232,13 +232,13 @@ class Pump:
         if self._inbox:
             self._work()
 
-    def _listen_for(self, intent: WatchNeighbours | ShowNotices) -> None:
+    def _listen_for(self, intent: WatchNeighbours | ShowNotifications) -> None:
         if self._connection is None:
             return
         if isinstance(intent, WatchNeighbours):
             self._connection.watch_neighbours()
         else:
-            self._connection.shows_notices = True
+            self._connection.shows_notifications = True
 
     def _work(self) -> None:
         """Begin what may begin now; posts follow one another without waiting."""
@@ -296,7 +296,9 @@ class Pump:
                 self._finished(ref, Done())
             case Ask():
                 self._finished(intent.ref, _unintroduced())
-            case AskChannel() | Follow() | TakeNotices() | AskStanding() | AskPresence() | AskHistory():
+            case (
+                AskChannel() | Follow() | FetchNotifications() | AskStanding() | AskPresence() | AskHistory()
+            ):
                 if self._connection is None:
                     self._finished(intent.ref, _unintroduced())
                 else:

@@ -13,16 +13,16 @@ from chat_web.dialects.intents import (
     AskHistory,
     AskPresence,
     AskStanding,
+    FetchNotifications,
     Follow,
-    Missed,
     Page,
+    PendingNotifications,
     PresenceResult,
     Stands,
-    TakeNotices,
 )
 
 Asked: TypeAlias = AskStanding | AskPresence | AskHistory
-Question: TypeAlias = AskChannel | Follow | TakeNotices | Asked
+Question: TypeAlias = AskChannel | Follow | FetchNotifications | Asked
 
 _log: Final = structlog.get_logger("parley.sockets")
 
@@ -48,8 +48,10 @@ class Questions:
                     conversation = await self.id_of(person, address)
                     connection.follow(conversation, since, lambda result: finished(ref, result), recent)
                     return
-                case TakeNotices():
-                    answer: Answer = Missed(notices=tuple(await self._chat.notices.take(connection)))
+                case FetchNotifications():
+                    answer: Answer = PendingNotifications(
+                        notifications=tuple(await self._chat.notifications.take(connection))
+                    )
                 case _:
                     answer = await self.answer(person, question)
         except ChatError as error:

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from chat_core.model.limits import NOTICES_KEPT_MAX
+from chat_core.model.limits import NOTIFICATIONS_KEPT_MAX
 from chat_web.app_keys import CHAT
 from tests.support.dialect_sockets import DialectServer, Socket
 from tests.support.http_clients import HttpClient
@@ -127,12 +127,12 @@ async def test_a_device_that_came_back_hears_only_what_came_meanwhile(here: Dial
 
 async def test_only_the_newest_are_kept(here: DialectServer) -> None:
     ann, bob = await two(here)
-    for _ in range(NOTICES_KEPT_MAX + 5):
+    for _ in range(NOTIFICATIONS_KEPT_MAX + 5):
         room = (await ann.post("/chat/rooms", {"with": "bob"}))[1]["id"]
         await bob.post(f"/simple-countdown/response/{room}", {"response": "end"})
         await here.server.world.advance(1)
     kinds = [frame["type"] for frame in await (await listens(here, bob)).seen()]
-    assert kinds == ["invited", "room_ended"] * (NOTICES_KEPT_MAX // 2)
+    assert kinds == ["invited", "room_ended"] * (NOTIFICATIONS_KEPT_MAX // 2)
 
 
 async def test_notices_outlive_a_restart(here: DialectServer) -> None:
@@ -140,10 +140,12 @@ async def test_notices_outlive_a_restart(here: DialectServer) -> None:
     ann, bob = await two(here)
     await ann.post("/chat/rooms", {"with": "bob"})
     store = here.server.app[CHAT].store
-    assert [notice.key[2] for notice in await store.notices_of(bob.person.id)] == ["invited"]
+    assert [notification.key[2] for notification in await store.notifications_of(bob.person.id)] == [
+        "invited"
+    ]
     device = await listens(here, bob)
     await device.sees("invited")
-    assert await store.notices_of(bob.person.id) == []
+    assert await store.notifications_of(bob.person.id) == []
 
 
 async def test_nothing_is_asked_for_here(here: DialectServer) -> None:
@@ -170,7 +172,7 @@ async def test_strangers_notices_are_never_stored(here: DialectServer) -> None:
     (found,) = await device.sees("match_found")
     assert callers[1].person.id not in str(found)
     store = here.server.app[CHAT].store
-    assert [await store.notices_of(caller.person.id) for caller in callers] == [[], []]
+    assert [await store.notifications_of(caller.person.id) for caller in callers] == [[], []]
 
 
 async def test_who_is_named_in_a_channel_hears_of_it(here: DialectServer) -> None:

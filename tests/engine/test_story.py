@@ -6,8 +6,8 @@ from chat_core.model.events import (
     DecisionOpened,
     KeepAsked,
     KeepDeclined,
-    Notice,
-    NoticeKind,
+    Notification,
+    NotificationKind,
     RoomEnded,
     RoomKept,
 )
@@ -75,7 +75,7 @@ async def test_answers_at_the_instant_of_the_deadline_are_too_late(parley_world:
 async def test_both_may_keep_before_anybody_is_asked(parley_world: World) -> None:
     ann, bob = await parley_world.pair("ann", "bob", lobby="timed")
     await ann.keeps()
-    assert bob.sees(Notice).kind is NoticeKind.KEEP_REQUEST
+    assert bob.sees(Notification).kind is NotificationKind.KEEP_REQUEST
     await bob.keeps()
     ann.sees(RoomKept)
 
@@ -110,8 +110,8 @@ async def test_everybody_hears_of_each_step_wherever_they_look(parley_world: Wor
     await parley_world.advance(300)
     await ann.keeps()
     await bob.keeps()
-    kinds = [notice.kind for notice in bob.sees_all(Notice)]
-    assert kinds == [NoticeKind.DECISION, NoticeKind.KEEP_REQUEST, NoticeKind.ROOM_KEPT]
+    kinds = [notification.kind for notification in bob.sees_all(Notification)]
+    assert kinds == [NotificationKind.DECISION, NotificationKind.KEEP_REQUEST, NotificationKind.ROOM_KEPT]
 
 
 def _keep(room: str) -> Keep:

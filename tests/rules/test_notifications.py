@@ -4,10 +4,10 @@ import pytest
 
 from chat_core.model.commands import Close, Decline, End, Keep, Leave, Post, RoomCommand, Start, Tick
 from chat_core.model.conversation import EndReason, Room
-from chat_core.model.events import LeaveReason, Logged, Notice, NoticeKind, PartnerLeft, Personal
+from chat_core.model.events import LeaveReason, Logged, Notification, NotificationKind, PartnerLeft, Personal
 from chat_core.model.person import Person
 from chat_core.rules import log
-from chat_core.rules.notifications import notices
+from chat_core.rules.notifications import notifications
 from tests.support.command_scripts import OPEN_ENDED, R, Step, ann, bob, cat, new_room, run
 
 START, KEEP, DECLINE, END, LEAVE, TICK = (kind(room=R) for kind in (Start, Keep, Decline, End, Leave, Tick))
@@ -21,9 +21,9 @@ def heard(room: Room, *steps: Step) -> list[Personal]:
     told: list[Personal] = []
     for fact in log.decide(room, command, by=by, now=at, new_id="m"):
         room = evolved(room, fact)
-        for notice in notices(room, fact):
-            assert notice.at == at
-            told.append(notice)
+        for notification in notifications(room, fact):
+            assert notification.at == at
+            told.append(notification)
     return told
 
 
@@ -35,7 +35,7 @@ def evolved(room: Room, fact: Logged) -> Room:
 
 def words(told: list[Personal]) -> list[tuple[str, str]]:
     """Who is told what, in one word each."""
-    return [(n.to, n.kind.value if isinstance(n, Notice) else "partner_left") for n in told]
+    return [(n.to, n.kind.value if isinstance(n, Notification) else "partner_left") for n in told]
 
 
 COUNTING = run(new_room(), (0, ann, START)).after
@@ -73,10 +73,10 @@ def test_nobody_is_told_who_declined_to_keep_a_timed_room(answerer: Person) -> N
     decision = run(COUNTING, (300, None, TICK)).after
     told = [n for n in heard(decision, (310, answerer, END)) if n.to == other.id]
     assert words(told) == [(other.id, "room_ended")]
-    (notice,) = told
-    assert isinstance(notice, Notice)
-    assert (notice.sender, notice.by) == (None, None)
-    assert notice.room.reason is EndReason.ENDED_BY_MEMBER
+    (notification,) = told
+    assert isinstance(notification, Notification)
+    assert (notification.sender, notification.by) == (None, None)
+    assert notification.room.reason is EndReason.ENDED_BY_MEMBER
 
 
 def test_an_early_decline_is_told_to_nobody() -> None:
@@ -85,12 +85,12 @@ def test_an_early_decline_is_told_to_nobody() -> None:
 
 def test_a_keep_request_shows_the_card_that_the_asker_has_in_the_room() -> None:
     room = run(new_room(anonymous=True), (0, ann, START)).after
-    (notice,) = heard(room, (1, ann, KEEP))
-    assert isinstance(notice, Notice)
-    assert notice.sender == room.members[ann.id].card
-    assert notice.sender.id == "card-of-ann"
-    assert notice.kind is NoticeKind.KEEP_REQUEST
-    assert notice.room.waiting_for() == 1
+    (notification,) = heard(room, (1, ann, KEEP))
+    assert isinstance(notification, Notification)
+    assert notification.sender == room.members[ann.id].card
+    assert notification.sender.id == "card-of-ann"
+    assert notification.kind is NotificationKind.KEEP_REQUEST
+    assert notification.room.waiting_for() == 1
 
 
 @pytest.mark.parametrize(

@@ -5,40 +5,42 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from chat_core.model.conversation import Conversation
-from chat_core.model.events import Notable, Notice, NoticeKey
+from chat_core.model.events import AnyNotification, Notification, NotificationKey
 from chat_core.model.ids import ConversationId, PersonId
-from chat_core.model.limits import NOTICES_KEPT_MAX
+from chat_core.model.limits import NOTIFICATIONS_KEPT_MAX
 
 
-class Notices:
+class Notifications:
     """Each person's notices by their key, oldest first."""
 
     def __init__(self) -> None:
-        self._kept: dict[PersonId, dict[NoticeKey, Notable]] = {}
+        self._kept: dict[PersonId, dict[NotificationKey, AnyNotification]] = {}
 
-    def keep(self, notices: Iterable[Notable]) -> None:
+    def keep(self, notifications: Iterable[AnyNotification]) -> None:
         """Keep these too; the newest of each person stay."""
-        for notice in notices:
-            kept = self._kept.setdefault(notice.to, {})
-            kept.setdefault(notice.key, notice)
-            while len(kept) > NOTICES_KEPT_MAX:
+        for notification in notifications:
+            kept = self._kept.setdefault(notification.to, {})
+            kept.setdefault(notification.key, notification)
+            while len(kept) > NOTIFICATIONS_KEPT_MAX:
                 del kept[next(iter(kept))]
 
-    def of(self, person: PersonId, state_of: Callable[[ConversationId], Conversation]) -> Sequence[Notable]:
+    def of(
+        self, person: PersonId, state_of: Callable[[ConversationId], Conversation]
+    ) -> Sequence[AnyNotification]:
         """The person's notices, with the members of now."""
-        found: list[Notable] = []
-        for (home, _, _), notice in self._kept.get(person, {}).items():
+        found: list[AnyNotification] = []
+        for (home, _, _), notification in self._kept.get(person, {}).items():
             members = state_of(home).members
             cards = {member.card.id: member.card for member in members.values()}
-            card = None if notice.sender is None else cards.get(notice.sender.id)
-            if isinstance(notice, Notice):
-                room = attrs.evolve(notice.room, members=members)
-                found.append(attrs.evolve(notice, room=room, sender=card))
+            card = None if notification.sender is None else cards.get(notification.sender.id)
+            if isinstance(notification, Notification):
+                room = attrs.evolve(notification.room, members=members)
+                found.append(attrs.evolve(notification, room=room, sender=card))
             elif card is not None:
-                found.append(attrs.evolve(notice, sender=card, by=card.id))
+                found.append(attrs.evolve(notification, sender=card, by=card.id))
         return found
 
-    def drop(self, person: PersonId, keys: Iterable[NoticeKey]) -> None:
+    def drop(self, person: PersonId, keys: Iterable[NotificationKey]) -> None:
         """The person was told these."""
         for key in keys:
             self._kept.get(person, {}).pop(key, None)

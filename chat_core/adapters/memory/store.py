@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from chat_core.adapters.memory.log import MemoryLog, joined
-from chat_core.adapters.memory.notifications import Notices
+from chat_core.adapters.memory.notifications import Notifications
 from chat_core.model.conversation import Channel, Conversation, Room
-from chat_core.model.events import Notable, NoticeKey, RoomEnded
+from chat_core.model.events import AnyNotification, NotificationKey, RoomEnded
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.message import Mark, Message
 from chat_core.model.person import Card
@@ -28,18 +28,18 @@ class MemoryStore(MemoryLog):
         super().__init__()
         self.pairings: dict[ConversationId, Pairing] = {}
         self._blocks: dict[tuple[PersonId, PersonId], float] = {}
-        self._notices = Notices()
+        self._notifications = Notifications()
         self._marks: dict[ConversationId, dict[PersonId, int]] = {}
 
     async def append(self, change: Change) -> None:
         self._append(change)
-        self._notices.keep(change.notices)
+        self._notifications.keep(change.notifications)
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
-        return self._notices.of(person, lambda conversation: self._books[conversation].state)
+    async def notifications_of(self, person: PersonId) -> Sequence[AnyNotification]:
+        return self._notifications.of(person, lambda conversation: self._books[conversation].state)
 
-    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
-        self._notices.drop(person, keys)
+    async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
+        self._notifications.drop(person, keys)
 
     async def live_rooms(self) -> Sequence[Room]:
         return [state for state in self.states() if isinstance(state, Room) and state.is_live]
@@ -198,7 +198,7 @@ class MemoryStore(MemoryLog):
 
     async def forget_person(self, person: PersonId) -> None:
         self._blocks = {pair: at for pair, at in self._blocks.items() if person not in pair}
-        self._notices.forget(person)
+        self._notifications.forget(person)
         for marks in self._marks.values():
             marks.pop(person, None)
         for pairing in await self.pairings_of(person):
@@ -226,7 +226,7 @@ class MemoryStore(MemoryLog):
     async def drop(self, conversation: ConversationId) -> None:
         self.forget(conversation)
         self._marks.pop(conversation, None)
-        self._notices.forget_conversation(conversation)
+        self._notifications.forget_conversation(conversation)
 
     async def forget_pairings(self, before: float) -> int:
         old = [one.id for one in self.pairings.values() if one.ended_at is not None and one.ended_at < before]

@@ -18,7 +18,7 @@ from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.rows import conversations
 from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import Refused, Unavailable
-from chat_core.model.events import Logged, Notable, NoticeKey
+from chat_core.model.events import AnyNotification, Logged, NotificationKey
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.message import Mark, Message
 from chat_core.model.person import Card
@@ -183,11 +183,11 @@ class SQLStore:
 
     # Notices
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
-        return await self.database.read(lambda db: notifications.notices_of(db, person))
+    async def notifications_of(self, person: PersonId) -> Sequence[AnyNotification]:
+        return await self.database.read(lambda db: notifications.notifications_of(db, person))
 
-    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
-        await self.database.write(lambda db: notifications.drop_notices(db, person, keys))
+    async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
+        await self.database.write(lambda db: notifications.drop_notifications(db, person, keys))
 
     # Traces of one person
 

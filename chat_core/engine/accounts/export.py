@@ -59,9 +59,9 @@ class Export:
             "reactions": reactions,
             "read_marks": dict(await store.marks_of(person.id)),
             "notices": [
-                {"kind": str(kind), "conversation": where, "at": notice.at}
-                for notice in await store.notices_of(person.id)
-                for where, _, kind in (notice.key,)
+                {"kind": str(kind), "conversation": where, "at": notification.at}
+                for notification in await store.notifications_of(person.id)
+                for where, _, kind in (notification.key,)
             ],
             "blocks": [{"since": at} for at in sorted((await store.blocks_of(person.id)).values())],
             "pairings": [

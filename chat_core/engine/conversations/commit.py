@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 
 from chat_core.engine.delivery.hub import Hub, Listener
 from chat_core.model.conversation import Channel, Conversation, Persistence
-from chat_core.model.events import ChannelDeleted, Logged, MemberLeft, Notable, Personal
+from chat_core.model.events import AnyNotification, ChannelDeleted, Logged, MemberLeft, Personal
 from chat_core.model.ids import PersonId
 from chat_core.model.values import value
 from chat_core.ports import Backplane
@@ -41,11 +41,11 @@ class Commit:
         return cls(before, after, events, told)
 
     @property
-    def notices(self) -> tuple[Notable, ...]:
+    def notifications(self) -> tuple[AnyNotification, ...]:
         """Those that are stored with the events, until somebody was told."""
         if not self.personal or self.after.persistence is not Persistence.PERSISTENT:
             return ()
-        return tuple(event for event in self.personal if isinstance(event, Notable))
+        return tuple(event for event in self.personal if isinstance(event, AnyNotification))
 
 
 AfterCommit: TypeAlias = Callable[[Commit], None]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
-from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.results import Committed, Reply
 from chat_core.model.commands import OpenRoom
 from chat_core.model.conversation import Member, Persistence, Room, RoomRules, RoomState
 from chat_core.model.errors import ChatError, Refused
-from chat_core.model.events import Notice, NoticeKind
+from chat_core.model.events import Notification, NotificationKind
 from chat_core.model.ids import PersonId
 from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Clock, Store
@@ -25,14 +25,14 @@ class Rooms:
         *,
         clock: Clock,
         store: Store,
-        notices: Notices,
+        notifications: Notifications,
         conversations: Conversations,
         new_id: Callable[[], str],
         rules: RoomRules,
     ) -> None:
         self._clock = clock
         self._store = store
-        self._notices = notices
+        self._notifications = notifications
         self._conversations = conversations
         self._new_id = new_id
         self._rules = rules
@@ -76,7 +76,7 @@ class Rooms:
             members={one.id: Member(card=one.card, joined_at=now) for one in (by, other)},
             rules=self._rules,
         )
-        invited = Notice(at=now, to=other.id, kind=NoticeKind.INVITED, room=room, sender=by.card)
+        invited = Notification(at=now, to=other.id, kind=NotificationKind.INVITED, room=room, sender=by.card)
         await self._conversations.open(Commit.of(room, ()), (invited,))
-        self._notices.tell(invited)
+        self._notifications.tell(invited)
         return Committed(conversation=room, durable=self._store.durable)

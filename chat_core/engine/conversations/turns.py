@@ -36,7 +36,7 @@ from chat_core.model.commands import (
 )
 from chat_core.model.conversation import Channel, Conversation, Persistence
 from chat_core.model.errors import ChatError, Refused, Unavailable
-from chat_core.model.events import Logged, MessagePosted, Notable, Personal
+from chat_core.model.events import AnyNotification, Logged, MessagePosted, Personal
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TURN_TRIES_MAX
 from chat_core.model.message import Message
@@ -103,14 +103,14 @@ class Conversations:
         self._new_id = new_id
         self._guests_may_post = guests_may_post
 
-    async def open(self, commit: Commit, notices: Sequence[Notable] = ()) -> None:
-        """Store a new conversation with its first facts; ``notices`` are told besides those of the facts.
+    async def open(self, commit: Commit, notifications: Sequence[AnyNotification] = ()) -> None:
+        """Store a new conversation with its first events, and ``notifications`` besides those of the events.
 
         Raises as ``Log.append`` does.
         """
         after = commit.after
-        kept = (*notices, *commit.notices)
-        change = Change(after=after, expected=None, events=commit.events, notices=kept)
+        kept = (*notifications, *commit.notifications)
+        change = Change(after=after, expected=None, events=commit.events, notifications=kept)
         await self._logs.of(after).append(change)
         self._slots.adopt(after)
 
@@ -320,7 +320,10 @@ class Conversations:
 
 def _change(commit: Commit) -> Change:
     return Change(
-        after=commit.after, expected=commit.before.head, events=commit.events, notices=commit.notices
+        after=commit.after,
+        expected=commit.before.head,
+        events=commit.events,
+        notifications=commit.notifications,
     )
 
 

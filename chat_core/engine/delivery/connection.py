@@ -124,7 +124,7 @@ class Connection(Generic[F]):
         self._catching_up: dict[ConversationId, object] = {}  # the latest follow that is under way
         self._open = True
         self._watches = False
-        self.shows_notices = False
+        self.shows_notifications = False
         self._online: OnlinePerson = node.people.enter(person, self, may_return=may_return)
         node.neighbours.look(self._online)
 

@@ -88,7 +88,7 @@ class Seat:
     async def open(self) -> None:
         """Connect, and follow every room and channel that the person has."""
         self._connection = self._host.attach(self.person, _ENCODER, self, autofollow=_everything)
-        self._connection.shows_notices = True
+        self._connection.shows_notifications = True
         try:
             standing = await self._host.standing(self.person)
             for conversation in (*standing.rooms, *standing.channels):

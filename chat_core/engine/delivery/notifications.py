@@ -2,7 +2,7 @@
 
 A notice of a stored room is stored together with what it tells of. It is dropped
 soon after a connection that shows notices has heard it: a crash in between makes
-the newest come twice, and none is lost. Kept out: what a notice is (``rules.notices``).
+the newest come twice, and none is lost. Kept out: what a notice is (``rules.notifications``).
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.conversation import Persistence
 from chat_core.model.errors import ChatError
-from chat_core.model.events import Mentioned, Notable, NoticeKey
+from chat_core.model.events import AnyNotification, Mentioned, NotificationKey
 from chat_core.model.ids import PersonId
 from chat_core.model.limits import RETRY_S
 from chat_core.ports import Clock, Store
 
 
-class Notices:
+class Notifications:
     """Who was told what; ``_told`` is what the store does not know of yet."""
 
     def __init__(self, *, store: Store, people: People, alarms: Alarms, clock: Clock, tasks: Tasks) -> None:
@@ -27,33 +27,33 @@ class Notices:
         self._alarms = alarms
         self._clock = clock
         self._tasks = tasks
-        self._told: dict[PersonId, dict[NoticeKey, None]] = {}
+        self._told: dict[PersonId, dict[NotificationKey, None]] = {}
         self._dropping = False
 
-    def tell(self, notice: Notable) -> None:
+    def tell(self, notification: AnyNotification) -> None:
         """Hand it to all of its person's connections; a mention only where neither blocks the other."""
-        if isinstance(notice, Mentioned):
-            self._tasks.spawn(self._tell_mention(notice))
+        if isinstance(notification, Mentioned):
+            self._tasks.spawn(self._tell_mention(notification))
         else:
-            self._tell(notice, is_kept=notice.room.persistence is Persistence.PERSISTENT)
+            self._tell(notification, is_kept=notification.room.persistence is Persistence.PERSISTENT)
 
-    async def take(self, connection: PersonalListener) -> Sequence[Notable]:
+    async def take(self, connection: PersonalListener) -> Sequence[AnyNotification]:
         """What is still to be told, for this connection alone, oldest first; it shows notices from now on.
 
         What is told meanwhile reaches it too, and may be among them: a key is a
         notice's own. Raises ``Unavailable``.
         """
-        connection.shows_notices = True
+        connection.shows_notifications = True
         person = connection.person.id
-        kept = await self._store.notices_of(person)
+        kept = await self._store.notifications_of(person)
         told = self._told.get(person, {})
-        missed = [notice for notice in kept if notice.key not in told]
-        named = any(isinstance(notice, Mentioned) for notice in missed)
+        missed = [notification for notification in kept if notification.key not in told]
+        named = any(isinstance(notification, Mentioned) for notification in missed)
         blocked = await self._store.blocked_with(person) if named else frozenset()
         if not connection.is_open:
             return ()
-        for notice in missed:
-            self._was_told(notice)
+        for notification in missed:
+            self._was_told(notification)
         return [one for one in missed if not (isinstance(one, Mentioned) and one.sender.id in blocked)]
 
     async def finish(self) -> None:
@@ -70,16 +70,16 @@ class Notices:
         if mention.sender.id not in blocked:
             self._tell(mention, is_kept=True)
 
-    def _tell(self, notice: Notable, *, is_kept: bool) -> None:
-        self._people.tell(notice)
-        online = self._people.get(notice.to)
+    def _tell(self, notification: AnyNotification, *, is_kept: bool) -> None:
+        self._people.tell(notification)
+        online = self._people.get(notification.to)
         if online is None or not is_kept:
             return
-        if any(connection.shows_notices for connection in online.connections):
-            self._was_told(notice)
+        if any(connection.shows_notifications for connection in online.connections):
+            self._was_told(notification)
 
-    def _was_told(self, notice: Notable) -> None:
-        self._told.setdefault(notice.to, {})[notice.key] = None
+    def _was_told(self, notification: AnyNotification) -> None:
+        self._told.setdefault(notification.to, {})[notification.key] = None
         if not self._dropping:
             self._dropping = True
             self._tasks.spawn(self._drop_all())
@@ -88,7 +88,7 @@ class Notices:
         try:
             while self._told:
                 person, keys = next((person, tuple(keys)) for person, keys in self._told.items())
-                await self._store.drop_notices(person, keys)
+                await self._store.drop_notifications(person, keys)
                 rest = self._told[person]
                 for key in keys:
                     rest.pop(key, None)

@@ -13,7 +13,7 @@ from random import Random
 
 from chat_core.engine.conversations.commit import Commit
 from chat_core.engine.conversations.turns import Conversations
-from chat_core.engine.delivery.notifications import Notices
+from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.people import People
 from chat_core.engine.runtime.alarms import Alarms
@@ -21,7 +21,7 @@ from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import Close, Leave
 from chat_core.model.conversation import EndReason, Member, Persistence, Room, RoomState
 from chat_core.model.errors import ChatError, InvariantBroken
-from chat_core.model.events import Matched, Notice, NoticeKind
+from chat_core.model.events import Matched, Notification, NotificationKind
 from chat_core.model.ids import LobbyName, PersonId
 from chat_core.model.limits import MATCHER_CYCLE_S, RETRY_S
 from chat_core.model.person import pseudonym
@@ -48,7 +48,7 @@ class Matchmaking:
         people: People,
         alarms: Alarms,
         pairing_records: PairingRecords,
-        notices: Notices,
+        notifications: Notifications,
         tasks: Tasks,
     ) -> None:
         self._matchers = matchers
@@ -60,7 +60,7 @@ class Matchmaking:
         self._people = people
         self._alarms = alarms
         self._pairing_records = pairing_records
-        self._notices = notices
+        self._notifications = notifications
         self._tasks = tasks
         self._settling: dict[tuple[LobbyName, PersonId], asyncio.Future[None]] = {}
         self._stopped = False
@@ -163,7 +163,7 @@ class Matchmaking:
                 await self._store.open_pairing(
                     Pairing(id=room.id, lobby=room.lobby, user_a=a, user_b=b, started_at=room.created_at)
                 )
-            await self._conversations.open(commit, _first_notices(commit))
+            await self._conversations.open(commit, _first_notifications(commit))
         except ChatError:
             return await self._is_there(room)
         return True
@@ -202,7 +202,9 @@ class Matchmaking:
         for seeker in pair:
             person = seeker.person.id
             self._people.tell(Matched(at=now, to=person, lobby=line.rules.name, room=room.id, snapshot=after))
-            self._notices.tell(Notice(at=now, to=person, kind=NoticeKind.MATCH_FOUND, room=after))
+            self._notifications.tell(
+                Notification(at=now, to=person, kind=NotificationKind.MATCH_FOUND, room=after)
+            )
         self._conversations.begin(commit)
         a, b = pair
         if b.person.id in a.blocked or a.person.id in b.blocked:
@@ -212,7 +214,7 @@ class Matchmaking:
                 self._conversations.insist(room.id, Leave(room=room.id, disconnected=True), seeker.person)
 
 
-def _first_notices(commit: Commit) -> tuple[Notice, ...]:
+def _first_notifications(commit: Commit) -> tuple[Notification, ...]:
     """What is to be kept for the members of a new room until they were told that it is there."""
     room = _room_after(commit)
     return () if room.persistence is Persistence.EPHEMERAL else found(room, room.created_at)

@@ -31,7 +31,7 @@ class PersonalListener(Protocol):
     """
 
     person: Person
-    shows_notices: bool  # what it is told counts as told to the person
+    shows_notifications: bool  # what it is told counts as told to the person
 
     @property
     def is_open(self) -> bool: ...

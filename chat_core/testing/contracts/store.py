@@ -23,7 +23,7 @@ from chat_core.ports import Change, Log, Pairing, Store
 from chat_core.rules.log import evolve
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.log import LogContract
-from chat_core.testing.contracts.notifications import NoticesContract
+from chat_core.testing.contracts.notifications import NotificationsContract
 from chat_core.testing.contracts.personal_data import TracesContract
 from chat_core.testing.contracts.reading import ReadingContract
 from chat_core.testing.contracts.retention import AgesContract
@@ -33,7 +33,7 @@ ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"
 
 
-class StoreContract(ReadingContract, LogContract, TracesContract, NoticesContract, AgesContract):
+class StoreContract(ReadingContract, LogContract, TracesContract, NotificationsContract, AgesContract):
     """Subclass it with ``store``."""
 
     @abc.abstractmethod

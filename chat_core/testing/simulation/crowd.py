@@ -22,8 +22,8 @@ from chat_core.model.events import (
     Logged,
     Matched,
     MessagePosted,
-    Notice,
-    NoticeKind,
+    Notification,
+    NotificationKind,
     Personal,
     PresenceChanged,
     PresenceStatus,
@@ -228,9 +228,9 @@ class Device:
                     self.owner.remember(self.owner.cards, member.card.id)
             if event.room in self.connection.follows and event.room not in self.views:
                 self.views[event.room] = View(epoch=event.snapshot.epoch, seq=event.snapshot.head)
-        if isinstance(event, Notice) and event.room.id == self.owner.live:
-            self.owner.is_asked = event.kind is NoticeKind.KEEP_REQUEST
-            if event.kind is NoticeKind.ROOM_ENDED:
+        if isinstance(event, Notification) and event.room.id == self.owner.live:
+            self.owner.is_asked = event.kind is NotificationKind.KEEP_REQUEST
+            if event.kind is NotificationKind.ROOM_ENDED:
                 self.owner.live = ""
         self._count(1)
 

@@ -13,7 +13,7 @@ import attrs
 
 from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import Unavailable
-from chat_core.model.events import Logged, Notable, NoticeKey
+from chat_core.model.events import AnyNotification, Logged, NotificationKey
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.message import Mark, Message
 from chat_core.model.person import Card
@@ -258,13 +258,13 @@ class FaultyStore(FaultyLog):
         await self._reach()
         return await self._store.read_marks(conversation)
 
-    async def notices_of(self, person: PersonId) -> Sequence[Notable]:
+    async def notifications_of(self, person: PersonId) -> Sequence[AnyNotification]:
         await self._reach()
-        return await self._store.notices_of(person)
+        return await self._store.notifications_of(person)
 
-    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+    async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
         await self._reach()
-        await self._store.drop_notices(person, keys)
+        await self._store.drop_notifications(person, keys)
         await self._come_back()
 
     async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:

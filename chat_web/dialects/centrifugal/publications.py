@@ -20,7 +20,7 @@ from chat_core import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
-    Notice,
+    Notification,
     OwnerChanged,
     PartnerLeft,
     Person,
@@ -89,8 +89,8 @@ def personal(event: Personal, *, now: float) -> dict[str, Any] | None:
             return {"type": "waiting", "lobby": lobby, "position": position, "since": wire.stamp(since)}
         case PartnerLeft(room=room_id, reason=reason):
             return {"type": "partner_left", "room_id": room_id, "reason": _REASONS[reason]}
-        case Notice(kind=kind):
-            return {"type": kind, **wire.notice(event, now=now)}
+        case Notification(kind=kind):
+            return {"type": kind, **wire.notification(event, now=now)}
         case Mentioned():
             return {"type": "mention", **wire.mention(event)}
         case _:

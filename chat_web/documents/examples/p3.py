@@ -46,7 +46,7 @@ TIMED_ROOMS: Final = Dialogue(
 )
 
 
-def _notice(kind: str, summary: str, **more: Any) -> Frame:
+def _notification(kind: str, summary: str, **more: Any) -> Frame:
     return frame(kind, summary, type=kind, room_id=ROOM, room=_MINE, at=AT, **more)
 
 
@@ -57,13 +57,13 @@ NOTIFICATIONS: Final = Dialogue(
     summary="Everything that concerns one person, with ?token=; first what no device was told.",
     asked=(),
     told=(
-        _notice("match_found", "A lobby has paired one."),
-        _notice("invited", "Somebody made a room with one.", **{"from": BOB}),
-        _notice("countdown_started", "The countdown runs."),
-        _notice("keep_request", "Another member wants to keep the room.", **{"from": BOB}),
-        _notice("decision", "Keep or end? NOTIFICATION has begun."),
-        _notice("room_kept", "All said keep."),
-        _notice("room_ended", "The room is over."),
+        _notification("match_found", "A lobby has paired one."),
+        _notification("invited", "Somebody made a room with one.", **{"from": BOB}),
+        _notification("countdown_started", "The countdown runs."),
+        _notification("keep_request", "Another member wants to keep the room.", **{"from": BOB}),
+        _notification("decision", "Keep or end? NOTIFICATION has begun."),
+        _notification("room_kept", "All said keep."),
+        _notification("room_ended", "The room is over."),
         frame("mention", "A message names one.", type="mention", room_id=ROOM, **{"from": BOB}, at=AT),
         error("bad_request", "Nothing is asked for here."),
     ),

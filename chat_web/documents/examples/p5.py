@@ -61,7 +61,7 @@ def _personal(kind: str, summary: str, **data: Any) -> Frame:
     return Frame(name=kind, summary=summary, example={"push": push})
 
 
-def _notice(kind: str, summary: str, **data: Any) -> Frame:
+def _notification(kind: str, summary: str, **data: Any) -> Frame:
     return _personal(kind, summary, room_id=ROOM, room=_MY_ROOM, at=AT, **data)
 
 
@@ -182,13 +182,13 @@ _PUBLICATIONS: Final = (
     _personal("matched", "A lobby found somebody.", lobby="timed", room=_MY_ROOM),
     _personal("waiting", "One's place in the line.", lobby="anonymous", position=1, since=AT),
     _personal("partner_left", "The partner is gone.", room_id=ROOM, reason="skipped"),
-    _notice("match_found", "A room was made of a pair."),
-    _notice("invited", "Somebody made a room with this person.", **{"from": BOB}),
-    _notice("countdown_started", "The countdown runs."),
-    _notice("keep_request", "Somebody wants to keep the room.", **{"from": BOB}),
-    _notice("decision", "Keep talking? There are 30 seconds."),
-    _notice("room_kept", "The room stays."),
-    _notice("room_ended", "The room has ended."),
+    _notification("match_found", "A room was made of a pair."),
+    _notification("invited", "Somebody made a room with this person.", **{"from": BOB}),
+    _notification("countdown_started", "The countdown runs."),
+    _notification("keep_request", "Somebody wants to keep the room.", **{"from": BOB}),
+    _notification("decision", "Keep talking? There are 30 seconds."),
+    _notification("room_kept", "The room stays."),
+    _notification("room_ended", "The room has ended."),
     _personal("mention", "A message names this person.", room_id=ROOM, **{"from": BOB}, at=AT),
 )
 

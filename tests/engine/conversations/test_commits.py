@@ -84,7 +84,7 @@ async def test_whom_a_message_names_is_who_was_a_member_when_it_was_posted(is_me
         await asyncio.gather(result_of(blocker), result_of(first), result_of(second))
         await world.settle()
         assert [event.to for event in bob.sees_all(Mentioned)] == [bob.id]
-        assert [notice.to for notice in await world.store.notices_of(bob.id)] == [bob.id]
+        assert [notification.to for notification in await world.store.notifications_of(bob.id)] == [bob.id]
         state = await world.chat.conversations.state(channel.id)
         assert isinstance(state, Channel)
         assert (state.member(bob.id) is None) is is_member_first

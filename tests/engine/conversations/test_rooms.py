@@ -8,8 +8,8 @@ from chat_core import (
     Committed,
     Keep,
     Matched,
-    Notice,
-    NoticeKind,
+    Notification,
+    NotificationKind,
     OpenRoom,
     PersonKind,
     Placed,
@@ -36,9 +36,13 @@ async def test_a_room_made_by_hand_is_idle_and_the_other_is_told(parley_world: W
     room, repeated = await opened(ann, bob)
     assert (room.state, room.deadline, room.lobby, repeated) == (RoomState.IDLE, None, "", False)
     assert list(room.present()) == [ann.id, bob.id]
-    notice = bob.sees(Notice)
-    assert (notice.kind, notice.room.id, notice.sender) == (NoticeKind.INVITED, room.id, ann.person.card)
-    ann.sees_no(Notice)
+    notification = bob.sees(Notification)
+    assert (notification.kind, notification.room.id, notification.sender) == (
+        NotificationKind.INVITED,
+        room.id,
+        ann.person.card,
+    )
+    ann.sees_no(Notification)
 
 
 async def test_two_have_one_room_until_it_has_ended(parley_world: World) -> None:
@@ -71,7 +75,7 @@ async def test_who_blocked_cannot_be_told_from_who_is_not_there(parley_world: Wo
     await bob.blocks(ann)
     refusal = await ann.is_refused(OpenRoom(other=bob.person))
     assert (refusal.code, refusal.message) == ("unknown_user", "There is no such user.")
-    bob.sees_no(Notice)
+    bob.sees_no(Notification)
 
 
 async def test_no_room_with_oneself_and_none_for_guests(parley_world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from chat_core import Config, MessagePosted, Post, Refused, Result, Unavailable
 from chat_core.model.commands import Close, Tick
 from chat_core.model.conversation import Conversation, EndReason
-from chat_core.model.events import DecisionOpened, Notice, NoticeKind, RoomEnded
+from chat_core.model.events import DecisionOpened, Notification, NotificationKind, RoomEnded
 from chat_core.model.ids import ConversationId
 from chat_core.model.limits import ASKS_WAITING_MAX
 from chat_core.testing import Actor, World
@@ -253,8 +253,8 @@ async def test_history_is_read_by_pages(parley_world: World) -> None:
 async def test_consequences_come_once(parley_world: World) -> None:
     ann, bob = await parley_world.pair("ann", "bob", lobby="timed")
     await ann.ends()
-    kinds = [notice.kind for notice in bob.sees_all(Notice)]
-    assert kinds == [NoticeKind.ROOM_ENDED]
+    kinds = [notification.kind for notification in bob.sees_all(Notification)]
+    assert kinds == [NotificationKind.ROOM_ENDED]
 
 
 def _ask(

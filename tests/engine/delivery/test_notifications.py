@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from chat_core import Config, End, Notice, OpenRoom, Start, Unavailable
+from chat_core import Config, End, Notification, OpenRoom, Start, Unavailable
 from chat_core.adapters.memory.store import MemoryStore
-from chat_core.model.events import NoticeKey
+from chat_core.model.events import NotificationKey
 from chat_core.model.ids import PersonId
 from chat_core.model.limits import RETRY_S
 from chat_core.testing import Actor, World
@@ -20,11 +20,11 @@ class Unwilling(MemoryStore):
         self.will = False
         self.asked = 0
 
-    async def drop_notices(self, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+    async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
         self.asked += 1
         if not self.will:
             raise Unavailable("not now")
-        await super().drop_notices(person, keys)
+        await super().drop_notifications(person, keys)
 
 
 async def two(world: World) -> tuple[Actor, Actor, str]:
@@ -36,9 +36,9 @@ async def two(world: World) -> tuple[Actor, Actor, str]:
 
 async def taken(actor: Actor) -> list[str]:
     """What one more device of the person is told first."""
-    notices = await actor.world.chat.notices.take(actor.connection)
+    notifications = await actor.world.chat.notifications.take(actor.connection)
     await actor.world.settle()
-    return [str(notice.key[2]) for notice in notices]
+    return [str(notification.key[2]) for notification in notifications]
 
 
 async def test_what_was_told_is_taken_by_nobody_else() -> None:
@@ -48,17 +48,20 @@ async def test_what_was_told_is_taken_by_nobody_else() -> None:
         other = await world.device(bob)
         assert await taken(other) == []
         await bob.does(Start(room=room))
-        assert [bob.sees(Notice).kind, other.sees(Notice).kind] == ["invited", "countdown_started"]
-        assert await world.store.notices_of(bob.id) == []
+        assert [bob.sees(Notification).kind, other.sees(Notification).kind] == [
+            "invited",
+            "countdown_started",
+        ]
+        assert await world.store.notifications_of(bob.id) == []
 
 
 async def test_two_devices_that_come_at_once_share_what_was_missed() -> None:
     async with World(CONFIG) as world:
         _, bob, _ = await two(world)
         other = await world.device(bob)
-        notices = world.chat.notices
-        first = notices.take(bob.connection)
-        second = notices.take(other.connection)
+        notifications = world.chat.notifications
+        first = notifications.take(bob.connection)
+        second = notifications.take(other.connection)
         told = [await first, await second]
         assert sorted(len(one) for one in told) == [0, 1]
 
@@ -66,7 +69,7 @@ async def test_two_devices_that_come_at_once_share_what_was_missed() -> None:
 async def test_a_device_that_has_gone_meanwhile_was_told_nothing() -> None:
     async with World(CONFIG) as world:
         _, bob, _ = await two(world)
-        asked = world.chat.notices.take(bob.connection)
+        asked = world.chat.notifications.take(bob.connection)
         bob.drops()
         assert list(await asked) == []
         await bob.returns()
@@ -83,7 +86,7 @@ async def test_a_restart_loses_nothing() -> None:
         kinds = await taken(bob)
         assert kinds == ["invited", "countdown_started", "decision"]
         await world.advance(31)
-        assert bob.sees_all(Notice)[-1].kind == "room_ended"
+        assert bob.sees_all(Notification)[-1].kind == "room_ended"
         await world.restart()
         await bob.returns()
         assert await taken(bob) == []
@@ -103,15 +106,15 @@ async def test_after_a_crash_what_was_told_but_not_written_down_comes_twice() ->
         asked = store.asked
         await world.advance(RETRY_S)
         assert store.asked == asked + 1, "it is tried again"
-        assert await store.notices_of(bob.id) == []
+        assert await store.notifications_of(bob.id) == []
 
 
 async def test_notices_that_nobody_shows_do_not_count_as_told() -> None:
     async with World(CONFIG) as world:
         ann, bob, room = await two(world)
         await ann.does(End(room=room))
-        assert len(bob.sees_all(Notice)) == 2
-        assert [str(notice.key[2]) for notice in await world.store.notices_of(bob.id)] == [
+        assert len(bob.sees_all(Notification)) == 2
+        assert [str(notification.key[2]) for notification in await world.store.notifications_of(bob.id)] == [
             "invited",
             "room_ended",
         ]
@@ -122,12 +125,14 @@ async def test_the_timed_lobby_tells_both_and_the_anonymous_one_leaves_no_trace(
         ann, bob = await world.user("ann"), await world.user("bob")
         await world.match(ann, bob, lobby="timed")
         for actor in (ann, bob):
-            kinds = [str(notice.key[2]) for notice in await world.store.notices_of(actor.id)]
+            kinds = [
+                str(notification.key[2]) for notification in await world.store.notifications_of(actor.id)
+            ]
             assert kinds == ["match_found", "countdown_started"]
         eve, kim = await world.pair("eve", "kim")
         await kim.skips()
         for actor in (eve, kim):
-            assert await world.store.notices_of(actor.id) == []
+            assert await world.store.notifications_of(actor.id) == []
 
 
 async def test_what_a_program_heard_was_told() -> None:
@@ -135,6 +140,6 @@ async def test_what_a_program_heard_was_told() -> None:
         ann, bob = await world.user("ann"), await world.user("bob")
         async with world.chat.connect(bob.person) as seat:
             await ann.does(OpenRoom(other=bob.person))
-            assert (await seat.next(Notice)).kind == "invited"
+            assert (await seat.next(Notification)).kind == "invited"
         await world.settle()
-        assert await world.store.notices_of(bob.id) == []
+        assert await world.store.notifications_of(bob.id) == []

@@ -12,7 +12,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from chat_core import NoticeKind, Person
+from chat_core import NotificationKind, Person
 from chat_web import dialects
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import commands, rpc
@@ -120,7 +120,7 @@ def test_every_kind_of_publication_has_a_frame_that_looks_as_recorded() -> None:
         if data is not None:
             shown[data["type"]] = frozenset(data)
     assert set(seen) <= set(shown)
-    assert {kind.value for kind in NoticeKind} <= set(shown)
+    assert {kind.value for kind in NotificationKind} <= set(shown)
     for kind, fields in seen.items():
         assert shown[kind] in fields, kind
 
@@ -179,7 +179,7 @@ def _look(frame: dict[str, Any]) -> tuple[Any, ...]:
     return frame["type"], action, frozenset(frame) - optional - {"you", "waiting_for"}
 
 
-NOTICES: Final = frozenset({*(kind.value for kind in NoticeKind), "mention"})
+NOTICES: Final = frozenset({*(kind.value for kind in NotificationKind), "mention"})
 
 
 @pytest.mark.parametrize("name", OLDER)

@@ -87,8 +87,8 @@ def _add(written: Batch, change: Change) -> None:
             more_than_messages = True
     if seq != after.head:
         raise InvariantBroken(f"{after.id} is at {after.head} after event {seq}")
-    if change.notices:
-        written.steps.extend(notice_steps(change.notices))
+    if change.notifications:
+        written.steps.extend(notice_steps(change.notifications))
     if change.expected is None:
         written.openings.append((opening_row(after), (after.id, after.head)))
         written.steps.extend(_first_members(after))

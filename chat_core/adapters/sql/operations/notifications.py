@@ -11,37 +11,50 @@ from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.schema.rows import conversations, own_fields, own_text
 from chat_core.model.conversation import Conversation, Room
 from chat_core.model.errors import InvariantBroken
-from chat_core.model.events import MENTION, Mentioned, Notable, Notice, NoticeKey, NoticeKind
+from chat_core.model.events import (
+    MENTION,
+    AnyNotification,
+    Mentioned,
+    Notification,
+    NotificationKey,
+    NotificationKind,
+)
 from chat_core.model.ids import PersonId
-from chat_core.model.limits import NOTICES_KEPT_MAX
+from chat_core.model.limits import NOTIFICATIONS_KEPT_MAX
 
 
-def steps(notices: Sequence[Notable]) -> list[tuple[str, Row]]:
+def steps(notifications: Sequence[AnyNotification]) -> list[tuple[str, Row]]:
     """What writes these notices of one change: the newest of each person stay."""
-    written = [(sql.PUT_NOTICE, _row(notice, place)) for place, notice in enumerate(notices)]
-    people = dict.fromkeys(notice.to for notice in notices)
-    return [*written, *((sql.DROP_OLD_NOTICES, (person, NOTICES_KEPT_MAX)) for person in people)]
+    written = [
+        (sql.PUT_NOTICE, _row(notification, place)) for place, notification in enumerate(notifications)
+    ]
+    people = dict.fromkeys(notification.to for notification in notifications)
+    return [*written, *((sql.DROP_OLD_NOTICES, (person, NOTIFICATIONS_KEPT_MAX)) for person in people)]
 
 
-async def notices_of(db: Connection, person: PersonId) -> Sequence[Notable]:
+async def notifications_of(db: Connection, person: PersonId) -> Sequence[AnyNotification]:
     """The person's notices, oldest first."""
-    rows = await db.rows(sql.NOTICES_OF, person)
+    rows = await db.rows(sql.NOTIFICATIONS_OF, person)
     homes = {id_: next(conversations(await db.rows(sql.LOAD, id_))) for id_ in {row[0] for row in rows}}
-    return [notice for row in rows if (notice := _notice(person, homes[row[0]], row)) is not None]
+    return [
+        notification
+        for row in rows
+        if (notification := _notification(person, homes[row[0]], row)) is not None
+    ]
 
 
-async def drop_notices(db: Connection, person: PersonId, keys: Sequence[NoticeKey]) -> None:
+async def drop_notifications(db: Connection, person: PersonId, keys: Sequence[NotificationKey]) -> None:
     for key in keys:
         await db.run(sql.DROP_NOTICE, person, *key)
 
 
-def _row(notice: Notable, place: int) -> Row:
-    sender = None if notice.sender is None else notice.sender.id
-    state = own_text(notice.room) if isinstance(notice, Notice) else ""
-    return (notice.to, *notice.key, notice.at, place, sender, state)
+def _row(notification: AnyNotification, place: int) -> Row:
+    sender = None if notification.sender is None else notification.sender.id
+    state = own_text(notification.room) if isinstance(notification, Notification) else ""
+    return (notification.to, *notification.key, notification.at, place, sender, state)
 
 
-def _notice(person: PersonId, home: Conversation, row: Row) -> Notable | None:
+def _notification(person: PersonId, home: Conversation, row: Row) -> AnyNotification | None:
     _, seq, kind, at, sender, state = row
     card = next((member.card for member in home.members.values() if member.card.id == sender), None)
     if kind == MENTION:
@@ -51,4 +64,4 @@ def _notice(person: PersonId, home: Conversation, row: Row) -> Notable | None:
     if not isinstance(home, Room):
         raise InvariantBroken(f"a notice of kind {kind} in the channel {home.id}")
     room = attrs.evolve(home, head=seq, **own_fields(json.loads(state)))
-    return Notice(at=at, to=person, kind=NoticeKind(kind), room=room, sender=card)
+    return Notification(at=at, to=person, kind=NotificationKind(kind), room=room, sender=card)

@@ -199,7 +199,7 @@ order by e.seq limit $3"""
 PUT_NOTICE: Final = """
 insert into notices (person, conversation, seq, kind, at, place, sender, state)
 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing"""
-NOTICES_OF: Final = """
+NOTIFICATIONS_OF: Final = """
 select conversation, seq, kind, at, sender, state from notices where person = $1
 order by at, conversation, seq, place"""
 DROP_OLD_NOTICES: Final = """
