@@ -48,7 +48,7 @@ class EndReason(enum.StrEnum):
     MODERATED = "moderated"
 
 
-class Answer(enum.StrEnum):
+class Decision(enum.StrEnum):
     """What a member said to "Keep talking?"; ``DECLINED`` only lets the countdown go on."""
 
     KEEP = "keep"
@@ -134,7 +134,7 @@ class Room(Conversation):
     deadline: float | None = None
     reason: EndReason | None = None
     ended_at: float | None = None
-    answers: Mapping[PersonId, Answer] = attrs.field(factory=dict)
+    answers: Mapping[PersonId, Decision] = attrs.field(factory=dict)
     kept_before: bool = False
 
     @property
@@ -149,7 +149,7 @@ class Room(Conversation):
 
     def waiting_for(self) -> int:
         """How many of the present members have not said keep."""
-        return sum(self.answers.get(person) is not Answer.KEEP for person in self.present())
+        return sum(self.answers.get(person) is not Decision.KEEP for person in self.present())
 
 
 @value(kw_only=True, slots=False)

@@ -16,7 +16,7 @@ from typing import Final, TypeVar, assert_never
 import attrs
 
 from chat_core.model.commands import Close, Decline, End, Keep, Leave, RoomCommand, Start, Tick
-from chat_core.model.conversation import Answer, EndReason, Room, RoomOutcome, RoomState
+from chat_core.model.conversation import Decision, EndReason, Room, RoomOutcome, RoomState
 from chat_core.model.errors import InvariantBroken, Refused
 from chat_core.model.events import (
     CountdownStarted,
@@ -167,7 +167,7 @@ def _keep(room: Room, by: PersonId, now: float, *, in_answer: bool) -> tuple[Roo
         raise Refused("wrong_state", "There is nothing to decide in this room now.")
     if in_answer and not _is_asked(room, by):
         raise Refused("nothing_to_answer", "Nobody has asked you to keep this room.")
-    if room.answers.get(by) is Answer.KEEP:
+    if room.answers.get(by) is Decision.KEEP:
         return ()
     asked = _fact(KeepAsked, room, now, by=by, deadline=room.deadline, member=by)
     after = evolve(room, asked)
@@ -179,13 +179,13 @@ def _keep(room: Room, by: PersonId, now: float, *, in_answer: bool) -> tuple[Roo
 def _decline(room: Room, by: PersonId, now: float) -> tuple[RoomEvent, ...]:
     if not _is_asked(room, by) or room.state not in (COUNTDOWN, NOTIFICATION):
         raise Refused("nothing_to_answer", "Nobody has asked you to keep this room.")
-    if room.answers.get(by) is Answer.DECLINED:
+    if room.answers.get(by) is Decision.DECLINED:
         return ()
     return (_fact(KeepDeclined, room, now, by=by, deadline=room.deadline, member=by),)
 
 
 def _is_asked(room: Room, by: PersonId) -> bool:
-    return any(room.answers.get(other) is Answer.KEEP for other in room.present() if other != by)
+    return any(room.answers.get(other) is Decision.KEEP for other in room.present() if other != by)
 
 
 def _leave(room: Room, command: Leave, by: PersonId, now: float) -> tuple[Logged, ...]:
@@ -224,12 +224,12 @@ def _fact(kind: type[_R], room: Room, now: float, **values: object) -> _R:
     return kind(conversation=room.id, seq=room.head + 1, at=now, state=state, **values)  # type: ignore[arg-type]
 
 
-def _answers(room: Room, event: RoomEvent) -> Mapping[PersonId, Answer]:
+def _answers(room: Room, event: RoomEvent) -> Mapping[PersonId, Decision]:
     match event:
         case KeepAsked(member=member):
-            return {**room.answers, member: Answer.KEEP}
+            return {**room.answers, member: Decision.KEEP}
         case KeepDeclined(member=member):
-            return {**room.answers, member: Answer.DECLINED}
+            return {**room.answers, member: Decision.DECLINED}
         case CountdownStarted():
             return {}
         case _:

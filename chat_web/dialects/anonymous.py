@@ -36,14 +36,14 @@ from chat_core import (
 )
 from chat_web.dialects.intents import (
     Address,
-    Answer,
-    Ask,
     AskStanding,
     Complain,
     Dialect,
+    Execute,
     FinishedFrames,
     Follow,
     HangUp,
+    IntentResult,
     Intents,
     Introduced,
     Say,
@@ -123,12 +123,12 @@ class AnonymousPair(Dialect):
             content = frame.message
         if client.room is None:
             return (_say_error("wrong_state", "You have no partner yet."),)
-        return (Ask(Post(conversation=client.room, content=content)),)
+        return (Execute(Post(conversation=client.room, content=content)),)
 
     def refused(self, text: str, error: Refused) -> Intents:
         return (_say_error(error.code, error.message),)
 
-    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if isinstance(ref, str):
             client.is_settled = True
             return self.received(client, ref)
@@ -149,7 +149,7 @@ class AnonymousPair(Dialect):
                 return (_say("waiting"),)
             case ChatError() if ref is Ref.RETURN:
                 client.room = None  # it ended meanwhile
-                return (Ask(Search(lobby=ANONYMOUS)),)
+                return (Execute(Search(lobby=ANONYMOUS)),)
             case Refused(code=code, message=message):
                 return (_say_error(code, message),)
             case ChatError():
@@ -169,10 +169,10 @@ class AnonymousPair(Dialect):
                 return *before, _say("paired")
             case PartnerLeft(room=room) if room == client.room:
                 client.room = None
-                return Unfollow(room), _say("partner_left"), Ask(Search(lobby=ANONYMOUS, again=True))
+                return Unfollow(room), _say("partner_left"), Execute(Search(lobby=ANONYMOUS, again=True))
             case Notification(kind=NotificationKind.ROOM_ENDED, room=room) if room.id == client.room:
                 client.room = None  # ended by the person itself, from another connection
-                return Unfollow(room.id), Ask(Search(lobby=ANONYMOUS))
+                return Unfollow(room.id), Execute(Search(lobby=ANONYMOUS))
             case _:
                 return ()
 
@@ -183,7 +183,7 @@ class AnonymousPair(Dialect):
             return (HangUp(3010, "insufficient state: come back"),)
         client.room = None
         # Left from another connection, if not by a skip: here the person goes on searching.
-        return () if client.is_skipping else (Ask(Search(lobby=ANONYMOUS)),)
+        return () if client.is_skipping else (Execute(Search(lobby=ANONYMOUS)),)
 
     def follows_unasked(self, conversation: Conversation) -> bool:
         return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
@@ -192,9 +192,9 @@ class AnonymousPair(Dialect):
         if client.is_skipping or (client.room is None and client.has_waited):
             return ()
         if client.room is None:  # in no line: an earlier search was refused
-            return (Ask(Search(lobby=ANONYMOUS)),)
+            return (Execute(Search(lobby=ANONYMOUS)),)
         client.is_skipping = True
-        return (Ask(Skip(room=client.room), Ref.SKIP),)
+        return (Execute(Skip(room=client.room), Ref.SKIP),)
 
     def _standing(self, client: ClientState, stands: Stands) -> Intents:
         if client.room is not None:
@@ -207,7 +207,7 @@ class AnonymousPair(Dialect):
         if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
             was_told, client.has_waited = client.has_waited, True
             return () if was_told else (_say("waiting"),)
-        return (Ask(Search(lobby=ANONYMOUS)),)
+        return (Execute(Search(lobby=ANONYMOUS)),)
 
 
 def _id(client: ClientState) -> str:

@@ -56,17 +56,17 @@ from chat_web.dialects.centrifugal.encoding import (
 from chat_web.dialects.centrifugal.replies import Ticket
 from chat_web.dialects.intents import (
     Address,
-    Answer,
-    Ask,
-    AskChannel,
     AskHistory,
     AskPresence,
     AskStanding,
     Complain,
     Dialect,
+    Execute,
+    ExecuteInChannel,
     Finish,
     Follow,
     HangUp,
+    IntentResult,
     Intents,
     Introduce,
     Introduced,
@@ -166,7 +166,7 @@ class Centrifuge(Dialect):
         lines = text.split("\n", COMMANDS_MAX)[:COMMANDS_MAX]
         return tuple(Say(reply(id, error=shown)) for id in dict.fromkeys(map(_id_of, lines)))
 
-    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if not isinstance(ref, _Ref):
             raise TypeError("every answer belongs to a command")
         if isinstance(answer, Committed) and isinstance(ref.command, Publish):  # first: it comes most often
@@ -294,11 +294,11 @@ class Centrifuge(Dialect):
         except NotUnderstood:
             return (Complain(reply(ref.id, error=errors.BAD_REQUEST)),)
         if known is not None:
-            return (Ask(post(known), ref),)
+            return (Execute(post(known), ref),)
         address = self._address(asked.channel)
         if address.channel:
-            return (AskChannel(address.channel, post, ref, may_make=address.may_make),)
-        return (Ask(post(address.id), ref),)
+            return (ExecuteInChannel(address.channel, post, ref, may_make=address.may_make),)
+        return (Execute(post(address.id), ref),)
 
     def _history(self, ref: _Ref) -> Intents:
         asked: History = ref.command
@@ -317,12 +317,12 @@ class Centrifuge(Dialect):
         if call is None:
             return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
         if call.channel:
-            return (AskChannel(call.channel, call.command_for, _Ref(ref.id, call)),)
-        return (Ask(call.command_for(call.conversation), _Ref(ref.id, call)),)
+            return (ExecuteInChannel(call.channel, call.command_for, _Ref(ref.id, call)),)
+        return (Execute(call.command_for(call.conversation), _Ref(ref.id, call)),)
 
     # Answers
 
-    def _connected(self, client: ClientState, id: int, answer: Answer, now: float) -> Intents:
+    def _connected(self, client: ClientState, id: int, answer: IntentResult, now: float) -> Intents:
         match answer:
             case TokenExpired():
                 client.is_connecting = False
@@ -352,7 +352,7 @@ class Centrifuge(Dialect):
                 return (HangUp(3004, "server error: come back"),)
 
     def _subscribed(
-        self, client: ClientState, id: int, asked: Subscribe, answer: Answer, now: float
+        self, client: ClientState, id: int, asked: Subscribe, answer: IntentResult, now: float
     ) -> Intents:
         if not isinstance(answer, Recovery):
             self._ended(client, asked.channel)

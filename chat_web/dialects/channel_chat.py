@@ -38,13 +38,13 @@ from chat_core import (
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Address,
-    Answer,
-    Ask,
-    AskChannel,
     AskStanding,
+    Execute,
+    ExecuteInChannel,
     FinishedFrames,
     Follow,
     HangUp,
+    IntentResult,
     Intents,
     Introduced,
     Say,
@@ -137,7 +137,7 @@ class ChannelChat(typed_frames.TypedFrames):
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)
 
-    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         match ref, answer:
             case _Ref(), Committed(repeated=False) | Done():  # first: it comes most often
                 return ()
@@ -230,9 +230,9 @@ class ChannelChat(typed_frames.TypedFrames):
         ref = _Ref(client_id)
         known = client.channels.get(name)
         if known is None:
-            return (AskChannel(name, post, ref),)
+            return (ExecuteInChannel(name, post, ref),)
         client.last = name
-        return (Ask(post(known.conversation), ref),)
+        return (Execute(post(known.conversation), ref),)
 
     def _type(self, client: ClientState, channel: str | None) -> Intents:
         name = _target(client, channel)
@@ -241,8 +241,8 @@ class ChannelChat(typed_frames.TypedFrames):
         ref = _Ref(None, is_message=False)
         known = client.channels.get(name)
         if known is None:
-            return (AskChannel(name, lambda conversation: Type(conversation=conversation), ref),)
-        return (Ask(Type(conversation=known.conversation), ref),)
+            return (ExecuteInChannel(name, lambda conversation: Type(conversation=conversation), ref),)
+        return (Execute(Type(conversation=known.conversation), ref),)
 
 
 def _target(client: ClientState, named: str | None) -> str | None:

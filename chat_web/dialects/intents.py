@@ -54,7 +54,7 @@ class Complain:
 
 
 @attrs.frozen
-class Ask:
+class Execute:
     """Ask the core; answered with a ``Result``."""
 
     command: Command
@@ -62,7 +62,7 @@ class Ask:
 
 
 @attrs.frozen
-class AskChannel:
+class ExecuteInChannel:
     """Ask the core about the conversation that a channel's name means: ``command(id)``."""
 
     name: str
@@ -176,8 +176,8 @@ Intent: TypeAlias = (
     Say
     | HangUp
     | Complain
-    | Ask
-    | AskChannel
+    | Execute
+    | ExecuteInChannel
     | Introduce
     | Renew
     | Follow
@@ -237,7 +237,7 @@ class PendingNotifications:
     notifications: tuple[AnyNotification, ...]
 
 
-Answer: TypeAlias = (
+IntentResult: TypeAlias = (
     Result | Recovery | Introduced | Stands | PresenceResult | Page | PendingNotifications | ChatError
 )
 
@@ -287,7 +287,7 @@ class Dialect(Protocol):
     def refused(self, text: str, error: Refused) -> Intents:
         """A text message came that is not to be looked into, for this reason."""
 
-    def answered(self, client: Any, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: Any, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         """The answer to an intent that had this ``ref``."""
 
     def heard(self, client: Any, event: Personal, *, now: float) -> Intents:

@@ -20,11 +20,11 @@ from chat_core import (
 )
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
-    Answer,
     Dialect,
     FetchNotifications,
     FinishedFrames,
     HangUp,
+    IntentResult,
     Intents,
     Introduced,
     PendingNotifications,
@@ -64,7 +64,7 @@ class Notifications(Dialect):
     def refused(self, text: str, error: Refused) -> Intents:
         return (typed_frames.unread(text, error),)
 
-    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if not isinstance(answer, PendingNotifications):
             return (HangUp(3004, "server error: come back"),)
         early, client.early = client.early or [], None

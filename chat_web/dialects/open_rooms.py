@@ -33,11 +33,11 @@ from chat_core import (
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Address,
-    Answer,
-    Ask,
+    Execute,
     FinishedFrames,
     Follow,
     HangUp,
+    IntentResult,
     Intents,
     Introduced,
     Unfollow,
@@ -92,19 +92,21 @@ class OpenRooms(typed_frames.TypedFrames):
 
     def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
         follow = Follow(Address(id=self.room), ref=_FOLLOW)
-        return (follow,) if self.joins is None else (Ask(JoinChannel(name=self.joins), _JOIN), follow)
+        return (follow,) if self.joins is None else (Execute(JoinChannel(name=self.joins), _JOIN), follow)
 
     def asked(self, client: ClientState, frame: OpenRoomFrame) -> Intents:
         ref = typed_frames.Ref(frame.client_id)
         match frame:
             case OpenRoomFrame(type="message", content=str(content)):
-                return (Ask(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),)
+                return (
+                    Execute(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),
+                )
             case OpenRoomFrame(type="typing", is_typing=is_typing):
-                return (Ask(Type(conversation=self.room, is_typing=is_typing), ref),)
+                return (Execute(Type(conversation=self.room, is_typing=is_typing), ref),)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, or typing."),)
 
-    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if isinstance(ref, typed_frames.Ref):
             return typed_frames.carried_out(ref, answer, _shown)
         match answer:

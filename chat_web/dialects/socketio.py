@@ -35,13 +35,13 @@ from chat_core import (
 )
 from chat_web.dialects.intents import (
     Address,
-    Answer,
-    Ask,
     Complain,
     Dialect,
+    Execute,
     FinishedFrames,
     Follow,
     HangUp,
+    IntentResult,
     Intents,
     Introduce,
     Introduced,
@@ -166,7 +166,7 @@ class SocketIO(Dialect):
         ack = _ACK.match(text)
         return (Say(_refusal(None if ack is None else int(ack[1]), error.code, error.message)),)
 
-    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if isinstance(ref, str):  # it came before it was known who this is
             return self.received(client, ref)
         if not isinstance(ref, _Asked):
@@ -179,7 +179,7 @@ class SocketIO(Dialect):
             client.is_skipping = False
             if isinstance(answer, Refused) and answer.code != "too_many" and client.room is None:
                 # The partner was faster: what is left of the wish is to search.
-                return (Ask(Search(lobby=ANONYMOUS), _Asked(ref.ack)),)
+                return (Execute(Search(lobby=ANONYMOUS), _Asked(ref.ack)),)
         match answer:
             case Refused(code=code, message=message):
                 return (Say(_refusal(ref.ack, code, message)),)
@@ -210,7 +210,7 @@ class SocketIO(Dialect):
     def follows_unasked(self, conversation: Conversation) -> bool:
         return isinstance(conversation, Room) and conversation.lobby == ANONYMOUS
 
-    def _connected(self, client: ClientState, answer: Answer) -> Intents:
+    def _connected(self, client: ClientState, answer: IntentResult) -> Intents:
         client.is_introducing = False
         match answer:
             case Introduced(person=person, connection=connection):
@@ -247,7 +247,7 @@ class SocketIO(Dialect):
             match data[0]:
                 case "search":
                     wanted = msgspec.convert({} if given is None else given, InterestsArgument)
-                    return (Ask(Search(lobby=ANONYMOUS, interests=tuple(wanted.interests or ())), asked),)
+                    return (Execute(Search(lobby=ANONYMOUS, interests=tuple(wanted.interests or ())), asked),)
                 case "message":
                     text = given if isinstance(given, str) else msgspec.convert(given, TextArgument).message
                     return self._said(client, asked, text)
@@ -260,13 +260,13 @@ class SocketIO(Dialect):
     def _said(self, client: ClientState, asked: _Asked, text: str) -> Intents:
         if client.room is None or client.is_skipping:
             return (Say(_refusal(asked.ack, "wrong_state", "You have no partner yet.")),)
-        return (Ask(Post(conversation=client.room, content=text), asked),)
+        return (Execute(Post(conversation=client.room, content=text), asked),)
 
     def _skipped(self, client: ClientState, asked: _Asked) -> Intents:
         if client.room is None or client.is_skipping:  # waiting already, or about to
-            return (Ask(Search(lobby=ANONYMOUS), _Asked(asked.ack)),)
+            return (Execute(Search(lobby=ANONYMOUS), _Asked(asked.ack)),)
         client.is_skipping = True
-        return (Ask(Skip(room=client.room), asked),)
+        return (Execute(Skip(room=client.room), asked),)
 
     def _gone(self, client: ClientState, reason: str) -> Intents:
         room, client.room = client.room, None

@@ -36,11 +36,11 @@ from chat_core import (
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Address,
-    Answer,
-    Ask,
+    Execute,
     FinishedFrames,
     Follow,
     HangUp,
+    IntentResult,
     Intents,
     Introduced,
     Say,
@@ -108,17 +108,19 @@ class TimedRooms(typed_frames.TypedFrames):
         ref = typed_frames.Ref(frame.client_id)
         match frame:
             case TimedRoomFrame(type="message", content=str(content)):
-                return (Ask(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),)
+                return (
+                    Execute(Post(conversation=self.room, content=content, client_id=frame.client_id), ref),
+                )
             case TimedRoomFrame(type="typing"):
-                return (Ask(Type(conversation=self.room), ref),)
+                return (Execute(Type(conversation=self.room), ref),)
             case TimedRoomFrame(type="keep"):
-                return (Ask(Keep(room=self.room), ref),)
+                return (Execute(Keep(room=self.room), ref),)
             case TimedRoomFrame(type="end"):
-                return (Ask(End(room=self.room), ref),)
+                return (Execute(End(room=self.room), ref),)
             case _:
                 return (typed_frames.not_understood("Send a message with its content, typing, keep or end."),)
 
-    def answered(self, client: ClientState, ref: Any, answer: Answer, *, now: float) -> Intents:
+    def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if isinstance(ref, typed_frames.Ref):
             return typed_frames.carried_out(ref, answer, _shown)
         match answer:

@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from chat_core import ChatError, Committed, Done, Message, Refused
-from chat_web.dialects.intents import Answer, Complain, Dialect, HangUp, Intents, Say
+from chat_web.dialects.intents import Complain, Dialect, HangUp, IntentResult, Intents, Say
 from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded, glimpsed
 from chat_web.transports.frames import text_frame
 
@@ -94,7 +94,7 @@ def both(message: Message, shown: dict[str, Any]) -> tuple[bytes, bytes]:
     return text_frame(encoded(marked_own(message, shown))), others
 
 
-def carried_out(ref: Ref, answer: Answer, shown: Callable[[Message], dict[str, Any]]) -> Intents:
+def carried_out(ref: Ref, answer: IntentResult, shown: Callable[[Message], dict[str, Any]]) -> Intents:
     """The answer to a command: an error, the own copy of a message that was posted twice, or nothing."""
     match answer:
         case Committed(repeated=False) | Done():  # first: it comes most often

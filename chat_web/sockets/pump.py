@@ -29,18 +29,18 @@ from chat_core import (
     Sink,
 )
 from chat_web.dialects.intents import (
-    Answer,
-    Ask,
-    AskChannel,
     AskHistory,
     AskPresence,
     AskStanding,
     Complain,
     Dialect,
+    Execute,
+    ExecuteInChannel,
     FetchNotifications,
     Follow,
     HangUp,
     Intent,
+    IntentResult,
     Intents,
     Introduce,
     Introduced,
@@ -209,7 +209,7 @@ class Pump:
             if self._has_ended:
                 return
             match intent:  # in the order of how often they come
-                case Ask() if not self._inbox and self._may_begin(intent):
+                case Execute() if not self._inbox and self._may_begin(intent):
                     self._begin(intent)
                 case Say():
                     self._say(intent.frame)
@@ -258,9 +258,9 @@ class Pump:
         if not self._under_way:
             is_long = isinstance(intent, Follow) and intent.recent is not None
             return not (is_long and self._socket is not None and self._socket.waits_to_drain(self._work))
-        return self._only_posts and isinstance(intent, Ask) and isinstance(intent.command, Post)
+        return self._only_posts and isinstance(intent, Execute) and isinstance(intent.command, Post)
 
-    def _finished(self, ref: Any, answer: Answer) -> None:
+    def _finished(self, ref: Any, answer: IntentResult) -> None:
         self._under_way -= 1
         if self._has_ended:
             return
@@ -269,7 +269,7 @@ class Pump:
         except Exception:
             self._fail()
 
-    def _answered(self, ref: Any, answer: Answer) -> None:
+    def _answered(self, ref: Any, answer: IntentResult) -> None:
         intents = self._dialect.answered(self._client_state, ref, answer, now=self._chat.clock.now())
         if intents:
             if not _AT_ONCE.issuperset(map(type, intents)):  # follow-ups go before what was asked meanwhile
@@ -287,17 +287,22 @@ class Pump:
         self._under_way += 1
         self._only_posts = False
         match intent:
-            case Ask() if self._connection is not None:
+            case Execute() if self._connection is not None:
                 self._only_posts = isinstance(intent.command, Post)
                 self._connection.ask(intent.command, partial(self._finished, intent.ref))
             case Introduce() | Renew():
                 self._chat.tasks.begin(self._identify(intent))
             case Turn(ref):
                 self._finished(ref, Done())
-            case Ask():
+            case Execute():
                 self._finished(intent.ref, _unintroduced())
             case (
-                AskChannel() | Follow() | FetchNotifications() | AskStanding() | AskPresence() | AskHistory()
+                ExecuteInChannel()
+                | Follow()
+                | FetchNotifications()
+                | AskStanding()
+                | AskPresence()
+                | AskHistory()
             ):
                 if self._connection is None:
                     self._finished(intent.ref, _unintroduced())
@@ -310,7 +315,7 @@ class Pump:
 
     async def _identify(self, intent: Introduce | Renew) -> None:
         """Find out who it is; at once, where its session is known."""
-        answer: Answer
+        answer: IntentResult
         try:
             identity = await self._introduce_by(intent.token)
             if self._has_ended:  # who went meanwhile takes no seat

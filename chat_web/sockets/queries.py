@@ -8,13 +8,13 @@ import structlog
 from chat_core import Chat, ChatError, Connection, ConversationId, Person, Unavailable
 from chat_web.dialects.intents import (
     Address,
-    Answer,
-    AskChannel,
     AskHistory,
     AskPresence,
     AskStanding,
+    ExecuteInChannel,
     FetchNotifications,
     Follow,
+    IntentResult,
     Page,
     PendingNotifications,
     PresenceResult,
@@ -22,7 +22,7 @@ from chat_web.dialects.intents import (
 )
 
 Asked: TypeAlias = AskStanding | AskPresence | AskHistory
-Question: TypeAlias = AskChannel | Follow | FetchNotifications | Asked
+Question: TypeAlias = ExecuteInChannel | Follow | FetchNotifications | Asked
 
 _log: Final = structlog.get_logger("parley.sockets")
 
@@ -34,13 +34,13 @@ class Questions:
         self._chat = chat
 
     async def ask(
-        self, question: Question, connection: Connection[Any], finished: Callable[[Any, Answer], None]
+        self, question: Question, connection: Connection[Any], finished: Callable[[Any, IntentResult], None]
     ) -> None:
         """Find the answer, and give it to ``finished`` with the question's ``ref``, once. Never raises."""
         person = connection.person
         try:
             match question:
-                case AskChannel(command=command, ref=ref):
+                case ExecuteInChannel(command=command, ref=ref):
                     conversation = await self.id_of(person, question.address)
                     connection.ask(command(conversation), lambda result: finished(ref, result))
                     return
@@ -49,7 +49,7 @@ class Questions:
                     connection.follow(conversation, since, lambda result: finished(ref, result), recent)
                     return
                 case FetchNotifications():
-                    answer: Answer = PendingNotifications(
+                    answer: IntentResult = PendingNotifications(
                         notifications=tuple(await self._chat.notifications.take(connection))
                     )
                 case _:
@@ -61,7 +61,7 @@ class Questions:
             answer = Unavailable("Something went wrong here. Try again.")
         finished(question.ref, answer)
 
-    async def answer(self, person: Person, asked: Asked) -> Answer:
+    async def answer(self, person: Person, asked: Asked) -> IntentResult:
         """Raises ``Refused`` or ``Unavailable``."""
         if isinstance(asked, AskStanding):
             heard = dict(self._chat.heard_before(person.id))

@@ -4,7 +4,7 @@ import json
 
 from chat_core import ANONYMOUS, Card, Person, Refused, Search, Unavailable
 from chat_web.dialects.anonymous import AnonymousPair, ClientState, Ref
-from chat_web.dialects.intents import Ask, HangUp, Intents, Introduced, Say
+from chat_web.dialects.intents import Execute, HangUp, Intents, Introduced, Say
 
 P0 = AnonymousPair()
 ANN = Person(id="ann", username="ann", display_name="Ann")
@@ -23,7 +23,7 @@ def errors(intents: Intents) -> list[str]:
 def test_a_room_that_ended_before_it_could_be_followed_is_searched_anew() -> None:
     for refusal in (NO_ROOM, Unavailable("the store is away")):
         state = client("room")
-        assert P0.answered(state, Ref.RETURN, refusal, now=0.0) == (Ask(Search(lobby=ANONYMOUS)),)
+        assert P0.answered(state, Ref.RETURN, refusal, now=0.0) == (Execute(Search(lobby=ANONYMOUS)),)
         assert state.room is None
 
 
@@ -39,7 +39,7 @@ def test_a_search_that_was_refused_is_made_again_by_a_skip() -> None:
     state = client()
     refused = Refused("too_many", "You are searching fast.")
     assert errors(P0.answered(state, None, refused, now=0.0)) == ["too_many"]
-    assert P0.received(state, '{"type":"skip"}') == (Ask(Search(lobby=ANONYMOUS)),)
+    assert P0.received(state, '{"type":"skip"}') == (Execute(Search(lobby=ANONYMOUS)),)
     assert P0.received(client(has_waited=True), '{"type":"skip"}') == ()
 
 

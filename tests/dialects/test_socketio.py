@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 from chat_core import ANONYMOUS, Person, Placed, Refused, Search, Skip, Unavailable
-from chat_web.dialects.intents import Address, Ask, Follow, Intents, Introduce, Say, Unfollow
+from chat_web.dialects.intents import Address, Execute, Follow, Intents, Introduce, Say, Unfollow
 from chat_web.dialects.socketio import SEPARATOR, ClientState, SocketIO
 
 P2 = SocketIO()
@@ -54,14 +54,14 @@ def test_a_hole_that_cannot_be_followed_is_a_partner_who_left() -> None:
 def test_a_skip_whose_partner_was_faster_becomes_a_search() -> None:
     state = client("room")
     (skip,) = P2.received(state, '427["skip"]')
-    assert isinstance(skip, Ask)
+    assert isinstance(skip, Execute)
     assert skip.command == Skip(room="room")
     assert said(P2.received(state, '428["message","hi"]'))[0].startswith(
         '438[{"ok":false,"code":"wrong_state"'
     )
     P2.lost(state, "room", may_follow=False)
     (search,) = P2.answered(state, skip.ref, NO_ROOM, now=0.0)
-    assert isinstance(search, Ask)
+    assert isinstance(search, Execute)
     assert search.command == SEARCH
     assert said(P2.answered(state, search.ref, Placed(lobby=ANONYMOUS), now=0.0)) == ['437[{"ok":true}]']
 
@@ -69,7 +69,7 @@ def test_a_skip_whose_partner_was_faster_becomes_a_search() -> None:
 def test_a_skip_that_is_too_fast_leaves_everything_as_it_was() -> None:
     state = client("room")
     (skip,) = P2.received(state, '42["skip"]')
-    assert isinstance(skip, Ask)
+    assert isinstance(skip, Execute)
     fast = Refused("too_many", "You are searching fast.")
     (told,) = said(P2.answered(state, skip.ref, fast, now=0.0))
     assert json.loads(told[2:])[1]["code"] == "too_many"
@@ -78,7 +78,7 @@ def test_a_skip_that_is_too_fast_leaves_everything_as_it_was() -> None:
 
 def test_what_the_store_cannot_do_is_unavailable() -> None:
     (search,) = P2.received(client(), '42["search"]')
-    assert isinstance(search, Ask)
+    assert isinstance(search, Execute)
     (told,) = said(P2.answered(client(), search.ref, Unavailable("away"), now=0.0))
     assert json.loads(told[2:])[1]["code"] == "unavailable"
     (told,) = said(P2.answered(ClientState(), CONNECT, Unavailable("away"), now=0.0))

@@ -20,7 +20,7 @@ from chat_core.model.commands import (
     Start,
     Tick,
 )
-from chat_core.model.conversation import Answer, EndReason, Room, RoomOutcome, RoomState
+from chat_core.model.conversation import Decision, EndReason, Room, RoomOutcome, RoomState
 from chat_core.model.errors import Code, InvariantBroken, Refused
 from chat_core.model.events import (
     CountdownStarted,
@@ -255,7 +255,7 @@ def test_declining_lets_the_clock_run_on_and_the_askers_keep_stands(situation: s
     told = run(room, (311 if room.state is NOTIFICATION else 11, bob, DECLINE))
     assert told.names == ["KeepDeclined"]
     assert (told.after.state, told.after.deadline) == (room.state, room.deadline)
-    assert told.after.answers == {ann.id: Answer.KEEP, bob.id: Answer.DECLINED}
+    assert told.after.answers == {ann.id: Decision.KEEP, bob.id: Decision.DECLINED}
     assert told.after.waiting_for() == 1
 
 

@@ -28,7 +28,7 @@ _HISTORY_READ = 300  # events a read, when a slot catches up with its log
 
 
 @attrs.define(eq=False)
-class Ask:
+class PendingCommand:
     """A command that waits for its conversation's turn."""
 
     command: ConversationCommand
@@ -46,7 +46,7 @@ class Slot:
     log: Log
     state: Conversation | None
     known: Conversation  # the last state whose consequences were drawn
-    asks: list[Ask] = attrs.field(factory=list)
+    asks: list[PendingCommand] = attrs.field(factory=list)
     is_turning: bool = False
     doubts: int = 0  # how often it was doubted
     in_doubt: bool = False  # a write of this node may have come through, and no other node knows

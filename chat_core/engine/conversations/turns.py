@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from chat_core.engine.conversations.commit import Commit, Commits
-from chat_core.engine.conversations.loaded import Ask, Slot, Slots
+from chat_core.engine.conversations.loaded import PendingCommand, Slot, Slots
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.results import Committed, Reply, Result
 from chat_core.engine.runtime.alarms import Alarms
@@ -57,7 +57,7 @@ class _Plan:
     after: Conversation
     events: list[Logged] = attrs.field(factory=list)
     personal: list[Personal] = attrs.field(factory=list)
-    answers: list[tuple[Ask, Committed | Refused]] = attrs.field(factory=list)
+    answers: list[tuple[PendingCommand, Committed | Refused]] = attrs.field(factory=list)
 
     def take(self, events: Iterable[Logged]) -> None:
         """These happen too."""
@@ -144,14 +144,14 @@ class Conversations:
         self, conversation: ConversationId, command: ConversationCommand, by: Person | None, reply: Reply
     ) -> None:
         """Decide the command in this conversation's next turn; commands are taken in the order asked."""
-        ask = Ask(command, by, self._clock.now(), reply)
+        ask = PendingCommand(command, by, self._clock.now(), reply)
         slot = self._slots.get(conversation)
         if slot is None:
             self._tasks.spawn(self._ask_unloaded(conversation, ask))
         else:
             self._enqueue(slot, ask)
 
-    async def _ask_unloaded(self, conversation: ConversationId, ask: Ask) -> None:
+    async def _ask_unloaded(self, conversation: ConversationId, ask: PendingCommand) -> None:
         try:
             slot = await self._slots.find(conversation)
         except ChatError as error:
@@ -162,7 +162,7 @@ class Conversations:
         else:
             self._enqueue(slot, ask)
 
-    def _enqueue(self, slot: Slot, ask: Ask) -> None:
+    def _enqueue(self, slot: Slot, ask: PendingCommand) -> None:
         if len(slot.asks) >= ASKS_WAITING_MAX:
             ask.reply(Unavailable("This conversation is very busy. Try again."))
             return
@@ -200,7 +200,7 @@ class Conversations:
         finally:
             slot.is_turning = False
 
-    async def _turn(self, slot: Slot, batch: Sequence[Ask]) -> None:
+    async def _turn(self, slot: Slot, batch: Sequence[PendingCommand]) -> None:
         repeated: dict[tuple[PersonId, str], Message] = {}
         for _ in range(TURN_TRIES_MAX):
             before = slot.state if slot.state is not None else await self._slots.fresh(slot)
@@ -234,7 +234,7 @@ class Conversations:
     def _plan(
         self,
         state: Conversation,
-        batch: Sequence[Ask],
+        batch: Sequence[PendingCommand],
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
     ) -> _Plan:
@@ -249,7 +249,7 @@ class Conversations:
     def _decided(
         self,
         plan: _Plan,
-        ask: Ask,
+        ask: PendingCommand,
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
     ) -> Committed:
@@ -272,7 +272,7 @@ class Conversations:
         self,
         plan: _Plan,
         post: Post,
-        ask: Ask,
+        ask: PendingCommand,
         targets: dict[MessageId, Message],
         repeated: dict[tuple[PersonId, str], Message],
     ) -> Committed:
@@ -307,7 +307,7 @@ class Conversations:
             durable=self._is_durable and plan.after.persistence is Persistence.PERSISTENT,
         )
 
-    async def _targets(self, slot: Slot, batch: Sequence[Ask]) -> dict[MessageId, Message]:
+    async def _targets(self, slot: Slot, batch: Sequence[PendingCommand]) -> dict[MessageId, Message]:
         targets: dict[MessageId, Message] = {}
         for ask in batch:
             about = _target(ask)
@@ -344,7 +344,7 @@ def unknown(command: ConversationCommand) -> Refused:
             return Refused("unknown_room", "There is no such room for you.")
 
 
-def _target(ask: Ask) -> MessageId | None:
+def _target(ask: PendingCommand) -> MessageId | None:
     """The message that a command points at."""
     command = ask.command
     if isinstance(command, Post):
@@ -364,7 +364,7 @@ def _answer_refused(plan: _Plan) -> None:
             break
 
 
-def _answer_rest(batch: Sequence[Ask], error: ChatError) -> None:
+def _answer_rest(batch: Sequence[PendingCommand], error: ChatError) -> None:
     for ask in batch:
         if not ask.seen:
             ask.seen = True

@@ -34,9 +34,9 @@ import attrs
 from chat_core.engine.chat import Chat
 from chat_core.engine.results import Committed
 from chat_core.model.conversation import (
-    Answer,
     Channel,
     Conversation,
+    Decision,
     EndReason,
     Persistence,
     Room,
@@ -220,7 +220,7 @@ def _check_countdown(before: Room, event: RoomEvent, after: Room) -> None:
         raise InvariantBroken(f"I-12: early: {event}, due {due}")
     if isinstance(event, KeepAsked) and due is not None and event.at >= due:
         raise InvariantBroken(f"I-13: an answer at {event.at} counts, due {due}")
-    keepers = sum(after.answers.get(person) is Answer.KEEP for person in after.present())
+    keepers = sum(after.answers.get(person) is Decision.KEEP for person in after.present())
     all_keep = keepers == sum(1 for _ in after.present())
     if isinstance(event, RoomKept) and not all_keep:
         raise InvariantBroken(f"I-13: kept although not all keep: {after}")

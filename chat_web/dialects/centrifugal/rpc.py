@@ -34,7 +34,7 @@ from chat_core import (
     Unreact,
 )
 from chat_web.dialects.centrifugal.commands import Rpc
-from chat_web.dialects.intents import Answer
+from chat_web.dialects.intents import IntentResult
 from chat_web.encoding import wire
 from chat_web.encoding.strict_json import decoded
 
@@ -162,7 +162,7 @@ def understood(asked: Rpc) -> Call | None:
     )
 
 
-def result(call: Call, answer: Answer, *, now: float, me: PersonId | None) -> dict[str, Any]:
+def result(call: Call, answer: IntentResult, *, now: float, me: PersonId | None) -> dict[str, Any]:
     """The data of the answer to a call."""
     match answer:
         case Placed(room=None):

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from chat_core.engine.conversations.commit import Commit, Commits
-from chat_core.engine.conversations.loaded import Ask, Slot, Slots
+from chat_core.engine.conversations.loaded import PendingCommand, Slot, Slots
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery import hub as hubs
 from chat_core.engine.delivery.hub import Hub
@@ -110,7 +110,7 @@ def answers_come_before_the_append(patch: pytest.MonkeyPatch) -> None:
     """Who asked hears the result before it is stored."""
     true = Conversations._plan
 
-    def faulty(self: Conversations, state: Conversation, batch: Sequence[Ask], *rest: Any) -> Any:
+    def faulty(self: Conversations, state: Conversation, batch: Sequence[PendingCommand], *rest: Any) -> Any:
         plan = true(self, state, batch, *rest)
         for ask, answer in plan.answers:
             ask.seen = True
@@ -150,7 +150,7 @@ def told_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
 
     true = Conversations._plan
 
-    def faulty(self: Conversations, state: Conversation, batch: Sequence[Ask], *rest: Any) -> Any:
+    def faulty(self: Conversations, state: Conversation, batch: Sequence[PendingCommand], *rest: Any) -> Any:
         plan = true(self, state, batch, *rest)
         self._hub.tell(plan.after, plan.events)
         self._hub.flush(plan.after.id)

@@ -14,9 +14,9 @@ import attrs
 from chat_core.adapters.sql.encryption.cipher import SEALED
 from chat_core.adapters.sql.schema.event_rows import Row, to_json
 from chat_core.model.conversation import (
-    Answer,
     Channel,
     Conversation,
+    Decision,
     EndReason,
     Member,
     Persistence,
@@ -114,8 +114,8 @@ def _conversation(rows: Sequence[Row]) -> Conversation:
     )
 
 
-def _answers(value: Mapping[PersonId, str]) -> Mapping[PersonId, Answer]:
-    return {person: Answer(answer) for person, answer in value.items()}
+def _answers(value: Mapping[PersonId, str]) -> Mapping[PersonId, Decision]:
+    return {person: Decision(answer) for person, answer in value.items()}
 
 
 _READ: Final[Mapping[str, Callable[[Any], object]]] = {

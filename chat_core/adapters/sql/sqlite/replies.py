@@ -5,16 +5,16 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-Answer: TypeAlias = tuple["asyncio.Future[Any]", object, Exception | None]
+Decision: TypeAlias = tuple["asyncio.Future[Any]", object, Exception | None]
 """Who asked, and the result or what went wrong."""
 
 
-def answer(answers: Iterable[Answer]) -> None:
+def answer(answers: Iterable[Decision]) -> None:
     """Give everybody who waits an answer, from any thread: one wake-up for each event loop.
 
     Who was cancelled is passed over, and so is a loop that has been closed.
     """
-    by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[Decision]] = {}
     for given in answers:
         by_loop.setdefault(given[0].get_loop(), []).append(given)
     for loop, given_there in by_loop.items():
@@ -22,7 +22,7 @@ def answer(answers: Iterable[Answer]) -> None:
             loop.call_soon_threadsafe(_settle, given_there)
 
 
-def _settle(answers: Iterable[Answer]) -> None:
+def _settle(answers: Iterable[Decision]) -> None:
     for future, result, error in answers:
         if future.done():
             continue

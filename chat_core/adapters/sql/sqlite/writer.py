@@ -26,7 +26,7 @@ from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.sqlite.connection import at_once, connect, positional
 from chat_core.adapters.sql.sqlite.fts_index import WordIndex
-from chat_core.adapters.sql.sqlite.replies import Answer, answer
+from chat_core.adapters.sql.sqlite.replies import Decision, answer
 from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 from chat_core.ports import Change
 
@@ -152,7 +152,7 @@ class Writer:
                 asks.append(ask)
         return asks
 
-    def _commit(self, group: Sequence[_Ask]) -> Sequence[Answer]:
+    def _commit(self, group: Sequence[_Ask]) -> Sequence[Decision]:
         try:
             if self._db is None:
                 self._db = connect(self._path, synchronous=self._synchronous)
@@ -190,10 +190,10 @@ class Writer:
             db.close()
 
 
-def _all(db: sqlite3.Connection, group: Sequence[_Ask]) -> Sequence[Answer]:
+def _all(db: sqlite3.Connection, group: Sequence[_Ask]) -> Sequence[Decision]:
     """Write a group inside a transaction. Raises ``sqlite3.Error`` where the file fails."""
     changes = [(future, what) for future, what in group if isinstance(what, Change)]
-    answers: list[Answer] = []
+    answers: list[Decision] = []
     if changes and _together(db, [change for _, change in changes]) is None:
         answers.extend((future, None, None) for future, _ in changes)
     else:  # somebody's cannot be written: the others' can
