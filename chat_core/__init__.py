@@ -179,13 +179,13 @@ from chat_core.ports import (
     Log,
     NameTaken,
     Pairing,
+    PersonalData,
     Policy,
     Stale,
     Store,
     TokenExpired,
     TokenInvalid,
     Tokens,
-    Traces,
 )
 from chat_core.ports.accounts import AccountExists, Accounts, EmailTaken, Passwords, UsernameTaken
 from chat_core.rules.accounts import unknown_user
@@ -302,6 +302,7 @@ __all__ = [
     "PersonKind",
     "PersonTyped",
     "Personal",
+    "PersonalData",
     "Placed",
     "Policy",
     "Position",
@@ -348,7 +349,6 @@ __all__ = [
     "TokenInvalid",
     "TokenPair",
     "Tokens",
-    "Traces",
     "Type",
     "Unavailable",
     "Unblock",

@@ -126,7 +126,7 @@ class Log(Protocol):
         """What was posted under these (author, client_id) pairs; missing ones are left out."""
 
 
-class Traces(Protocol):
+class PersonalData(Protocol):
     """What the store keeps about one person: for who wants to have it, or to have it gone."""
 
     async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
@@ -184,7 +184,7 @@ class Ages(Protocol):
         """Remove the pairings that ended before; returns how many."""
 
 
-class Store(Log, Traces, Ages, Protocol):
+class Store(Log, PersonalData, Ages, Protocol):
     """What must survive: conversations of retention ``stored``, sessions, blocks, read marks.
 
     ``durable`` says whether what was acknowledged survives a power cut.

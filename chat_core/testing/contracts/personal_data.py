@@ -1,4 +1,4 @@
-"""The contract of ``ports.Traces``: all that concerns one person is found, and can be gone."""
+"""The contract of ``ports.PersonalData``: all that concerns one person is found, and can be gone."""
 
 import abc
 from contextlib import AbstractAsyncContextManager
@@ -11,7 +11,7 @@ from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.stories import STARTS_AT, Author
 
 
-class TracesContract(abc.ABC):
+class PersonalDataContract(abc.ABC):
     """A part of the contract of stores."""
 
     @abc.abstractmethod

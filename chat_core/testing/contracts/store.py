@@ -24,7 +24,7 @@ from chat_core.rules.log import evolve
 from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.log import LogContract
 from chat_core.testing.contracts.notifications import NotificationsContract
-from chat_core.testing.contracts.personal_data import TracesContract
+from chat_core.testing.contracts.personal_data import PersonalDataContract
 from chat_core.testing.contracts.reading import ReadingContract
 from chat_core.testing.contracts.retention import AgesContract
 from chat_core.testing.contracts.stories import STARTS_AT, Author, Story
@@ -33,7 +33,7 @@ ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"
 
 
-class StoreContract(ReadingContract, LogContract, TracesContract, NotificationsContract, AgesContract):
+class StoreContract(ReadingContract, LogContract, PersonalDataContract, NotificationsContract, AgesContract):
     """Subclass it with ``store``."""
 
     @abc.abstractmethod
