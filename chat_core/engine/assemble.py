@@ -17,7 +17,7 @@ from chat_core.engine.conversations.commit import Commits
 from chat_core.engine.conversations.ephemeral import EphemeralEvents
 from chat_core.engine.conversations.loaded import Slots
 from chat_core.engine.conversations.reading import Reading
-from chat_core.engine.conversations.retention import Ages
+from chat_core.engine.conversations.retention import Retention
 from chat_core.engine.conversations.rooms import Rooms
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.flush_queue import Rounds
@@ -91,7 +91,7 @@ def assemble(parts: Parts) -> Chat:
         pairing_records=pairs.pairing_records,
         notifications=talk.notifications,
     )
-    ages = Ages(
+    retention = Retention(
         clock=parts.clock,
         store=parts.store,
         alarms=ground.alarms,
@@ -115,7 +115,7 @@ def assemble(parts: Parts) -> Chat:
         conversations=talk.conversations,
         reading=talk.reading,
         channels=talk.channels,
-        ages=ages,
+        retention=retention,
         lobbies=pairs.lobbies,
         accounts=accounts,
         backplane=parts.backplane,

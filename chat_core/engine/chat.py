@@ -14,7 +14,7 @@ from chat_core.engine.accounts.service import AccountDesk
 from chat_core.engine.after_commit import Aftermath
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.reading import Reading
-from chat_core.engine.conversations.retention import Ages
+from chat_core.engine.conversations.retention import Retention
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.connection import Connection, Sink
 from chat_core.engine.delivery.flush_queue import Rounds
@@ -62,7 +62,7 @@ class Chat:
     conversations: Conversations
     reading: Reading
     channels: Channels
-    ages: Ages
+    retention: Retention
     lobbies: Lobbies
     accounts: AccountDesk
     _backplane: Backplane
@@ -81,7 +81,7 @@ class Chat:
             self.lobbies.restored(room)
             self._aftermath.set_alarm(room)
         await self.accounts.start()
-        self.ages.start()
+        self.retention.start()
         self._compare_heads()
 
     async def stop(self) -> None:

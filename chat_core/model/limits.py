@@ -35,7 +35,7 @@ TERM_LENGTH_MAX: Final = 64  # code points by which a long word is found
 NOTIFICATIONS_KEPT_MAX: Final = 100  # a person's newest that no device was told yet
 
 # Ages
-AGES_SWEPT_S: Final = 3600.0  # between two looks at what is over its age
+RETENTION_SWEPT_S: Final = 3600.0  # between two looks at what is over its age
 ENDED_ROOM_KEPT_S: Final = 30 * 86400.0  # after the end of a room
 PAIRING_KEPT_S: Final = 30 * 86400.0  # who met in a lobby that keeps no text, after they parted
 

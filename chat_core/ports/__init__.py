@@ -162,7 +162,7 @@ class PersonalData(Protocol):
         """Drop blocks from and of the person, read marks, pairings, notices, and where it was a member."""
 
 
-class Ages(Protocol):
+class RetentionStore(Protocol):
     """What is older than it may become, for the job that removes it. Times are seconds since 1970."""
 
     async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
@@ -184,7 +184,7 @@ class Ages(Protocol):
         """Remove the pairings that ended before; returns how many."""
 
 
-class Store(Log, PersonalData, Ages, Protocol):
+class Store(Log, PersonalData, RetentionStore, Protocol):
     """What must survive: conversations of retention ``stored``, sessions, blocks, read marks.
 
     ``durable`` says whether what was acknowledged survives a power cut.

@@ -12,13 +12,13 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.errors import ChatError
-from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, PAIRING_KEPT_S
+from chat_core.model.limits import ENDED_ROOM_KEPT_S, PAIRING_KEPT_S, RETENTION_SWEPT_S
 from chat_core.ports import Clock, Store
 
 AT_ONCE: Final = 100  # rooms or conversations that are asked for together
 
 
-class Ages:
+class Retention:
     """The job. ``texts_kept_s`` is None where texts are kept for good."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Ages:
 
     def start(self) -> None:
         """Look for the first time in an hour."""
-        self._alarms.set(("ages", ""), self._clock.now() + AGES_SWEPT_S, self._sweep_soon)
+        self._alarms.set(("ages", ""), self._clock.now() + RETENTION_SWEPT_S, self._sweep_soon)
 
     async def sweep(self) -> None:
         """Remove what is over its age now. Raises ``Unavailable``; what is left is for the next time."""

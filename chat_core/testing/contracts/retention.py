@@ -1,4 +1,4 @@
-"""The contract of ``ports.Ages``: what is over its age goes, and nothing else."""
+"""The contract of ``ports.RetentionStore``: what is over its age goes, and nothing else."""
 
 import abc
 from contextlib import AbstractAsyncContextManager
@@ -10,7 +10,7 @@ from chat_core.testing.contracts.expect import equal, true
 from chat_core.testing.contracts.stories import STARTS_AT, Author
 
 
-class AgesContract(abc.ABC):
+class RetentionContract(abc.ABC):
     """A part of the contract of stores."""
 
     @abc.abstractmethod

@@ -26,14 +26,16 @@ from chat_core.testing.contracts.log import LogContract
 from chat_core.testing.contracts.notifications import NotificationsContract
 from chat_core.testing.contracts.personal_data import PersonalDataContract
 from chat_core.testing.contracts.reading import ReadingContract
-from chat_core.testing.contracts.retention import AgesContract
+from chat_core.testing.contracts.retention import RetentionContract
 from chat_core.testing.contracts.stories import STARTS_AT, Author, Story
 
 ROOMS_LISTED_MAX: Final = 200
 ANN, BOB, CLEO = "ann-id", "bob-id", "cleo-id"
 
 
-class StoreContract(ReadingContract, LogContract, PersonalDataContract, NotificationsContract, AgesContract):
+class StoreContract(
+    ReadingContract, LogContract, PersonalDataContract, NotificationsContract, RetentionContract
+):
     """Subclass it with ``store``."""
 
     @abc.abstractmethod

@@ -5,7 +5,7 @@ import pytest
 from chat_core import Config
 from chat_core.engine.results import Committed
 from chat_core.model.errors import Unavailable
-from chat_core.model.limits import AGES_SWEPT_S, ENDED_ROOM_KEPT_S, PAIRING_KEPT_S
+from chat_core.model.limits import ENDED_ROOM_KEPT_S, PAIRING_KEPT_S, RETENTION_SWEPT_S
 from chat_core.model.message import Message
 from chat_core.testing import Actor, World
 from tests.support.failing_stores import FailingStore
@@ -23,7 +23,7 @@ async def said(who: Actor, text: str) -> Message:
 async def later(world: World, seconds: float) -> None:
     """So much later, when somebody looks for what is over its age."""
     world.clock.set(world.clock.now() + seconds)
-    await world.chat.ages.sweep()
+    await world.chat.retention.sweep()
 
 
 async def test_a_text_becomes_a_tombstone_by_itself_when_it_is_older_than_texts_are_kept() -> None:
@@ -32,7 +32,7 @@ async def test_a_text_becomes_a_tombstone_by_itself_when_it_is_older_than_texts_
         message = await said(ann, "hello")
         await world.advance(2 * HOUR)
         assert await world.store.message(message.id) == message
-        await world.advance(AGES_SWEPT_S + 1)
+        await world.advance(RETENTION_SWEPT_S + 1)
         found = await world.store.message(message.id)
         assert found is not None
         assert (found.content, found.deleted) == ("", True)
@@ -85,10 +85,10 @@ async def test_a_store_that_fails_is_asked_again_an_hour_later() -> None:
         store.fails_before = True
         await world.advance(3 * HOUR + 1)
         with pytest.raises(Unavailable):
-            await world.chat.ages.sweep()
+            await world.chat.retention.sweep()
         assert await world.store.message(message.id) == message
         store.fails_before = False
-        await world.advance(AGES_SWEPT_S)
+        await world.advance(RETENTION_SWEPT_S)
         found = await world.store.message(message.id)
         assert found is not None
         assert found.deleted
