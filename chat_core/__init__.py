@@ -146,7 +146,6 @@ from chat_core.model.events import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
-    NeighbourSeen,
     Notification,
     NotificationKey,
     NotificationKind,
@@ -163,6 +162,7 @@ from chat_core.model.events import (
     RoomEnded,
     RoomEvent,
     RoomKept,
+    StatusChanged,
     Waiting,
 )
 from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
@@ -286,7 +286,6 @@ __all__ = [
     "MessageId",
     "MessagePosted",
     "NameTaken",
-    "NeighbourSeen",
     "Notification",
     "NotificationKey",
     "NotificationKind",
@@ -343,6 +342,7 @@ __all__ = [
     "Standing",
     "Start",
     "Status",
+    "StatusChanged",
     "Store",
     "SystemClock",
     "TokenExpired",

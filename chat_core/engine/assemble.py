@@ -31,7 +31,7 @@ from chat_core.engine.lobby.pairing import Matchmaking
 from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.followers import Followers
 from chat_core.engine.presence.people import OnlinePerson, People
-from chat_core.engine.presence.status import Neighbours
+from chat_core.engine.presence.status import StatusFeed
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.logs import Logs
 from chat_core.engine.runtime.tasks import Tasks
@@ -61,7 +61,7 @@ class _Talk:
     channels: Channels
     reading: Reading
     followers: Followers
-    neighbours: Neighbours
+    status_feed: StatusFeed
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +110,7 @@ def assemble(parts: Parts) -> Chat:
         hub=ground.hub,
         people=ground.people,
         followers=talk.followers,
-        neighbours=talk.neighbours,
+        status_feed=talk.status_feed,
         notifications=talk.notifications,
         conversations=talk.conversations,
         reading=talk.reading,
@@ -136,7 +136,7 @@ def _subscribe(
         for room in tuple(online.ephemeral_rooms):
             talk.conversations.insist(room, Leave(room=room, disconnected=True), person)
         talk.followers.gone(online)
-        talk.neighbours.look(online)
+        talk.status_feed.look(online)
         accounts.left(person)
 
     ground.people.subscribe(gone=gone, back=talk.followers.back)
@@ -190,7 +190,7 @@ def _talk(parts: Parts, ground: _Ground) -> _Talk:
         channels=channels,
         reading=Reading(parts.store, ground.logs, conversations, channels, people),
         followers=Followers(clock, hub, conversations.peek),
-        neighbours=Neighbours(
+        status_feed=StatusFeed(
             clock=clock, tasks=tasks, people=people, accounts=parts.accounts.accounts, topics=hub
         ),
     )
@@ -290,7 +290,7 @@ def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatc
         tasks=ground.tasks,
         new_id=parts.new_id,
         people=ground.people,
-        neighbours=talk.neighbours,
+        status_feed=talk.status_feed,
         dispatch=dispatch,
         sessions=sessions,
         erasure=erasure,

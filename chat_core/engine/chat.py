@@ -27,7 +27,7 @@ from chat_core.engine.lobby.lobbies import Lobbies
 from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.followers import Followers
 from chat_core.engine.presence.people import People
-from chat_core.engine.presence.status import Neighbours
+from chat_core.engine.presence.status import StatusFeed
 from chat_core.engine.results import Position, Reply, Result, Standing, result_of
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
@@ -57,7 +57,7 @@ class Chat:
     hub: Hub
     people: People
     followers: Followers
-    neighbours: Neighbours
+    status_feed: StatusFeed
     notifications: Notifications
     conversations: Conversations
     reading: Reading

@@ -239,7 +239,7 @@ class ChannelsChanged(Personal):
 
 
 @value(kw_only=True)
-class NeighbourSeen(Personal):
+class StatusChanged(Personal):
     """Somebody who shares a channel with the person is seen otherwise now; ``last_seen`` is when."""
 
     person: Card

@@ -24,7 +24,6 @@ from chat_core import (
     Event,
     Message,
     MessagePosted,
-    NeighbourSeen,
     Person,
     Personal,
     PersonTyped,
@@ -32,6 +31,7 @@ from chat_core import (
     Recent,
     Recovery,
     Refused,
+    StatusChanged,
     Type,
     Unavailable,
 )
@@ -51,7 +51,7 @@ from chat_web.dialects.intents import (
     Stands,
     Turn,
     Unfollow,
-    WatchNeighbours,
+    WatchStatus,
     person_of,
 )
 from chat_web.encoding import wire
@@ -119,7 +119,7 @@ class ChannelChat(typed_frames.TypedFrames):
 
     def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
         client.person = person_of(introduced)
-        return WatchNeighbours(), AskStanding()
+        return WatchStatus(), AskStanding()
 
     def received(self, client: ClientState, text: str) -> Intents:
         if not client.is_ready:  # it is not known yet which channels there are
@@ -161,7 +161,7 @@ class ChannelChat(typed_frames.TypedFrames):
 
     def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
-            case NeighbourSeen(person=person, status=status, last_seen=last_seen):
+            case StatusChanged(person=person, status=status, last_seen=last_seen):
                 return (Say(_presence(person.username, status, last_seen)),)
             case ChannelsChanged() if not client.is_ready:
                 client.early.append(event)

@@ -118,7 +118,7 @@ class Unfollow:
 
 
 @attrs.frozen
-class WatchNeighbours:
+class WatchStatus:
     """Hear who comes and goes of those that share a followed channel with the person. No answer."""
 
 
@@ -182,7 +182,7 @@ Intent: TypeAlias = (
     | Renew
     | Follow
     | Unfollow
-    | WatchNeighbours
+    | WatchStatus
     | ShowNotifications
     | FetchNotifications
     | Turn

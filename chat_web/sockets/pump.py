@@ -50,7 +50,7 @@ from chat_web.dialects.intents import (
     ShowNotifications,
     Turn,
     Unfollow,
-    WatchNeighbours,
+    WatchStatus,
 )
 from chat_web.http.auth import Identity
 from chat_web.sockets.finishing_sink import FinishingSink
@@ -64,7 +64,7 @@ PING_S: Final = 25.0
 PONG_S: Final = 10.0
 FIRST_COMMAND_S: Final = 5.0
 
-_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchNeighbours, ShowNotifications, Ponged})
+_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchStatus, ShowNotifications, Ponged})
 
 _log = structlog.get_logger("parley.sockets")
 
@@ -222,7 +222,7 @@ class Pump:
                 case Unfollow(conversation):
                     if self._connection is not None:
                         self._connection.unfollow(conversation)
-                case WatchNeighbours() | ShowNotifications():
+                case WatchStatus() | ShowNotifications():
                     self._listen_for(intent)
                 case Ponged():
                     if self._heartbeat.awaits_pong:
@@ -232,11 +232,11 @@ class Pump:
         if self._inbox:
             self._work()
 
-    def _listen_for(self, intent: WatchNeighbours | ShowNotifications) -> None:
+    def _listen_for(self, intent: WatchStatus | ShowNotifications) -> None:
         if self._connection is None:
             return
-        if isinstance(intent, WatchNeighbours):
-            self._connection.watch_neighbours()
+        if isinstance(intent, WatchStatus):
+            self._connection.watch_status()
         else:
             self._connection.shows_notifications = True
 

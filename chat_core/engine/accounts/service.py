@@ -19,7 +19,7 @@ from chat_core.engine.accounts.sessions import Sessions
 from chat_core.engine.dependencies import AccountParts
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.presence.people import People
-from chat_core.engine.presence.status import Neighbours
+from chat_core.engine.presence.status import StatusFeed
 from chat_core.engine.results import result_of
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.account import Account, Profile, ProfileChange, ProfilePage, Status, TokenPair
@@ -46,7 +46,7 @@ class AccountDesk:
         tasks: Tasks,
         new_id: Callable[[], str],
         people: People,
-        neighbours: Neighbours,
+        status_feed: StatusFeed,
         dispatch: Dispatch,
         sessions: Sessions,
         erasure: Erasure,
@@ -59,7 +59,7 @@ class AccountDesk:
         self._tasks = tasks
         self._new_id = new_id
         self._people = people
-        self._neighbours = neighbours
+        self._status_feed = status_feed
         self._dispatch = dispatch
         self.sessions = sessions
         self._erasure = erasure
@@ -163,7 +163,7 @@ class AccountDesk:
         account = await self.account(person)
         online = self._people.get(person)
         if online is not None:
-            self._neighbours.look(online)
+            self._status_feed.look(online)
         return account
 
     async def erase(self, person: Person, *, password: str = "", source: str = "") -> None:

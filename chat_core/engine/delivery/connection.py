@@ -14,7 +14,7 @@ from chat_core.engine.delivery.hub import Encoder, Hub
 from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.presence.followers import Followers
 from chat_core.engine.presence.people import OnlinePerson, People
-from chat_core.engine.presence.status import Neighbours
+from chat_core.engine.presence.status import StatusFeed
 from chat_core.engine.results import START, Position, Recent, Recovery, Reply
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import Command
@@ -77,7 +77,7 @@ class Node(Protocol):
     def followers(self) -> Followers: ...
 
     @property
-    def neighbours(self) -> Neighbours: ...
+    def status_feed(self) -> StatusFeed: ...
 
     @property
     def tasks(self) -> Tasks: ...
@@ -126,7 +126,7 @@ class Connection(Generic[F]):
         self._watches = False
         self.shows_notifications = False
         self._online: OnlinePerson = node.people.enter(person, self, may_return=may_return)
-        node.neighbours.look(self._online)
+        node.status_feed.look(self._online)
 
     @property
     def is_open(self) -> bool:
@@ -167,7 +167,7 @@ class Connection(Generic[F]):
         """
         self._node.tasks.spawn(self._follow(conversation, since, ready, recent))
 
-    def watch_neighbours(self) -> None:
+    def watch_status(self) -> None:
         """Hear from here on who comes and goes of those that share a channel which is followed here."""
         if self._open and not self._watches:
             self._watches = True

@@ -21,7 +21,7 @@ import attrs
 from chat_core.engine.delivery.flush_queue import Rounds
 from chat_core.model.conversation import Channel, Conversation
 from chat_core.model.errors import ChatError
-from chat_core.model.events import Ephemeral, Event, Logged, NeighbourSeen
+from chat_core.model.events import Ephemeral, Event, Logged, StatusChanged
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.limits import HOLD_EVENTS_MAX
 from chat_core.model.person import Person
@@ -69,7 +69,7 @@ class Listener(Protocol):
 class Watcher(Listener, Protocol):
     """A listener that also wants to hear how the others of a channel are seen."""
 
-    def tell(self, event: NeighbourSeen) -> None:
+    def tell(self, event: StatusChanged) -> None:
         """Hand on what concerns its person."""
 
 

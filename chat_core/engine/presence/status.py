@@ -10,7 +10,7 @@ from chat_core.engine.presence.people import OnlinePerson, People
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.account import Status
 from chat_core.model.errors import ChatError
-from chat_core.model.events import NeighbourSeen
+from chat_core.model.events import StatusChanged
 from chat_core.model.ids import PersonId
 from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Clock
@@ -23,7 +23,7 @@ class Watcher(Protocol):
     @property
     def person(self) -> Person: ...
 
-    def tell(self, event: NeighbourSeen) -> None:
+    def tell(self, event: StatusChanged) -> None:
         """Hand on what concerns its person."""
 
 
@@ -34,7 +34,7 @@ class Watchers(Protocol):
         """The connections that watch a channel in which the person is, each once."""
 
 
-class Neighbours:
+class StatusFeed:
     """Tells the watchers of a person's channels how the person is seen, once that changes."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Neighbours:
         by, card = online.person.id, online.person.card
         for watcher in self._topics.watchers(by):
             to = watcher.person.id
-            watcher.tell(NeighbourSeen(at=at, by=by, to=to, person=card, status=status, last_seen=at))
+            watcher.tell(StatusChanged(at=at, by=by, to=to, person=card, status=status, last_seen=at))
 
     async def _status_of(self, person: Person) -> Status:
         """How others see the person now. Raises ``Unavailable``."""

@@ -16,12 +16,12 @@ from chat_core import (
     LeaveChannel,
     Message,
     MessagePosted,
-    NeighbourSeen,
     Post,
     Recent,
     Recovery,
     RemoveMember,
     Status,
+    StatusChanged,
     Unavailable,
 )
 from chat_core.adapters.memory.store import MemoryStore
@@ -38,13 +38,13 @@ async def watching(world: World, name: str, *channels: str) -> Actor:
         await actor.does(JoinChannel(name=channel))
     actor.drops()
     await actor.returns()
-    actor.connection.watch_neighbours()
+    actor.connection.watch_status()
     actor.looks_away()
     return actor
 
 
 def seen(actor: Actor) -> list[tuple[str, Status]]:
-    return [(event.person.username, event.status) for event in actor.sees_all(NeighbourSeen)]
+    return [(event.person.username, event.status) for event in actor.sees_all(StatusChanged)]
 
 
 async def test_one_hears_once_of_who_shares_two_channels() -> None:
