@@ -32,7 +32,7 @@ _MESSAGES: Final = frozenset({MessagePosted, MessageEdited, MessageDeleted, Reac
 """Events that change nothing of a room but its head: nothing follows from them."""
 
 
-class Aftermath:
+class AfterCommit:
     """Called once for each turn that changed something, after it was told."""
 
     def __init__(

@@ -10,7 +10,7 @@ from chat_core.engine.accounts.erasure import Erasure
 from chat_core.engine.accounts.export import Export
 from chat_core.engine.accounts.service import AccountDesk
 from chat_core.engine.accounts.sessions import Sessions
-from chat_core.engine.after_commit import Aftermath
+from chat_core.engine.after_commit import AfterCommit
 from chat_core.engine.chat import Chat
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.commit import Commits
@@ -80,7 +80,7 @@ def assemble(parts: Parts) -> Chat:
     pairs = _pairs(parts, ground, talk)
     dispatch = _dispatch(parts, ground, talk, pairs)
     accounts = _accounts(parts, ground, talk, pairs, dispatch)
-    aftermath = Aftermath(
+    after_commit = AfterCommit(
         clock=parts.clock,
         alarms=ground.alarms,
         people=ground.people,
@@ -99,7 +99,7 @@ def assemble(parts: Parts) -> Chat:
         conversations=talk.conversations,
         texts_kept_s=parts.texts_kept_s,
     )
-    _subscribe(ground, talk, pairs, accounts, aftermath)
+    _subscribe(ground, talk, pairs, accounts, after_commit)
     return Chat(
         clock=parts.clock,
         store=parts.store,
@@ -120,14 +120,14 @@ def assemble(parts: Parts) -> Chat:
         accounts=accounts,
         backplane=parts.backplane,
         dispatch=dispatch,
-        aftermath=aftermath,
+        after_commit=after_commit,
         pairing_records=pairs.pairing_records,
         end_listening=parts.backplane.listen(talk.loaded.hear),
     )
 
 
 def _subscribe(
-    ground: _Ground, talk: _Talk, pairs: _Pairs, accounts: AccountDesk, aftermath: Aftermath
+    ground: _Ground, talk: _Talk, pairs: _Pairs, accounts: AccountDesk, after_commit: AfterCommit
 ) -> None:
     def gone(online: OnlinePerson) -> None:
         """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
@@ -140,7 +140,7 @@ def _subscribe(
         accounts.left(person)
 
     ground.people.subscribe(gone=gone, back=talk.followers.back)
-    talk.commits.subscribe(aftermath)
+    talk.commits.subscribe(after_commit)
 
 
 def _ground(parts: Parts) -> _Ground:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import attrs
 
 from chat_core.engine.accounts.service import AccountDesk
-from chat_core.engine.after_commit import Aftermath
+from chat_core.engine.after_commit import AfterCommit
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.reading import Reading
 from chat_core.engine.conversations.retention import Retention
@@ -67,7 +67,7 @@ class Chat:
     accounts: AccountDesk
     _backplane: Backplane
     _dispatch: Dispatch
-    _aftermath: Aftermath
+    _after_commit: AfterCommit
     _pairing_records: PairingRecords
     _end_listening: Callable[[], None]
 
@@ -79,7 +79,7 @@ class Chat:
         for room in await self.store.live_rooms():
             self.conversations.adopt(room)
             self.lobbies.restored(room)
-            self._aftermath.set_alarm(room)
+            self._after_commit.set_alarm(room)
         await self.accounts.start()
         self.retention.start()
         self._compare_heads()
