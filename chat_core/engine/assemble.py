@@ -20,7 +20,7 @@ from chat_core.engine.conversations.reading import Reading
 from chat_core.engine.conversations.retention import Retention
 from chat_core.engine.conversations.rooms import Rooms
 from chat_core.engine.conversations.turns import Conversations
-from chat_core.engine.delivery.flush_queue import Rounds
+from chat_core.engine.delivery.flush_queue import FlushQueue
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.dependencies import Parts
@@ -44,7 +44,7 @@ class _Ground:
 
     tasks: Tasks
     alarms: Alarms
-    rounds: Rounds
+    flush_queue: FlushQueue
     logs: Logs
     hub: Hub
     people: People
@@ -106,7 +106,7 @@ def assemble(parts: Parts) -> Chat:
         new_id=parts.new_id,
         tasks=ground.tasks,
         alarms=ground.alarms,
-        rounds=ground.rounds,
+        flush_queue=ground.flush_queue,
         hub=ground.hub,
         people=ground.people,
         followers=talk.followers,
@@ -144,9 +144,9 @@ def _subscribe(
 
 
 def _ground(parts: Parts) -> _Ground:
-    tasks, alarms, rounds = Tasks(), Alarms(parts.clock), Rounds()
+    tasks, alarms, flush_queue = Tasks(), Alarms(parts.clock), FlushQueue()
     logs = Logs(parts.store, parts.backplane)
-    hub = Hub(flush_s=parts.flush_s, rounds=rounds, spawn=tasks.spawn, read_after=logs.after)
+    hub = Hub(flush_s=parts.flush_s, flush_queue=flush_queue, spawn=tasks.spawn, read_after=logs.after)
     people = People(
         clock=parts.clock,
         alarms=alarms,
@@ -154,7 +154,7 @@ def _ground(parts: Parts) -> _Ground:
         messages=parts.messages,
         searches=parts.searches,
     )
-    return _Ground(tasks=tasks, alarms=alarms, rounds=rounds, logs=logs, hub=hub, people=people)
+    return _Ground(tasks=tasks, alarms=alarms, flush_queue=flush_queue, logs=logs, hub=hub, people=people)
 
 
 def _talk(parts: Parts, ground: _Ground) -> _Talk:

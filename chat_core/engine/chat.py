@@ -17,7 +17,7 @@ from chat_core.engine.conversations.reading import Reading
 from chat_core.engine.conversations.retention import Retention
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.connection import Connection, Sink
-from chat_core.engine.delivery.flush_queue import Rounds
+from chat_core.engine.delivery.flush_queue import FlushQueue
 from chat_core.engine.delivery.hub import Encoder, Hub
 from chat_core.engine.delivery.local_client import Seat
 from chat_core.engine.delivery.notifications import Notifications
@@ -53,7 +53,7 @@ class Chat:
     new_id: Callable[[], str]
     tasks: Tasks
     alarms: Alarms
-    rounds: Rounds
+    flush_queue: FlushQueue
     hub: Hub
     people: People
     followers: Followers

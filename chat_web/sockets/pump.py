@@ -381,7 +381,7 @@ class Pump:
         self._unsent.append(self._join((frame,)))
         if not self._sends_soon:
             self._sends_soon = True
-            self._chat.rounds.at_end(self._send)
+            self._chat.flush_queue.at_end(self._send)
 
     def _send(self) -> None:
         self._sends_soon = False

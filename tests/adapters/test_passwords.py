@@ -53,13 +53,13 @@ async def test_the_loop_goes_on_while_passwords_are_hashed() -> None:
     made = BcryptPasswords(cost=10)
     ran_in: list[str] = []
     asked = asyncio.ensure_future(made.hash("correct horse"))
-    rounds = 0
+    flush_queue = 0
     while not asked.done():
-        rounds += 1
+        flush_queue += 1
         ran_in += [t.name for t in threading.enumerate() if t.name.startswith("parley-passwords")]
         await asyncio.sleep(0)
     made.close()
-    assert rounds > 10
+    assert flush_queue > 10
     assert ran_in
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 _log = logging.getLogger(__name__)
 
 
-class Rounds:
+class FlushQueue:
     """Calls that wait for the end of the loop's current round. All of them cost the loop one.
 
     What is written then leaves together: a peer that is woken by each frame by

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
-from chat_core.engine.delivery.flush_queue import Rounds
+from chat_core.engine.delivery.flush_queue import FlushQueue
 from chat_core.model.conversation import Channel, Conversation
 from chat_core.model.errors import ChatError
 from chat_core.model.events import Ephemeral, Event, Logged, StatusChanged
@@ -152,12 +152,12 @@ class Hub:
         self,
         *,
         flush_s: float,
-        rounds: Rounds,
+        flush_queue: FlushQueue,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         read_after: Callable[[Conversation, int], Coroutine[Any, Any, Sequence[Logged]]],
     ) -> None:
         self._flush_s = flush_s
-        self._rounds = rounds
+        self._flush_queue = flush_queue
         self._spawn = spawn
         self._read_after = read_after
         self._topics: dict[ConversationId, Topic] = {}
@@ -351,7 +351,7 @@ class Hub:
                 topic.timer = loop.call_at(topic.flushed_at, topic.flush_due)
                 return
             topic.flushed_at = now
-        self._rounds.at_end(topic.flush_due)
+        self._flush_queue.at_end(topic.flush_due)
 
     def _heal(self, topic: Topic) -> None:
         if not topic.healing:

@@ -284,13 +284,16 @@ class LogContract(abc.ABC):
 
     async def test_cancelling_an_append_leaves_it_whole_or_undone_and_harms_nobody_else(self) -> None:
         async with self.log() as log:
-            for rounds in range(4):
-                story, other = _room(self.persistence, 2 * rounds), _room(self.persistence, 2 * rounds + 1)
+            for flush_queue in range(4):
+                story, other = (
+                    _room(self.persistence, 2 * flush_queue),
+                    _room(self.persistence, 2 * flush_queue + 1),
+                )
                 await log.append(story.opening())
                 await log.append(other.opening())
                 undone = _copy(story)
                 cancelled = asyncio.ensure_future(log.append(story.post(story.people[0], "perhaps")))
-                for _ in range(rounds):
+                for _ in range(flush_queue):
                     await asyncio.sleep(0)
                 cancelled.cancel()
                 await log.append(other.post(other.people[0], "surely"))

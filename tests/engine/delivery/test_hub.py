@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeAlias
 import attrs
 import pytest
 
-from chat_core.engine.delivery.flush_queue import Rounds
+from chat_core.engine.delivery.flush_queue import FlushQueue
 from chat_core.engine.delivery.hub import Encoder, Hub
 from chat_core.engine.delivery.local_client import EventsAsTheyAre
 from chat_core.model.conversation import Conversation, Persistence, Room, RoomRules
@@ -102,7 +102,7 @@ def new_stand(*, flush_s: float = 0.0) -> Stand:
     )
     hub = Hub(
         flush_s=flush_s,
-        rounds=Rounds(),
+        flush_queue=FlushQueue(),
         spawn=lambda work: made.tasks.append(asyncio.get_running_loop().create_task(work)),
         read_after=read_after,
     )
