@@ -36,7 +36,7 @@ from chat_core.engine.accounts.service import AccountDesk
 from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection, Sink
 from chat_core.engine.delivery.hub import Encoder
-from chat_core.engine.delivery.local_client import Seat
+from chat_core.engine.delivery.local_client import LocalClient
 from chat_core.engine.disconnects import (
     BAD_REQUEST,
     CLOSED,
@@ -269,6 +269,7 @@ __all__ = [
     "LeaveChannel",
     "LeaveReason",
     "LobbyName",
+    "LocalClient",
     "Log",
     "Logged",
     "Mark",
@@ -332,7 +333,6 @@ __all__ = [
     "RoomOutcome",
     "RoomState",
     "Search",
-    "Seat",
     "Seeker",
     "Session",
     "SetRole",

@@ -19,7 +19,7 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.connection import Connection, Sink
 from chat_core.engine.delivery.flush_queue import FlushQueue
 from chat_core.engine.delivery.hub import Encoder, Hub
-from chat_core.engine.delivery.local_client import Seat
+from chat_core.engine.delivery.local_client import LocalClient
 from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.disconnects import REVOKED
 from chat_core.engine.dispatch import Dispatch
@@ -124,9 +124,9 @@ class Chat:
             return guest(person, name)
         return Person(id=person, username=name, display_name=name, kind=kind)
 
-    def connect(self, person: Person) -> Seat:
+    def connect(self, person: Person) -> LocalClient:
         """A connection for a program: ``async with chat.connect(ann) as a: …``."""
-        return Seat(self, person)
+        return LocalClient(self, person)
 
     def attach(
         self,

@@ -64,8 +64,8 @@ class EventsAsTheyAre:
 _ENCODER: Final = EventsAsTheyAre()
 
 
-class Seat:
-    """``async with chat.connect(person) as seat``. Also usable with ``open`` and ``close``."""
+class LocalClient:
+    """``async with chat.connect(person) as client``. Also usable with ``open`` and ``close``."""
 
     def __init__(self, host: Host, person: Person) -> None:
         self.person = person

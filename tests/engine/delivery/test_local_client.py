@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from chat_core import Chat, Config, Disconnected, Matched, Position, Post, Refused, Search, Seat, Unavailable
+from chat_core import (
+    Chat,
+    Config,
+    Disconnected,
+    LocalClient,
+    Matched,
+    Position,
+    Post,
+    Refused,
+    Search,
+    Unavailable,
+)
 from chat_core.model.commands import Edit
 from chat_core.model.conversation import Room
 from chat_core.model.events import MessageEdited, MessagePosted, RoomEnded
@@ -56,15 +67,15 @@ async def test_a_seat_that_nobody_reads_is_ended_as_slow(parley_chat: Chat) -> N
 
 async def test_a_seat_that_is_closed_can_do_nothing(parley_chat: Chat) -> None:
     ann = parley_chat.guest("ann")
-    seat = parley_chat.connect(ann)
+    client = parley_chat.connect(ann)
     with pytest.raises(Disconnected):
-        await seat.follow("nowhere")
-    async with seat:
-        seat.close()
+        await client.follow("nowhere")
+    async with client:
+        client.close()
     for question in (
-        seat.do(Search(lobby="anonymous")),
-        seat.next(Matched),
-        seat.follow("nowhere", Position(epoch="", seq=0)),
+        client.do(Search(lobby="anonymous")),
+        client.next(Matched),
+        client.follow("nowhere", Position(epoch="", seq=0)),
     ):
         with pytest.raises(Disconnected) as closed:
             await question
@@ -100,15 +111,15 @@ async def test_a_seat_that_cannot_open_leaves_nothing_behind() -> None:
 
 
 async def test_a_server_ends_a_seat(parley_chat: Chat) -> None:
-    async with parley_chat.connect(parley_chat.guest("ann")) as seat:
+    async with parley_chat.connect(parley_chat.guest("ann")) as client:
         for connection in parley_chat.people.connections():
             connection.end(3503, "banned")
         with pytest.raises(Disconnected) as banned:
-            await seat.next(Matched)
+            await client.next(Matched)
     assert banned.value.code == 3503
 
 
-async def _two(chat: Chat) -> tuple[Seat, Seat]:
+async def _two(chat: Chat) -> tuple[LocalClient, LocalClient]:
     a, b = chat.connect(chat.guest("ann")), chat.connect(chat.guest("bob"))
     await a.open()
     await b.open()

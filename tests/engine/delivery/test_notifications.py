@@ -138,8 +138,8 @@ async def test_the_timed_lobby_tells_both_and_the_anonymous_one_leaves_no_trace(
 async def test_what_a_program_heard_was_told() -> None:
     async with World(CONFIG) as world:
         ann, bob = await world.user("ann"), await world.user("bob")
-        async with world.chat.connect(bob.person) as seat:
+        async with world.chat.connect(bob.person) as client:
             await ann.does(OpenRoom(other=bob.person))
-            assert (await seat.next(Notification)).kind == "invited"
+            assert (await client.next(Notification)).kind == "invited"
         await world.settle()
         assert await world.store.notifications_of(bob.id) == []
