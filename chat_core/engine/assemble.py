@@ -15,7 +15,7 @@ from chat_core.engine.chat import Chat
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.commit import Commits
 from chat_core.engine.conversations.ephemeral import EphemeralEvents
-from chat_core.engine.conversations.loaded import Slots
+from chat_core.engine.conversations.loaded import LoadedConversations
 from chat_core.engine.conversations.reading import Reading
 from chat_core.engine.conversations.retention import Retention
 from chat_core.engine.conversations.rooms import Rooms
@@ -55,7 +55,7 @@ class _Talk:
     """Conversations, and what is delivered of them."""
 
     commits: Commits
-    loaded: Slots
+    loaded: LoadedConversations
     conversations: Conversations
     notifications: Notifications
     channels: Channels
@@ -166,7 +166,9 @@ def _talk(parts: Parts, ground: _Ground) -> _Talk:
         ground.hub,
     )
     commits = Commits(hub, parts.backplane)
-    loaded = Slots(clock=clock, logs=ground.logs, commits=commits, hub=hub, tasks=tasks, alarms=alarms)
+    loaded = LoadedConversations(
+        clock=clock, logs=ground.logs, commits=commits, hub=hub, tasks=tasks, alarms=alarms
+    )
     conversations = Conversations(
         clock=clock,
         logs=ground.logs,

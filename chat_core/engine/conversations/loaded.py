@@ -39,7 +39,7 @@ class PendingCommand:
 
 
 @attrs.define(eq=False)
-class Slot:
+class LoadedConversation:
     """One conversation in memory. ``state`` is None when it must be read again."""
 
     id: ConversationId
@@ -52,8 +52,8 @@ class Slot:
     in_doubt: bool = False  # a write of this node may have come through, and no other node knows
 
 
-class Slots:
-    """All slots by conversation, loaded as they are needed."""
+class LoadedConversations:
+    """All loaded by conversation, loaded as they are needed."""
 
     def __init__(
         self,
@@ -71,119 +71,123 @@ class Slots:
         self._hub = hub
         self._tasks = tasks
         self._alarms = alarms
-        self._slots: dict[ConversationId, Slot] = {}
+        self._loaded: dict[ConversationId, LoadedConversation] = {}
 
-    def get(self, conversation: ConversationId) -> Slot | None:
-        return self._slots.get(conversation)
+    def get(self, conversation: ConversationId) -> LoadedConversation | None:
+        return self._loaded.get(conversation)
 
-    async def find(self, conversation: ConversationId) -> Slot | None:
+    async def find(self, conversation: ConversationId) -> LoadedConversation | None:
         """The slot, loaded when it is not; None where there is no such conversation."""
-        slot = self._slots.get(conversation)
-        if slot is not None:
-            return slot
+        loaded = self._loaded.get(conversation)
+        if loaded is not None:
+            return loaded
         found = await self._logs.load(conversation)
         if found is None:
             return None
         log, state = found
-        return self.keep(Slot(conversation, log, state, state))
+        return self.keep(LoadedConversation(conversation, log, state, state))
 
-    def adopt(self, conversation: Conversation) -> Slot:
+    def adopt(self, conversation: Conversation) -> LoadedConversation:
         """The slot of a conversation as it was just stored, or read elsewhere."""
-        known = self._slots.get(conversation.id)
-        slot = Slot(conversation.id, self._logs.of(conversation), conversation, conversation)
-        return known or self.keep(slot)
+        known = self._loaded.get(conversation.id)
+        loaded = LoadedConversation(conversation.id, self._logs.of(conversation), conversation, conversation)
+        return known or self.keep(loaded)
 
-    def keep(self, slot: Slot) -> Slot:
+    def keep(self, loaded: LoadedConversation) -> LoadedConversation:
         """Keep the slot, or the one that came first; forget idle ones when there are too many."""
-        slot = self._slots.setdefault(slot.id, slot)
-        if len(self._slots) > CONVERSATIONS_LOADED_MAX:
-            for other in list(self._slots.values())[: CONVERSATIONS_LOADED_MAX // 10]:
-                if not other.is_turning and other is not slot and other.id not in self._hub:
-                    del self._slots[other.id]
-        return slot
+        loaded = self._loaded.setdefault(loaded.id, loaded)
+        if len(self._loaded) > CONVERSATIONS_LOADED_MAX:
+            for other in list(self._loaded.values())[: CONVERSATIONS_LOADED_MAX // 10]:
+                if not other.is_turning and other is not loaded and other.id not in self._hub:
+                    del self._loaded[other.id]
+        return loaded
 
     def forget(self, conversation: ConversationId) -> None:
         """Drop what is known of it: its log is gone or no longer of interest."""
-        slot = self._slots.get(conversation)
-        if slot is not None and not slot.is_turning:
-            del self._slots[conversation]
+        loaded = self._loaded.get(conversation)
+        if loaded is not None and not loaded.is_turning:
+            del self._loaded[conversation]
 
     # Becoming
 
-    def become(self, slot: Slot, commit: Commit, *, ours: bool) -> None:
+    def become(self, loaded: LoadedConversation, commit: Commit, *, ours: bool) -> None:
         """From here on it is true, here and for everybody whom it concerns."""
-        slot.state = slot.known = commit.after
+        loaded.state = loaded.known = commit.after
         self._commits.apply(commit, ours=ours)
 
     def hear(self, after: Conversation, events: Sequence[Logged]) -> None:
         """A hint: these were stored, by another node or by this one. Lost, late or doubled does no harm."""
-        slot = self._slots.get(after.id)
-        if slot is None:
+        loaded = self._loaded.get(after.id)
+        if loaded is None:
             self._commits.tell(after, events)
-        elif after.head <= slot.known.head:
+        elif after.head <= loaded.known.head:
             return
-        elif events and events[0].seq == slot.known.head + 1 and events[-1].seq == after.head:
-            self._catch_up(slot, after, events, ours=False)
+        elif events and events[0].seq == loaded.known.head + 1 and events[-1].seq == after.head:
+            self._catch_up(loaded, after, events, ours=False)
         else:
-            self.doubt(slot)
+            self.doubt(loaded)
 
-    def _catch_up(self, slot: Slot, after: Conversation, events: Sequence[Logged], *, ours: bool) -> None:
+    def _catch_up(
+        self, loaded: LoadedConversation, after: Conversation, events: Sequence[Logged], *, ours: bool
+    ) -> None:
         """Become what was stored without a turn of this node."""
-        told = Commit.of(slot.known, events).personal
-        self.become(slot, Commit(slot.known, after, events, told), ours=ours)
-        self._hub.flush_soon(slot.id)
+        told = Commit.of(loaded.known, events).personal
+        self.become(loaded, Commit(loaded.known, after, events, told), ours=ours)
+        self._hub.flush_soon(loaded.id)
 
     # Catching up
 
-    def doubt(self, slot: Slot, *, ours: bool = False) -> None:
+    def doubt(self, loaded: LoadedConversation, *, ours: bool = False) -> None:
         """What is known may no longer be true: it is read again, as soon as the log answers."""
-        slot.state = None
-        slot.doubts += 1
-        slot.in_doubt = slot.in_doubt or ours
-        self._tasks.spawn(self._reload(slot))
+        loaded.state = None
+        loaded.doubts += 1
+        loaded.in_doubt = loaded.in_doubt or ours
+        self._tasks.spawn(self._reload(loaded))
 
     async def compare(self, conversation: ConversationId) -> None:
         """Catch up with the log if it has gone on without this node's hearing of it."""
-        slot = self._slots.get(conversation)
-        if slot is not None and not slot.is_turning:
-            slot.state = None
-            await self._reload(slot)
+        loaded = self._loaded.get(conversation)
+        if loaded is not None and not loaded.is_turning:
+            loaded.state = None
+            await self._reload(loaded)
 
-    async def _reload(self, slot: Slot) -> None:
-        if slot.state is not None:
+    async def _reload(self, loaded: LoadedConversation) -> None:
+        if loaded.state is not None:
             return
         try:
-            await self.fresh(slot)
+            await self.fresh(loaded)
         except Refused:
             return
         except ChatError:
             when = self._clock.now() + RETRY_S
-            self._alarms.set(("reload", slot.id), when, lambda: self._tasks.spawn(self._reload(slot)))
+            self._alarms.set(("reload", loaded.id), when, lambda: self._tasks.spawn(self._reload(loaded)))
 
-    async def fresh(self, slot: Slot) -> Conversation:
+    async def fresh(self, loaded: LoadedConversation) -> Conversation:
         """The conversation as it is now. Raises ``Unavailable``, and ``Refused`` when it is gone."""
-        while slot.state is None:
-            known, doubts = slot.known, slot.doubts
-            state = await slot.log.load(slot.id)
+        while loaded.state is None:
+            known, doubts = loaded.known, loaded.doubts
+            state = await loaded.log.load(loaded.id)
             if state is None:
-                if self._slots.get(slot.id) is slot:
-                    del self._slots[slot.id]
+                if self._loaded.get(loaded.id) is loaded:
+                    del self._loaded[loaded.id]
                 raise Refused("unknown_room", "There is no such conversation any more.")
-            missed = await self._missed(slot, known, state)
-            if slot.known is not known or slot.state is not None or slot.doubts != doubts:
+            missed = await self._missed(loaded, known, state)
+            if loaded.known is not known or loaded.state is not None or loaded.doubts != doubts:
                 continue  # a turn, a hint or another reading was faster, or this one began before the doubt
             if state.head > known.head:
-                self._catch_up(slot, state, missed, ours=slot.in_doubt)
+                self._catch_up(loaded, state, missed, ours=loaded.in_doubt)
                 self._hub.compare(state)  # what the log no longer has is admitted at once
-            slot.state = slot.known = state
-            slot.in_doubt = False
-        return slot.state
+            loaded.state = loaded.known = state
+            loaded.in_doubt = False
+        return loaded.state
 
-    async def _missed(self, slot: Slot, known: Conversation, state: Conversation) -> Sequence[Logged]:
+    async def _missed(
+        self, loaded: LoadedConversation, known: Conversation, state: Conversation
+    ) -> Sequence[Logged]:
         """The events from ``known`` to ``state``; none where the log no longer has all of them."""
         missed: list[Logged] = []
         while known.head + len(missed) < state.head:
-            events = await slot.log.after(slot.id, known.head + len(missed), _HISTORY_READ)
+            events = await loaded.log.after(loaded.id, known.head + len(missed), _HISTORY_READ)
             if not events or events[0].seq != known.head + len(missed) + 1:
                 return ()
             missed.extend(event for event in events if event.seq <= state.head)

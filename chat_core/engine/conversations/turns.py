@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from chat_core.engine.conversations.commit import Commit, Commits
-from chat_core.engine.conversations.loaded import PendingCommand, Slot, Slots
+from chat_core.engine.conversations.loaded import LoadedConversation, LoadedConversations, PendingCommand
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.results import Committed, Reply, Result
 from chat_core.engine.runtime.alarms import Alarms
@@ -84,7 +84,7 @@ class Conversations:
         clock: Clock,
         logs: Logs,
         is_durable: bool,
-        loaded: Slots,
+        loaded: LoadedConversations,
         commits: Commits,
         hub: Hub,
         tasks: Tasks,
@@ -95,7 +95,7 @@ class Conversations:
         self._clock = clock
         self._logs = logs
         self._is_durable = is_durable
-        self._slots = loaded
+        self._loaded = loaded
         self._commits = commits
         self._hub = hub
         self._tasks = tasks
@@ -112,7 +112,7 @@ class Conversations:
         kept = (*notifications, *commit.notifications)
         change = Change(after=after, expected=None, events=commit.events, notifications=kept)
         await self._logs.of(after).append(change)
-        self._slots.adopt(after)
+        self._loaded.adopt(after)
 
     def begin(self, commit: Commit) -> None:
         """Draw the consequences of a conversation that ``open`` stored."""
@@ -120,56 +120,56 @@ class Conversations:
 
     def adopt(self, conversation: Conversation) -> None:
         """Take up a stored conversation that was read elsewhere (after a restart)."""
-        self._slots.adopt(conversation)
+        self._loaded.adopt(conversation)
 
     def forget(self, conversation: ConversationId) -> None:
         """Drop what is known of it: its log is gone or no longer of interest."""
-        self._slots.forget(conversation)
+        self._loaded.forget(conversation)
 
     async def compare(self, conversation: ConversationId) -> None:
         """Catch up with the log if it has gone on without this node's hearing of it."""
-        await self._slots.compare(conversation)
+        await self._loaded.compare(conversation)
 
     def peek(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as this node knows it, None when it is not loaded."""
-        slot = self._slots.get(conversation)
-        return None if slot is None else slot.known
+        loaded = self._loaded.get(conversation)
+        return None if loaded is None else loaded.known
 
     async def state(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as it is now, None where there is none. Raises ``Unavailable``."""
-        slot = await self._slots.find(conversation)
-        return None if slot is None else await self._slots.fresh(slot)
+        loaded = await self._loaded.find(conversation)
+        return None if loaded is None else await self._loaded.fresh(loaded)
 
     def ask(
         self, conversation: ConversationId, command: ConversationCommand, by: Person | None, reply: Reply
     ) -> None:
         """Decide the command in this conversation's next turn; commands are taken in the order asked."""
         ask = PendingCommand(command, by, self._clock.now(), reply)
-        slot = self._slots.get(conversation)
-        if slot is None:
+        loaded = self._loaded.get(conversation)
+        if loaded is None:
             self._tasks.spawn(self._ask_unloaded(conversation, ask))
         else:
-            self._enqueue(slot, ask)
+            self._enqueue(loaded, ask)
 
     async def _ask_unloaded(self, conversation: ConversationId, ask: PendingCommand) -> None:
         try:
-            slot = await self._slots.find(conversation)
+            loaded = await self._loaded.find(conversation)
         except ChatError as error:
             ask.reply(error)
             return
-        if slot is None:
+        if loaded is None:
             ask.reply(unknown(ask.command))
         else:
-            self._enqueue(slot, ask)
+            self._enqueue(loaded, ask)
 
-    def _enqueue(self, slot: Slot, ask: PendingCommand) -> None:
-        if len(slot.asks) >= ASKS_WAITING_MAX:
+    def _enqueue(self, loaded: LoadedConversation, ask: PendingCommand) -> None:
+        if len(loaded.asks) >= ASKS_WAITING_MAX:
             ask.reply(Unavailable("This conversation is very busy. Try again."))
             return
-        slot.asks.append(ask)
-        if not slot.is_turning:
-            slot.is_turning = True
-            self._tasks.begin(self._turns(slot))
+        loaded.asks.append(ask)
+        if not loaded.is_turning:
+            loaded.is_turning = True
+            self._tasks.begin(self._turns(loaded))
 
     def insist(self, conversation: ConversationId, command: ConversationCommand, by: Person | None) -> None:
         """Ask on Parley's own behalf, again and again until the log answers."""
@@ -184,49 +184,49 @@ class Conversations:
 
     # Turns
 
-    async def _turns(self, slot: Slot) -> None:
+    async def _turns(self, loaded: LoadedConversation) -> None:
         try:
-            while slot.asks:
-                batch, slot.asks = slot.asks[:TURN_ASKS_MAX], slot.asks[TURN_ASKS_MAX:]
+            while loaded.asks:
+                batch, loaded.asks = loaded.asks[:TURN_ASKS_MAX], loaded.asks[TURN_ASKS_MAX:]
                 try:
-                    await self._turn(slot, batch)
+                    await self._turn(loaded, batch)
                 except ChatError as error:
-                    self._slots.doubt(slot, ours=True)  # nobody knows: read again before the next turn
+                    self._loaded.doubt(loaded, ours=True)  # nobody knows: read again before the next turn
                     _answer_rest(batch, error)
                 except Exception:
                     _log.exception("a turn failed")
-                    self._slots.doubt(slot, ours=True)
+                    self._loaded.doubt(loaded, ours=True)
                     _answer_rest(batch, Unavailable("Something went wrong here. Try again."))
         finally:
-            slot.is_turning = False
+            loaded.is_turning = False
 
-    async def _turn(self, slot: Slot, batch: Sequence[PendingCommand]) -> None:
+    async def _turn(self, loaded: LoadedConversation, batch: Sequence[PendingCommand]) -> None:
         repeated: dict[tuple[PersonId, str], Message] = {}
         for _ in range(TURN_TRIES_MAX):
-            before = slot.state if slot.state is not None else await self._slots.fresh(slot)
-            targets = await self._targets(slot, batch) if any(map(_target, batch)) else {}
+            before = loaded.state if loaded.state is not None else await self._loaded.fresh(loaded)
+            targets = await self._targets(loaded, batch) if any(map(_target, batch)) else {}
             plan = self._plan(before, batch, targets, repeated.copy())
             if not plan.events:
                 break
             commit = plan.commit()
             try:
-                await slot.log.append(_change(commit))
+                await loaded.log.append(_change(commit))
             except Stale:
-                slot.state = None
+                loaded.state = None
                 continue
             except ClientIdTaken:
-                repeated.update(await slot.log.posted(slot.id, plan.client_ids()))
+                repeated.update(await loaded.log.posted(loaded.id, plan.client_ids()))
                 continue
             except ChatError as error:
                 _answer_refused(plan)
                 raise error
-            if slot.known.head < commit.after.head:  # else a reading was faster, and has told it
-                self._slots.become(slot, commit, ours=True)
+            if loaded.known.head < commit.after.head:  # else a reading was faster, and has told it
+                self._loaded.become(loaded, commit, ours=True)
             break
         else:
             raise Unavailable("This conversation is very busy. Try again.")
         if plan.events:
-            self._hub.flush_soon(slot.id)  # before the answers, so that an answer leaves with its own copy
+            self._hub.flush_soon(loaded.id)  # before the answers, so that an answer leaves with its own copy
         for ask, answer in plan.answers:
             ask.seen = True
             ask.reply(answer)
@@ -307,12 +307,14 @@ class Conversations:
             durable=self._is_durable and plan.after.persistence is Persistence.PERSISTENT,
         )
 
-    async def _targets(self, slot: Slot, batch: Sequence[PendingCommand]) -> dict[MessageId, Message]:
+    async def _targets(
+        self, loaded: LoadedConversation, batch: Sequence[PendingCommand]
+    ) -> dict[MessageId, Message]:
         targets: dict[MessageId, Message] = {}
         for ask in batch:
             about = _target(ask)
             if about is not None and about not in targets:
-                message = await slot.log.message(about)
+                message = await loaded.log.message(about)
                 if message is not None:
                     targets[about] = message
         return targets

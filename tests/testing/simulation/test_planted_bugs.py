@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from chat_core.engine.conversations.commit import Commit, Commits
-from chat_core.engine.conversations.loaded import PendingCommand, Slot, Slots
+from chat_core.engine.conversations.loaded import LoadedConversation, LoadedConversations, PendingCommand
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery import hub as hubs
 from chat_core.engine.delivery.hub import Hub
@@ -124,10 +124,10 @@ def answers_come_before_the_append(patch: pytest.MonkeyPatch) -> None:
 def state_is_kept_after_a_failed_append(patch: pytest.MonkeyPatch) -> None:
     """A write whose outcome is unknown is taken for one that did not happen."""
 
-    def faulty(self: Slots, slot: Slot, *, ours: bool = False) -> None:
+    def faulty(self: LoadedConversations, loaded: LoadedConversation, *, ours: bool = False) -> None:
         return None
 
-    patch.setattr(Slots, "doubt", faulty)
+    patch.setattr(LoadedConversations, "doubt", faulty)
 
 
 def told_order_is_turned_round(patch: pytest.MonkeyPatch) -> None:
@@ -162,17 +162,17 @@ def told_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
 def a_slow_reading_sets_the_conversation_back(patch: pytest.MonkeyPatch) -> None:
     """A reading that a turn overtook counts all the same."""
 
-    async def faulty(self: Slots, slot: Slot) -> Conversation:
-        while slot.state is None:
-            known = slot.known
-            state = await slot.log.load(slot.id)
+    async def faulty(self: LoadedConversations, loaded: LoadedConversation) -> Conversation:
+        while loaded.state is None:
+            known = loaded.known
+            state = await loaded.log.load(loaded.id)
             if state is None:
                 raise RuntimeError("gone")
-            missed = await self._missed(slot, known, state)
-            self.become(slot, Commit(known, state, missed), ours=False)
-        return slot.state
+            missed = await self._missed(loaded, known, state)
+            self.become(loaded, Commit(known, state, missed), ours=False)
+        return loaded.state
 
-    patch.setattr(Slots, "fresh", faulty)
+    patch.setattr(LoadedConversations, "fresh", faulty)
 
 
 # In the hub
@@ -192,11 +192,13 @@ def a_hole_is_not_healed(patch: pytest.MonkeyPatch) -> None:
                 self._gather(topic, event)
 
     patch.setattr(Hub, "tell", faulty)
-    patch.setattr(Slots, "_missed", _last_only)
+    patch.setattr(LoadedConversations, "_missed", _last_only)
 
 
-async def _last_only(self: Slots, slot: Slot, known: Conversation, state: Conversation) -> Sequence[Logged]:
-    return await slot.log.after(slot.id, state.head - 1, 1)
+async def _last_only(
+    self: LoadedConversations, loaded: LoadedConversation, known: Conversation, state: Conversation
+) -> Sequence[Logged]:
+    return await loaded.log.after(loaded.id, state.head - 1, 1)
 
 
 def told_twice(patch: pytest.MonkeyPatch) -> None:
