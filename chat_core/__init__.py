@@ -32,7 +32,7 @@ from chat_core.compose import (
     restore,
     rotate_keys,
 )
-from chat_core.engine.accounts.service import AccountDesk
+from chat_core.engine.accounts.service import AccountService
 from chat_core.engine.chat import Chat
 from chat_core.engine.delivery.connection import Connection, Sink
 from chat_core.engine.delivery.hub import Encoder
@@ -212,8 +212,8 @@ __all__ = [
     "TOO_MANY_ERRORS",
     "VERSION",
     "Account",
-    "AccountDesk",
     "AccountExists",
+    "AccountService",
     "Accounts",
     "AddMember",
     "Alarm",

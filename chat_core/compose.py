@@ -18,7 +18,7 @@ from chat_core.adapters.passwords import BcryptPasswords
 from chat_core.engine.accounts.service import enrol
 from chat_core.engine.assemble import assemble
 from chat_core.engine.chat import Chat
-from chat_core.engine.dependencies import AccountParts, Parts
+from chat_core.engine.dependencies import AccountDependencies, Dependencies
 from chat_core.model.account import Account
 from chat_core.model.conversation import Persistence, RoomRules
 from chat_core.model.errors import Unavailable
@@ -98,7 +98,7 @@ async def open_chat(
         store, kept = await _opened(config.database, config)
         accounts = accounts or kept
     messages, searches = _rates(config)
-    parts = Parts(
+    dependencies = Dependencies(
         clock=clock,
         store=store or MemoryStore(),
         backplane=backplane or InProcessBackplane(clock),
@@ -115,7 +115,7 @@ async def open_chat(
         open_channels=config.open_channels,
         texts_kept_s=config.texts_kept_s,
         policy=config.policy,
-        accounts=AccountParts(
+        accounts=AccountDependencies(
             accounts=accounts or MemoryAccounts(),
             passwords=passwords or BcryptPasswords(),
             tokens=cache(_own_tokens) if tokens is None else lambda: tokens,
@@ -125,7 +125,7 @@ async def open_chat(
             guesses=Guesses() if config.rate_limits else None,
         ),
     )
-    chat = assemble(parts)
+    chat = assemble(dependencies)
     await chat.start()
     for name in config.default_channels:
         await chat.channels.ensure(name)

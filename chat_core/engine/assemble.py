@@ -1,6 +1,6 @@
-"""Assembly: builds the parts of a node in the order in which they need one another, and subscribes them.
+"""Assembly: builds the parts of a chat from its ``Dependencies``, each after the parts that it uses.
 
-A part gets the parts that it uses as arguments. What goes the other way, from
+A part gets the dependencies that it uses as arguments. What goes the other way, from
 below, is an event: a part subscribes to it here, once both are there.
 """
 
@@ -8,7 +8,7 @@ import attrs
 
 from chat_core.engine.accounts.erasure import Erasure
 from chat_core.engine.accounts.export import Export
-from chat_core.engine.accounts.service import AccountDesk
+from chat_core.engine.accounts.service import AccountService
 from chat_core.engine.accounts.sessions import Sessions
 from chat_core.engine.after_commit import AfterCommit
 from chat_core.engine.chat import Chat
@@ -23,7 +23,7 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.flush_queue import FlushQueue
 from chat_core.engine.delivery.hub import Hub
 from chat_core.engine.delivery.notifications import Notifications
-from chat_core.engine.dependencies import Parts
+from chat_core.engine.dependencies import Dependencies
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.lobby.blocks import Blocks
 from chat_core.engine.lobby.lobbies import Lobbies
@@ -73,15 +73,15 @@ class _Pairs:
     blocks: Blocks
 
 
-def assemble(parts: Parts) -> Chat:
+def assemble(dependencies: Dependencies) -> Chat:
     """A chat that was not started yet."""
-    ground = _ground(parts)
-    talk = _talk(parts, ground)
-    pairs = _pairs(parts, ground, talk)
-    dispatch = _dispatch(parts, ground, talk, pairs)
-    accounts = _accounts(parts, ground, talk, pairs, dispatch)
+    ground = _ground(dependencies)
+    talk = _talk(dependencies, ground)
+    pairs = _pairs(dependencies, ground, talk)
+    dispatch = _dispatch(dependencies, ground, talk, pairs)
+    accounts = _accounts(dependencies, ground, talk, pairs, dispatch)
     after_commit = AfterCommit(
-        clock=parts.clock,
+        clock=dependencies.clock,
         alarms=ground.alarms,
         people=ground.people,
         hub=ground.hub,
@@ -92,18 +92,18 @@ def assemble(parts: Parts) -> Chat:
         notifications=talk.notifications,
     )
     retention = Retention(
-        clock=parts.clock,
-        store=parts.store,
+        clock=dependencies.clock,
+        store=dependencies.store,
         alarms=ground.alarms,
         tasks=ground.tasks,
         conversations=talk.conversations,
-        texts_kept_s=parts.texts_kept_s,
+        texts_kept_s=dependencies.texts_kept_s,
     )
     _subscribe(ground, talk, pairs, accounts, after_commit)
     return Chat(
-        clock=parts.clock,
-        store=parts.store,
-        new_id=parts.new_id,
+        clock=dependencies.clock,
+        store=dependencies.store,
+        new_id=dependencies.new_id,
         tasks=ground.tasks,
         alarms=ground.alarms,
         flush_queue=ground.flush_queue,
@@ -118,16 +118,16 @@ def assemble(parts: Parts) -> Chat:
         retention=retention,
         lobbies=pairs.lobbies,
         accounts=accounts,
-        backplane=parts.backplane,
+        backplane=dependencies.backplane,
         dispatch=dispatch,
         after_commit=after_commit,
         pairing_records=pairs.pairing_records,
-        end_listening=parts.backplane.listen(talk.loaded.hear),
+        end_listening=dependencies.backplane.listen(talk.loaded.hear),
     )
 
 
 def _subscribe(
-    ground: _Ground, talk: _Talk, pairs: _Pairs, accounts: AccountDesk, after_commit: AfterCommit
+    ground: _Ground, talk: _Talk, pairs: _Pairs, accounts: AccountService, after_commit: AfterCommit
 ) -> None:
     def gone(online: OnlinePerson) -> None:
         """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
@@ -143,69 +143,69 @@ def _subscribe(
     talk.commits.subscribe(after_commit)
 
 
-def _ground(parts: Parts) -> _Ground:
-    tasks, alarms, flush_queue = Tasks(), Alarms(parts.clock), FlushQueue()
-    logs = Logs(parts.store, parts.backplane)
-    hub = Hub(flush_s=parts.flush_s, flush_queue=flush_queue, spawn=tasks.spawn, read_after=logs.after)
+def _ground(dependencies: Dependencies) -> _Ground:
+    tasks, alarms, flush_queue = Tasks(), Alarms(dependencies.clock), FlushQueue()
+    logs = Logs(dependencies.store, dependencies.backplane)
+    hub = Hub(flush_s=dependencies.flush_s, flush_queue=flush_queue, spawn=tasks.spawn, read_after=logs.after)
     people = People(
-        clock=parts.clock,
+        clock=dependencies.clock,
         alarms=alarms,
-        resume_s=parts.resume_s,
-        messages=parts.messages,
-        searches=parts.searches,
+        resume_s=dependencies.resume_s,
+        messages=dependencies.messages,
+        searches=dependencies.searches,
     )
     return _Ground(tasks=tasks, alarms=alarms, flush_queue=flush_queue, logs=logs, hub=hub, people=people)
 
 
-def _talk(parts: Parts, ground: _Ground) -> _Talk:
+def _talk(dependencies: Dependencies, ground: _Ground) -> _Talk:
     clock, tasks, alarms, people, hub = (
-        parts.clock,
+        dependencies.clock,
         ground.tasks,
         ground.alarms,
         ground.people,
         ground.hub,
     )
-    commits = Commits(hub, parts.backplane)
+    commits = Commits(hub, dependencies.backplane)
     loaded = LoadedConversations(
         clock=clock, logs=ground.logs, commits=commits, hub=hub, tasks=tasks, alarms=alarms
     )
     conversations = Conversations(
         clock=clock,
         logs=ground.logs,
-        is_durable=parts.store.durable,
+        is_durable=dependencies.store.durable,
         loaded=loaded,
         commits=commits,
         hub=hub,
         tasks=tasks,
         alarms=alarms,
-        new_id=parts.new_id,
-        guests_may_post=parts.guests_may_post,
+        new_id=dependencies.new_id,
+        guests_may_post=dependencies.guests_may_post,
     )
-    channels = Channels(clock, parts.store, conversations, parts.new_id)
+    channels = Channels(clock, dependencies.store, conversations, dependencies.new_id)
     return _Talk(
         commits=commits,
         loaded=loaded,
         conversations=conversations,
         notifications=Notifications(
-            store=parts.store, people=people, alarms=alarms, clock=clock, tasks=tasks
+            store=dependencies.store, people=people, alarms=alarms, clock=clock, tasks=tasks
         ),
         channels=channels,
-        reading=Reading(parts.store, ground.logs, conversations, channels, people),
+        reading=Reading(dependencies.store, ground.logs, conversations, channels, people),
         followers=Followers(clock, hub, conversations.peek),
         status_feed=StatusFeed(
-            clock=clock, tasks=tasks, people=people, accounts=parts.accounts.accounts, topics=hub
+            clock=clock, tasks=tasks, people=people, accounts=dependencies.accounts.accounts, topics=hub
         ),
     )
 
 
-def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
-    pairing_records = PairingRecords(parts.store, ground.alarms, parts.clock, ground.tasks)
+def _pairs(dependencies: Dependencies, ground: _Ground, talk: _Talk) -> _Pairs:
+    pairing_records = PairingRecords(dependencies.store, ground.alarms, dependencies.clock, ground.tasks)
     matchmaking = Matchmaking(
-        matchers=parts.matchers,
-        clock=parts.clock,
-        chance=parts.chance,
-        new_id=parts.new_id,
-        store=parts.store,
+        matchers=dependencies.matchers,
+        clock=dependencies.clock,
+        chance=dependencies.chance,
+        new_id=dependencies.new_id,
+        store=dependencies.store,
         conversations=talk.conversations,
         people=ground.people,
         alarms=ground.alarms,
@@ -214,17 +214,17 @@ def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
         tasks=ground.tasks,
     )
     lobbies = Lobbies(
-        rules=parts.lobbies,
-        clock=parts.clock,
-        store=parts.store,
+        rules=dependencies.lobbies,
+        clock=dependencies.clock,
+        store=dependencies.store,
         conversations=talk.conversations,
         people=ground.people,
         tasks=ground.tasks,
         matchmaking=matchmaking,
     )
     blocks = Blocks(
-        clock=parts.clock,
-        store=parts.store,
+        clock=dependencies.clock,
+        store=dependencies.store,
         people=ground.people,
         lobbies=lobbies,
         conversations=talk.conversations,
@@ -234,22 +234,22 @@ def _pairs(parts: Parts, ground: _Ground, talk: _Talk) -> _Pairs:
     return _Pairs(pairing_records=pairing_records, lobbies=lobbies, blocks=blocks)
 
 
-def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Dispatch:
+def _dispatch(dependencies: Dependencies, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Dispatch:
     rooms = Rooms(
-        clock=parts.clock,
-        store=parts.store,
+        clock=dependencies.clock,
+        store=dependencies.store,
         notifications=talk.notifications,
         conversations=talk.conversations,
-        new_id=parts.new_id,
-        rules=parts.rooms_by_hand,
+        new_id=dependencies.new_id,
+        rules=dependencies.rooms_by_hand,
     )
     ephemeral = EphemeralEvents(
-        parts.clock, parts.store, ground.hub, talk.conversations, parts.accounts.accounts
+        dependencies.clock, dependencies.store, ground.hub, talk.conversations, dependencies.accounts.accounts
     )
     return Dispatch(
-        clock=parts.clock,
-        policy=parts.policy,
-        channels_are_open=parts.open_channels,
+        clock=dependencies.clock,
+        policy=dependencies.policy,
+        channels_are_open=dependencies.open_channels,
         logs=ground.logs,
         tasks=ground.tasks,
         people=ground.people,
@@ -263,21 +263,23 @@ def _dispatch(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs) -> Disp
     )
 
 
-def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatch: Dispatch) -> AccountDesk:
-    accounts = parts.accounts
+def _accounts(
+    dependencies: Dependencies, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatch: Dispatch
+) -> AccountService:
+    accounts = dependencies.accounts
     sessions = Sessions(
-        clock=parts.clock,
+        clock=dependencies.clock,
         alarms=ground.alarms,
         tasks=ground.tasks,
         people=ground.people,
         accounts=accounts.accounts,
         tokens=accounts.tokens,
-        new_id=parts.new_id,
+        new_id=dependencies.new_id,
         refresh_s=accounts.refresh_s,
     )
     erasure = Erasure(
-        clock=parts.clock,
-        store=parts.store,
+        clock=dependencies.clock,
+        store=dependencies.store,
         accounts=accounts.accounts,
         sessions=sessions,
         people=ground.people,
@@ -286,15 +288,15 @@ def _accounts(parts: Parts, ground: _Ground, talk: _Talk, pairs: _Pairs, dispatc
         alarms=ground.alarms,
         tasks=ground.tasks,
     )
-    return AccountDesk(
-        parts=accounts,
-        clock=parts.clock,
+    return AccountService(
+        dependencies=accounts,
+        clock=dependencies.clock,
         tasks=ground.tasks,
-        new_id=parts.new_id,
+        new_id=dependencies.new_id,
         people=ground.people,
         status_feed=talk.status_feed,
         dispatch=dispatch,
         sessions=sessions,
         erasure=erasure,
-        export=Export(parts.store, accounts.accounts),
+        export=Export(dependencies.store, accounts.accounts),
     )

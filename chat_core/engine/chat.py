@@ -1,6 +1,6 @@
 """The chat: the front of one node. Commands and questions go in here.
 
-``assemble`` builds it of its parts. Kept out: everything that a part of its own does.
+``assemble`` builds it of its dependencies. Kept out: everything that a part of its own does.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from chat_core.engine.accounts.service import AccountDesk
+from chat_core.engine.accounts.service import AccountService
 from chat_core.engine.after_commit import AfterCommit
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.reading import Reading
@@ -64,7 +64,7 @@ class Chat:
     channels: Channels
     retention: Retention
     lobbies: Lobbies
-    accounts: AccountDesk
+    accounts: AccountService
     _backplane: Backplane
     _dispatch: Dispatch
     _after_commit: AfterCommit

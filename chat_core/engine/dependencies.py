@@ -15,7 +15,7 @@ from chat_core.rules.rate import Rate
 
 
 @attrs.frozen(kw_only=True)
-class AccountParts:
+class AccountDependencies:
     """What accounts are put together from. ``guesses`` is None where nobody counts them.
 
     ``tokens`` is called when the first is needed: its driver comes in only where it is used.
@@ -31,7 +31,7 @@ class AccountParts:
 
 
 @attrs.frozen(kw_only=True)
-class Parts:
+class Dependencies:
     """Adapters and rules of one node. A rate of None: as fast as wanted. Times in seconds."""
 
     clock: Clock
@@ -50,4 +50,4 @@ class Parts:
     open_channels: bool = False
     texts_kept_s: float | None = None
     policy: Policy | None = None
-    accounts: AccountParts
+    accounts: AccountDependencies

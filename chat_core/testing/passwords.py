@@ -6,7 +6,7 @@ import attrs
 
 from chat_core.adapters.memory.accounts import MemoryAccounts
 from chat_core.compose import open_tokens
-from chat_core.engine.dependencies import AccountParts
+from chat_core.engine.dependencies import AccountDependencies
 
 
 @attrs.define
@@ -32,8 +32,8 @@ class PlainPasswords:
         """Nothing is held."""
 
 
-def no_accounts() -> AccountParts:
+def no_accounts() -> AccountDependencies:
     """For a chat where nobody signs in."""
-    return AccountParts(
+    return AccountDependencies(
         accounts=MemoryAccounts(), passwords=PlainPasswords(), tokens=open_tokens, refresh_s=1.0
     )

@@ -22,8 +22,8 @@ class DatabaseProxy:
 
     def url(self, url: str) -> str:
         """The same database, over this way."""
-        parts = urlsplit(url)
-        return url.replace(parts.netloc, f"{parts.username}@127.0.0.1:{self.port}")
+        dependencies = urlsplit(url)
+        return url.replace(dependencies.netloc, f"{dependencies.username}@127.0.0.1:{self.port}")
 
     def cut(self) -> None:
         """Reset every connection of clients; the server's side is left open, as when a cable is pulled."""
@@ -66,8 +66,8 @@ class DatabaseProxy:
 
 @contextlib.asynccontextmanager
 async def database_proxy(url: str) -> AsyncIterator[DatabaseProxy]:
-    parts = urlsplit(url)
-    way = DatabaseProxy((parts.hostname or "", parts.port or 0))
+    dependencies = urlsplit(url)
+    way = DatabaseProxy((dependencies.hostname or "", dependencies.port or 0))
     server = await asyncio.start_server(way._serve, "127.0.0.1", 0)
     way.port = server.sockets[0].getsockname()[1]
     yield way

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from chat_core.engine.accounts.erasure import Erasure
 from chat_core.engine.accounts.export import Export
 from chat_core.engine.accounts.sessions import Sessions
-from chat_core.engine.dependencies import AccountParts
+from chat_core.engine.dependencies import AccountDependencies
 from chat_core.engine.dispatch import Dispatch
 from chat_core.engine.presence.people import People
 from chat_core.engine.presence.status import StatusFeed
@@ -35,13 +35,13 @@ from chat_core.rules import accounts as rules
 _log = logging.getLogger(__name__)
 
 
-class AccountDesk:
+class AccountService:
     """What may be done about accounts and sessions. ``chat.accounts`` is one."""
 
     def __init__(
         self,
         *,
-        parts: AccountParts,
+        dependencies: AccountDependencies,
         clock: Clock,
         tasks: Tasks,
         new_id: Callable[[], str],
@@ -52,9 +52,9 @@ class AccountDesk:
         erasure: Erasure,
         export: Export,
     ) -> None:
-        self._parts = parts
-        self._accounts = parts.accounts
-        self._passwords = parts.passwords
+        self._dependencies = dependencies
+        self._accounts = dependencies.accounts
+        self._passwords = dependencies.passwords
         self._clock = clock
         self._tasks = tasks
         self._new_id = new_id
@@ -77,7 +77,7 @@ class AccountDesk:
     @property
     def tokens(self) -> Tokens:
         """What signs the access tokens that are given here."""
-        return self._parts.tokens()
+        return self._dependencies.tokens()
 
     # Signing up and in
 
@@ -264,7 +264,7 @@ class AccountDesk:
 
     async def _welcome(self, account: Account) -> None:
         """Into the default channels. What fails is tried again at the first login."""
-        for name in self._parts.default_channels:
+        for name in self._dependencies.default_channels:
             try:
                 await result_of(partial(self._dispatch.ask, account.person, JoinChannel(name=name)))
             except ChatError:
@@ -274,7 +274,7 @@ class AccountDesk:
         self, name: str, password: str, source: str, creating: Callable[[], None] | None
     ) -> TokenPair:
         account = await self._named(name)
-        if account is None and self._parts.login_creates_account and "@" not in name:
+        if account is None and self._dependencies.login_creates_account and "@" not in name:
             rules.refuse(username=rules.wrong_username(name), password=rules.wrong_password(password))
             if creating is not None:
                 creating()
@@ -302,7 +302,7 @@ class AccountDesk:
 
     async def _checked(self, account: Account | None, name: str, password: str, source: str) -> str | None:
         """The hash that the password was right for, None where it was wrong. Counts guesses."""
-        guesses, now = self._parts.guesses, self._clock.now()
+        guesses, now = self._dependencies.guesses, self._clock.now()
         key = rules.username_key(name)[:EMAIL_LENGTH_MAX] if account is None else account.id
         if guesses is not None:
             guesses.take(key, source, now)

@@ -17,7 +17,7 @@ from chat_core.adapters.memory.backplane import InProcessBackplane
 from chat_core.adapters.memory.store import MemoryStore
 from chat_core.compose import Config, lobbies
 from chat_core.engine.assemble import assemble
-from chat_core.engine.dependencies import Parts
+from chat_core.engine.dependencies import Dependencies
 from chat_core.engine.results import Committed, Result
 from chat_core.model.commands import Block, Command, Post, Unblock
 from chat_core.model.conversation import Channel, Persistence
@@ -229,7 +229,7 @@ class SimulatedWorld:
         working.off()
         store = FaultyStore(self.store, working, self._committed)
         backplane = FaultyBackplane(self.shared, working, self._committed)
-        parts = Parts(
+        dependencies = Dependencies(
             clock=self.clock,
             store=store,
             backplane=backplane,
@@ -243,7 +243,7 @@ class SimulatedWorld:
             guests_may_post=False,
             accounts=no_accounts(),
         )
-        chat = assemble(parts)
+        chat = assemble(dependencies)
         self.loop.run_until_complete(chat.start())
         store.use(self.faults)
         backplane.use(self.faults)
