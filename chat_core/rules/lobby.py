@@ -3,7 +3,7 @@
 A place is *seeking*, *reserved* (a pair is being made of it) or *in a room*.
 Pairing reserves both, and then either commits (both are in the room) or
 releases (both are back in the line, at their old rank). The matcher only
-proposes: ``Line.propose`` checks its answer before anything is done with it.
+proposes: ``WaitingQueue.propose`` checks its answer before anything is done with it.
 Kept out: making the room, alarms, and who has a connection (the engine's).
 """
 
@@ -25,7 +25,7 @@ PARTED_PAIRS_MAX: Final = 20_000  # remembered for the rematch pause; the oldest
 
 @attrs.frozen(kw_only=True)
 class LobbyRules:
-    """What a lobby makes of two seekers. ``rematch_after_s``: see ``Line.may_pair``."""
+    """What a lobby makes of two seekers. ``rematch_after_s``: see ``WaitingQueue.may_pair``."""
 
     name: LobbyName
     persistence: Persistence
@@ -63,7 +63,7 @@ class Place(enum.StrEnum):
 
 
 @attrs.define
-class Line:
+class WaitingQueue:
     """One lobby's line and places. Everything that changes it returns what it did."""
 
     rules: LobbyRules

@@ -36,8 +36,8 @@ class Figures:
             events.add_metric([kind.__name__], many)
         yield events
         waiting = GaugeMetricFamily("parley_waiting", "People who wait in a lobby.", labels=["lobby"])
-        for name, line in chat.lobbies.lines.items():
-            waiting.add_metric([name], len(line))
+        for name, queue in chat.lobbies.queues.items():
+            waiting.add_metric([name], len(queue))
         yield waiting
         for name, words, value in (
             ("parley_connections", "Open sockets.", len(self._pumps.open)),

@@ -138,7 +138,7 @@ async def test_who_goes_before_there_is_a_place_gets_none() -> None:
         store.gate.set()
         with pytest.raises(Refused):
             await asked
-        assert not list(world.chat.lobbies.lines["anonymous"].people())
+        assert not list(world.chat.lobbies.queues["anonymous"].people())
 
 
 async def test_a_pair_of_whom_one_has_gone_while_the_store_failed_leaves_the_other_waiting() -> None:
@@ -155,8 +155,8 @@ async def test_a_pair_of_whom_one_has_gone_while_the_store_failed_leaves_the_oth
         store.gate.set()
         await asked
         await world.settle()
-        line = world.chat.lobbies.lines["anonymous"]
-        assert [seeker.person.id for seeker in line.waiting()] == [ann.id]
+        queue = world.chat.lobbies.queues["anonymous"]
+        assert [seeker.person.id for seeker in queue.waiting()] == [ann.id]
 
 
 async def test_a_room_that_was_made_by_hand_cannot_be_skipped() -> None:

@@ -38,14 +38,14 @@ class DialectClient(Protocol):
 
 
 @attrs.define(eq=False)
-class Line:
+class WaitingQueue:
     """A WebSocket whose frames are handed over as they come."""
 
     socket: websockets.ClientConnection
     reading: asyncio.Task[None]
 
     @classmethod
-    async def opened(cls, url: str, hear: Callable[[Frame], None]) -> "Line":
+    async def opened(cls, url: str, hear: Callable[[Frame], None]) -> "WaitingQueue":
         socket = await websockets.connect(
             url.replace("http", "ws", 1), open_timeout=PATIENCE_S, ping_interval=None
         )
@@ -76,7 +76,7 @@ class PairChat:
     token: str
     views: Views
     now: Callable[[], float]
-    line: Line | None = None
+    line: WaitingQueue | None = None
     _left_at: float = 0.0
     _skipped_at: float = 0.0
     _has_just_come: bool = False
@@ -85,7 +85,9 @@ class PairChat:
         if self._left_at:
             self.views.away.append((self._left_at, self.now()))
         self._has_just_come = True
-        self.line = await Line.opened(f"{self.url}/ws/{self.views.name}?token={self.token}", self._hear)
+        self.line = await WaitingQueue.opened(
+            f"{self.url}/ws/{self.views.name}?token={self.token}", self._hear
+        )
 
     async def leave(self) -> None:
         if self.line is not None:
@@ -205,13 +207,15 @@ class TimedRoomChat:
     door: PairChat
     views: Views
     now: Callable[[], float]
-    notes: Line | None = None
-    rooms: dict[str, tuple[Talk, Line | None]] = attrs.field(factory=dict)
+    notes: WaitingQueue | None = None
+    rooms: dict[str, tuple[Talk, WaitingQueue | None]] = attrs.field(factory=dict)
     _opening: set[asyncio.Task[None]] = attrs.field(factory=set)
     _being_opened: set[str] = attrs.field(factory=set)
 
     async def come(self) -> None:
-        self.notes = await Line.opened(f"{self.url}/ws/notifications?token={self.door.token}", self._told)
+        self.notes = await WaitingQueue.opened(
+            f"{self.url}/ws/notifications?token={self.door.token}", self._told
+        )
         await self.door.come()
         _, rooms = await self.caller.get("/chat/rooms")
         for room in rooms:
@@ -260,7 +264,9 @@ class TimedRoomChat:
         talk.left_at = 0.0  # until there is a history
         self._being_opened.add(room)
         try:
-            line = await Line.opened(f"{self.url}/ws/chat/{room}?token={self.door.token}", self._hears(talk))
+            line = await WaitingQueue.opened(
+                f"{self.url}/ws/chat/{room}?token={self.door.token}", self._hears(talk)
+            )
         except websockets.InvalidStatus as refused:
             if refused.response.status_code != 404:  # it was over before it was opened
                 raise
@@ -456,12 +462,14 @@ class OpenRoomChat:
     room: str
     caller: HttpClient
     views: Views
-    line: Line | None = None
+    line: WaitingQueue | None = None
     seen: dict[int, str] = attrs.field(factory=dict)
 
     async def come(self) -> None:
         newest = max(self.seen, default=0)
-        self.line = await Line.opened(f"{self.url}/api/ws/{self.room}?token={self.caller.token}", self._hear)
+        self.line = await WaitingQueue.opened(
+            f"{self.url}/api/ws/{self.room}?token={self.caller.token}", self._hear
+        )
         while True:
             status, page = await self.caller.get(f"/api/rooms/{self.room}/messages", after=newest, limit=100)
             assert status == 200, page

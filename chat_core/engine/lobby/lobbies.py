@@ -19,7 +19,7 @@ from chat_core.model.events import Logged, MemberLeft, Waiting
 from chat_core.model.ids import ConversationId, LobbyName, PersonId
 from chat_core.model.person import Person
 from chat_core.ports import Clock, Store
-from chat_core.rules.lobby import Line, LobbyRules, Place
+from chat_core.rules.lobby import LobbyRules, Place, WaitingQueue
 
 
 class Lobbies:
@@ -36,7 +36,7 @@ class Lobbies:
         tasks: Tasks,
         matchmaking: Matchmaking,
     ) -> None:
-        self._lines = {lobby.name: Line(lobby) for lobby in rules}
+        self._queues = {lobby.name: WaitingQueue(lobby) for lobby in rules}
         self._clock = clock
         self._store = store
         self._conversations = conversations
@@ -45,23 +45,25 @@ class Lobbies:
         self._matchmaking = matchmaking
 
     @property
-    def lines(self) -> Mapping[LobbyName, Line]:
-        return self._lines
+    def queues(self) -> Mapping[LobbyName, WaitingQueue]:
+        return self._queues
 
     def waiting(self, lobby: LobbyName, person: PersonId) -> Placed | None:
         """Where the person stands in this lobby's line, None when not in it."""
-        line = self._line(lobby)
-        return self._waiting(line, person) if line.place(person) in (Place.SEEKING, Place.RESERVED) else None
+        queue = self._queue(lobby)
+        return (
+            self._waiting(queue, person) if queue.place(person) in (Place.SEEKING, Place.RESERVED) else None
+        )
 
     def is_seeking(self, person: PersonId) -> bool:
         """Whether the person has a place in a line."""
-        return any(line.place(person) is Place.SEEKING for line in self._lines.values())
+        return any(queue.place(person) is Place.SEEKING for queue in self._queues.values())
 
     def placed(self, person: PersonId) -> Placed | None:
         """The line that the person waits in, None when in none."""
-        for line in self._lines.values():
-            if line.place(person) in (Place.SEEKING, Place.RESERVED):
-                return self._waiting(line, person)
+        for queue in self._queues.values():
+            if queue.place(person) in (Place.SEEKING, Place.RESERVED):
+                return self._waiting(queue, person)
         return None
 
     # Commands
@@ -77,26 +79,26 @@ class Lobbies:
 
     async def _search(self, command: Search, by: Person, reply: Reply, was_here: bool) -> None:
         try:
-            line = self._line(command.lobby)
-            repeated = line.place(by.id) is Place.IN_ROOM
-            if line.place(by.id) is None:
+            queue = self._queue(command.lobby)
+            repeated = queue.place(by.id) is Place.IN_ROOM
+            if queue.place(by.id) is None:
                 if self._matchmaking.is_stopped:
                     raise Refused("wrong_state", "The server is about to restart. Try again soon.")
                 blocked = await self._blocked(by)
                 if was_here and not self._people.is_here(by.id):
                     raise Refused("wrong_state", "You left before there was a place for you.")
-                if line.place(by.id) is None:
-                    line.seek(
+                if queue.place(by.id) is None:
+                    queue.seek(
                         by,
                         interests=command.interests,
                         blocked=blocked,
                         again=command.again,
                         now=self._clock.now(),
                     )
-                    self._matchmaking.look(line)
-                    self._tell_waiting(line, by.id)
-            await self._matchmaking.settled(line, by.id)
-            placed = await self._where(line, by.id)
+                    self._matchmaking.look(queue)
+                    self._tell_waiting(queue, by.id)
+            await self._matchmaking.settled(queue, by.id)
+            placed = await self._where(queue, by.id)
             reply(attrs.evolve(placed, repeated=True) if repeated and placed.room is not None else placed)
         except ChatError as error:
             reply(error)
@@ -104,7 +106,7 @@ class Lobbies:
     def cancel(self, lobby: LobbyName, by: Person, reply: Reply) -> None:
         """Give the place up. Who is being paired right now is matched all the same."""
         try:
-            self._line(lobby).cancel(by.id)
+            self._queue(lobby).cancel(by.id)
         except ChatError as error:
             reply(error)
         else:
@@ -119,51 +121,51 @@ class Lobbies:
             else:
                 self.search(Search(lobby=room.lobby), by, reply, was_here=was_here)
 
-        if room.lobby not in self._lines:
+        if room.lobby not in self._queues:
             reply(Refused("wrong_state", "No lobby made this room; leave it instead."))
         else:
             self._conversations.ask(room.id, Leave(room=room.id), by, left)
 
     def block(self, one: PersonId, other: PersonId) -> None:
         """The two are never paired from now on, also where a pair is being made of them."""
-        for line in self._lines.values():
-            line.block(one, other)
+        for queue in self._queues.values():
+            queue.block(one, other)
 
     def gone(self, person: PersonId) -> None:
         """The person's grace is over: out of every line, and nothing is owed."""
-        for line in self._lines.values():
-            line.cancel(person)
-            line.forget(person)
+        for queue in self._queues.values():
+            queue.cancel(person)
+            queue.forget(person)
 
     def stop(self) -> None:
         """Pair nobody from now on."""
         self._matchmaking.stop()
 
-    def look(self, line: Line) -> None:
+    def look(self, queue: WaitingQueue) -> None:
         """Ask the matcher who talks to whom, and make their rooms."""
-        self._matchmaking.look(line)
+        self._matchmaking.look(queue)
 
     # What rooms mean for places
 
     def rooms(self) -> Iterator[ConversationId]:
         """The rooms in which somebody has a place."""
-        for line in self._lines.values():
-            for person, place in line.people():
-                room = line.room_of(person) if place is Place.IN_ROOM else None
+        for queue in self._queues.values():
+            for person, place in queue.people():
+                room = queue.room_of(person) if place is Place.IN_ROOM else None
                 if room is not None:
                     yield room
 
     def restored(self, room: Room) -> None:
         """A room from before a restart takes its members' places."""
-        line = self._lines.get(room.lobby)
-        if line is not None and room.holds_place:
+        queue = self._queues.get(room.lobby)
+        if queue is not None and room.holds_place:
             for person in room.present():
-                line.enter(person, room.id)
+                queue.enter(person, room.id)
 
     def room_changed(self, before: Room, after: Room, events: Sequence[Logged]) -> None:
         """Free the places of a room that was kept or ended, and remember who parted."""
-        line = self._lines.get(after.lobby)
-        if line is None or not before.holds_place or after.holds_place:
+        queue = self._queues.get(after.lobby)
+        if queue is None or not before.holds_place or after.holds_place:
             return
         leavers = {event.member for event in events if isinstance(event, MemberLeft)}
         members = tuple(before.present())
@@ -171,35 +173,35 @@ class Lobbies:
         for person in members:
             stays = person not in leavers and person != ended_by and after.state is RoomState.ENDED
             left_behind = stays and self._people.is_here(person)  # else nobody would ever ask for the rank
-            line.leave_room(person, after.id, left_behind=left_behind)
+            queue.leave_room(person, after.id, left_behind=left_behind)
         if after.state is RoomState.ENDED and len(members) == 2:
-            line.part(members[0], members[1], now=self._clock.now())
+            queue.part(members[0], members[1], now=self._clock.now())
 
-    async def _where(self, line: Line, person: PersonId) -> Placed:
-        room_id = line.room_of(person)
+    async def _where(self, queue: WaitingQueue, person: PersonId) -> Placed:
+        room_id = queue.room_of(person)
         if room_id is not None:
             room = await self._conversations.state(room_id)
             if isinstance(room, Room):
-                return Placed(lobby=line.rules.name, room=room)
-        return self._waiting(line, person)
+                return Placed(lobby=queue.rules.name, room=room)
+        return self._waiting(queue, person)
 
-    def _waiting(self, line: Line, person: PersonId) -> Placed:
-        seeker = line.seeker(person)
+    def _waiting(self, queue: WaitingQueue, person: PersonId) -> Placed:
+        seeker = queue.seeker(person)
         return Placed(
-            lobby=line.rules.name,
-            position=line.position(person),
+            lobby=queue.rules.name,
+            position=queue.position(person),
             since=None if seeker is None else seeker.since,
         )
 
-    def _tell_waiting(self, line: Line, person: PersonId) -> None:
-        seeker = line.seeker(person)
-        if seeker is not None and line.place(person) is Place.SEEKING:
+    def _tell_waiting(self, queue: WaitingQueue, person: PersonId) -> None:
+        seeker = queue.seeker(person)
+        if seeker is not None and queue.place(person) is Place.SEEKING:
             self._people.tell(
                 Waiting(
                     at=seeker.since,
                     to=person,
-                    lobby=line.rules.name,
-                    position=line.position(person),
+                    lobby=queue.rules.name,
+                    position=queue.position(person),
                     since=seeker.since,
                 )
             )
@@ -213,8 +215,8 @@ class Lobbies:
                 online.blocked = blocked
         return online.blocked
 
-    def _line(self, lobby: LobbyName) -> Line:
-        line = self._lines.get(lobby)
-        if line is None:
+    def _queue(self, lobby: LobbyName) -> WaitingQueue:
+        queue = self._queues.get(lobby)
+        if queue is None:
             raise Refused("unknown_lobby", "There is no such lobby.")
-        return line
+        return queue

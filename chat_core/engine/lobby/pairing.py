@@ -27,7 +27,7 @@ from chat_core.model.limits import MATCHER_CYCLE_S, RETRY_S
 from chat_core.model.person import pseudonym
 from chat_core.ports import Clock, Pairing, Store
 from chat_core.rules import room as room_rules
-from chat_core.rules.lobby import Line, LobbyRules, Matcher, Pair, Seeker
+from chat_core.rules.lobby import LobbyRules, Matcher, Pair, Seeker, WaitingQueue
 from chat_core.rules.notifications import found
 
 _log = logging.getLogger(__name__)
@@ -73,68 +73,70 @@ class Matchmaking:
         """Pair nobody from now on."""
         self._stopped = True
 
-    async def settled(self, line: Line, person: PersonId) -> None:
+    async def settled(self, queue: WaitingQueue, person: PersonId) -> None:
         """Wait until no pair is being made of the person."""
-        while (settling := self._settling.get((line.rules.name, person))) is not None:
+        while (settling := self._settling.get((queue.rules.name, person))) is not None:
             await asyncio.wait([settling])
 
-    def look(self, line: Line) -> None:
+    def look(self, queue: WaitingQueue) -> None:
         """Ask the matcher who talks to whom, and make their rooms."""
         if self._stopped:
             return
         try:
-            pairs = line.propose(self._matchers[line.rules.name], self._chance, now=self._clock.now())
+            pairs = queue.propose(self._matchers[queue.rules.name], self._chance, now=self._clock.now())
         except InvariantBroken:
-            _log.exception("the matcher of %s gave an answer that cannot be", line.rules.name)
+            _log.exception("the matcher of %s gave an answer that cannot be", queue.rules.name)
             pairs = []
         except Exception:
-            _log.exception("the matcher of %s failed", line.rules.name)
+            _log.exception("the matcher of %s failed", queue.rules.name)
             pairs = []
         for pair in pairs:
             settled = asyncio.get_running_loop().create_future()
             for seeker in pair:
-                self._settling[line.rules.name, seeker.person.id] = settled
-            self._tasks.spawn(self._pair(line, pair, settled))
-        if len(line) > 1:
+                self._settling[queue.rules.name, seeker.person.id] = settled
+            self._tasks.spawn(self._pair(queue, pair, settled))
+        if len(queue) > 1:
             when = self._clock.now() + MATCHER_CYCLE_S
-            self._alarms.set(("lobby", line.rules.name), when, lambda: self.look(line))
+            self._alarms.set(("lobby", queue.rules.name), when, lambda: self.look(queue))
 
-    async def _pair(self, line: Line, pair: Pair, settled: asyncio.Future[None]) -> None:
-        room = self._room(line.rules, pair)
+    async def _pair(self, queue: WaitingQueue, pair: Pair, settled: asyncio.Future[None]) -> None:
+        room = self._room(queue.rules, pair)
         commit = Commit.of(room, room_rules.opening(room, now=room.created_at))
         stored: bool | None = False
         try:
             if all(self._people.is_here(seeker.person.id) for seeker in pair):
                 stored = await self._store_room(room, commit)
         finally:
-            self._conclude(line, pair, room, commit, stored)
-            self._settle(line, pair, settled)
+            self._conclude(queue, pair, room, commit, stored)
+            self._settle(queue, pair, settled)
 
-    def _conclude(self, line: Line, pair: Pair, room: Room, commit: Commit, stored: bool | None) -> None:
+    def _conclude(
+        self, queue: WaitingQueue, pair: Pair, room: Room, commit: Commit, stored: bool | None
+    ) -> None:
         """Both are in the room, or both back in the line, or reserved until it is known (None)."""
         if stored is None:
-            find_out = partial(self._find_out, line, pair, room, commit)
+            find_out = partial(self._find_out, queue, pair, room, commit)
             when = self._clock.now() + RETRY_S
             self._alarms.set(("doubt", room.id), when, lambda: self._tasks.spawn(find_out()))
         elif stored and self._goes_on(room):
-            now_pair = line.reserved(pair)
-            line.commit(now_pair, room.id)
-            self._matched(line, now_pair, room, commit)
+            now_pair = queue.reserved(pair)
+            queue.commit(now_pair, room.id)
+            self._matched(queue, now_pair, room, commit)
         else:
-            self._release(line, pair)
+            self._release(queue, pair)
 
     def _goes_on(self, room: Room) -> bool:
         """False for a room that ended before it was known to be there: a block ends it, say."""
         known = self._conversations.peek(room.id)
         return not isinstance(known, Room) or known.state is not RoomState.ENDED
 
-    async def _find_out(self, line: Line, pair: Pair, room: Room, commit: Commit) -> None:
-        self._conclude(line, pair, room, commit, await self._is_there(room))
+    async def _find_out(self, queue: WaitingQueue, pair: Pair, room: Room, commit: Commit) -> None:
+        self._conclude(queue, pair, room, commit, await self._is_there(room))
 
-    def _settle(self, line: Line, pair: Pair, settled: asyncio.Future[None]) -> None:
+    def _settle(self, queue: WaitingQueue, pair: Pair, settled: asyncio.Future[None]) -> None:
         """Who waits for the pair's outcome waits no longer."""
         for seeker in pair:
-            key = (line.rules.name, seeker.person.id)
+            key = (queue.rules.name, seeker.person.id)
             if self._settling.get(key) is settled:  # else another pair is being made of the person already
                 del self._settling[key]
         _wake(settled)
@@ -183,25 +185,27 @@ class Matchmaking:
         card = pseudonym(self._new_id()) if anonymous else seeker.person.card
         return Member(card=card, joined_at=now)
 
-    def _release(self, line: Line, pair: Pair) -> None:
+    def _release(self, queue: WaitingQueue, pair: Pair) -> None:
         """Back to the line; who is gone meanwhile leaves it, and others may suit the rest."""
-        line.release(pair)
+        queue.release(pair)
         missing = [s.person.id for s in pair if not self._people.is_here(s.person.id)]
         for person in missing:
-            line.cancel(person)
+            queue.cancel(person)
         if missing:
-            self.look(line)
-        elif len(line) > 1:
+            self.look(queue)
+        elif len(queue) > 1:
             when = self._clock.now() + MATCHER_CYCLE_S
-            self._alarms.set(("lobby", line.rules.name), when, lambda: self.look(line))
+            self._alarms.set(("lobby", queue.rules.name), when, lambda: self.look(queue))
 
-    def _matched(self, line: Line, pair: Pair, room: Room, commit: Commit) -> None:
+    def _matched(self, queue: WaitingQueue, pair: Pair, room: Room, commit: Commit) -> None:
         """Both hear of it; what changed while the room was being stored takes effect now."""
         now = self._clock.now()
         after = _room_after(commit)
         for seeker in pair:
             person = seeker.person.id
-            self._people.tell(Matched(at=now, to=person, lobby=line.rules.name, room=room.id, snapshot=after))
+            self._people.tell(
+                Matched(at=now, to=person, lobby=queue.rules.name, room=room.id, snapshot=after)
+            )
             self._notifications.tell(
                 Notification(at=now, to=person, kind=NotificationKind.MATCH_FOUND, room=after)
             )

@@ -60,7 +60,7 @@ from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.limits import EPHEMERAL_EVENTS_MAX, HEAL_S, MATCHER_CYCLE_S
 from chat_core.ports import Change
 from chat_core.rules import log as log_rules
-from chat_core.rules.lobby import Line
+from chat_core.rules.lobby import WaitingQueue
 
 LATE_S: Final = 1.0  # what is due is done within it
 HAIR: Final = 1e-6
@@ -241,26 +241,26 @@ def _is_public(state: Conversation) -> bool:
 
 def check_lines(chat: Chat) -> None:
     """One place for each person in a lobby, and the line in rank order."""
-    for line in chat.lobbies.lines.values():
-        places = [person for person, _ in line.people()]
+    for queue in chat.lobbies.queues.values():
+        places = [person for person, _ in queue.people()]
         if len(places) != len(set(places)):
-            raise InvariantBroken(f"I-2: two places in {line.rules.name}: {places}")
+            raise InvariantBroken(f"I-2: two places in {queue.rules.name}: {places}")
         last = 0
-        for seeker in line.waiting():
+        for seeker in queue.waiting():
             if seeker.rank <= last:
-                raise InvariantBroken(f"I-8: rank {seeker.rank} after {last} in {line.rules.name}")
+                raise InvariantBroken(f"I-8: rank {seeker.rank} after {last} in {queue.rules.name}")
             last = seeker.rank
 
 
 def check_at_rest(chat: Chat, journal: Journal, *, now: float, calm_since: float, nodes: int) -> None:
     """What holds while nothing is about to run, and nothing has failed since ``calm_since``."""
     calm_s = now - calm_since - HAIR
-    for line in chat.lobbies.lines.values():
+    for queue in chat.lobbies.queues.values():
         if calm_s > 2 * MATCHER_CYCLE_S:
-            _check_limbo(line, now)
-            _check_ghosts(chat, line, journal)
+            _check_limbo(queue, now)
+            _check_ghosts(chat, queue, journal)
         if calm_s > (HEAL_S if nodes > 1 else 0.0) + 2 * MATCHER_CYCLE_S:
-            _check_places(line, journal)
+            _check_places(queue, journal)
     _check_follows(chat)
 
 
@@ -271,19 +271,19 @@ def check_deadlines(journal: Journal, *, now: float, calm_since: float) -> None:
             raise InvariantBroken(f"I-12: {now - deadline} s late in {room}")
 
 
-def _check_limbo(line: Line, now: float) -> None:
-    waiting = line.waiting()
+def _check_limbo(queue: WaitingQueue, now: float) -> None:
+    waiting = queue.waiting()
     then = now - MATCHER_CYCLE_S - HAIR
     for index, a in enumerate(waiting):
         for b in waiting[index + 1 :]:
-            if a.since <= then and b.since <= then and line.may_pair(a, b, now=then):
+            if a.since <= then and b.since <= then and queue.may_pair(a, b, now=then):
                 raise InvariantBroken(f"I-9: {a} and {b} wait for nothing")
 
 
-def _check_places(line: Line, journal: Journal) -> None:
+def _check_places(queue: WaitingQueue, journal: Journal) -> None:
     """Who sits in a room sits in one that takes its place, with nobody who was blocked."""
-    for person, _ in line.people():
-        book = journal.books.get(line.room_of(person) or "")
+    for person, _ in queue.people():
+        book = journal.books.get(queue.room_of(person) or "")
         if book is None or not isinstance(room := book.state, Room):
             continue
         if not room.holds_place or room.member(person) is None:
@@ -292,14 +292,14 @@ def _check_places(line: Line, journal: Journal) -> None:
             raise InvariantBroken(f"I-7: a pair that may not be: {room}")
 
 
-def _check_ghosts(chat: Chat, line: Line, journal: Journal) -> None:
+def _check_ghosts(chat: Chat, queue: WaitingQueue, journal: Journal) -> None:
     """Nobody waits, or sits in an anonymous room, who has been gone for longer than the grace."""
-    for person, _ in line.people():
+    for person, _ in queue.people():
         if chat.people.is_here(person):
             continue
-        book = journal.books.get(line.room_of(person) or "")
-        if line.room_of(person) is None or (book and book.state.persistence is Persistence.EPHEMERAL):
-            raise InvariantBroken(f"I-10: {person} is gone and has a place in {line.rules.name}")
+        book = journal.books.get(queue.room_of(person) or "")
+        if queue.room_of(person) is None or (book and book.state.persistence is Persistence.EPHEMERAL):
+            raise InvariantBroken(f"I-10: {person} is gone and has a place in {queue.rules.name}")
 
 
 def _check_follows(chat: Chat) -> None:

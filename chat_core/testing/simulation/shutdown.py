@@ -42,7 +42,7 @@ def end(world: SimulatedWorld) -> None:
         left: dict[str, Any] = {
             "topics": chat.hub.topics(),
             "people": [a.person.id for a in chat.people if a.connections or a.heard],
-            "places": [p for line in chat.lobbies.lines.values() for p in line.people()],
+            "places": [p for queue in chat.lobbies.queues.values() for p in queue.people()],
             "deadlines": dict(world.journal.deadlines),
             "alarms": len(chat.alarms) - 4,  # comparing heads goes on, and looking after sessions and ages
             "tasks": len(chat.tasks),

@@ -74,7 +74,7 @@ async def test_who_was_left_goes_before_those_who_came_later(parley_world: World
     ann, bob = await parley_world.pair("ann", "bob")
     await ann.skips()  # waits with a new rank
     await bob.searches(again=True)  # with the old one
-    assert [seeker.person.id for seeker in parley_world.chat.lobbies.lines["anonymous"].waiting()] == [
+    assert [seeker.person.id for seeker in parley_world.chat.lobbies.queues["anonymous"].waiting()] == [
         bob.id,
         ann.id,
     ]
@@ -161,12 +161,12 @@ async def test_a_block_while_the_pair_is_made_undoes_it() -> None:
     async with World(store=store) as world:
         ann, bob = await world.comes("ann"), await world.comes("bob")
         await ann.searches("timed")
-        line = world.chat.lobbies.lines["timed"]
+        queue = world.chat.lobbies.queues["timed"]
         await _while_a_pair_is_made(
             world, store, bob, lambda: world.chat.lobbies.block(ann.id, bob.id), lobby="timed"
         )
         assert ann.sees(RoomEnded).reason == "blocked"
-        assert not list(line.people())
+        assert not list(queue.people())
 
 
 async def test_blocking_ends_the_common_room_and_pairs_never_again(parley_world: World) -> None:
@@ -250,7 +250,7 @@ async def test_a_chat_that_stops_pairs_nobody_any_more(parley_world: World) -> N
     parley_world.chat.lobbies.stop()
     with pytest.raises(Refused):
         await bob.searches()
-    parley_world.chat.lobbies.look(parley_world.chat.lobbies.lines["anonymous"])
+    parley_world.chat.lobbies.look(parley_world.chat.lobbies.queues["anonymous"])
     assert ann.room == ""
 
 
@@ -283,5 +283,5 @@ async def test_a_pair_whose_room_ended_before_anybody_knew_of_it_is_back_in_the_
         await ann.does(Block(user=bob.id))  # it finds the room in the store, and ends it
         await world.advance(1)
         assert ann.room == bob.room == ""
-        places = dict(world.chat.lobbies.lines["timed"].people())
+        places = dict(world.chat.lobbies.queues["timed"].people())
         assert places == {ann.id: Place.SEEKING, bob.id: Place.SEEKING}

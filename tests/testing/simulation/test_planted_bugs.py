@@ -21,7 +21,7 @@ from chat_core.model.conversation import Conversation, Room
 from chat_core.model.events import Logged, RoomEvent
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.rules import room as room_rules
-from chat_core.rules.lobby import Line, Pair, Seeker
+from chat_core.rules.lobby import Pair, Seeker, WaitingQueue
 from chat_core.testing import SimulationFailed, simulate
 
 SEEDS = 200
@@ -67,38 +67,40 @@ def keep_counts_after_the_deadline(patch: pytest.MonkeyPatch) -> None:
 def rank_is_not_restored(patch: pytest.MonkeyPatch) -> None:
     """A pair that came to nothing goes to the end of the line, whatever its rank."""
 
-    def faulty(self: Line, pair: Pair) -> None:
+    def faulty(self: WaitingQueue, pair: Pair) -> None:
         for seeker in pair:
             self._seeking[seeker.person.id] = self._reserved.pop(seeker.person.id)
 
-    patch.setattr(Line, "release", faulty)
+    patch.setattr(WaitingQueue, "release", faulty)
 
 
 def places_are_not_freed(patch: pytest.MonkeyPatch) -> None:
     """Who ended the room keeps the place in it."""
 
-    def faulty(self: Line, person: PersonId, room: ConversationId, *, left_behind: bool = False) -> None:
+    def faulty(
+        self: WaitingQueue, person: PersonId, room: ConversationId, *, left_behind: bool = False
+    ) -> None:
         if left_behind and self._rooms.get(person) == room:
             del self._rooms[person]
             self._room_ranks.pop(person, None)
 
-    patch.setattr(Line, "leave_room", faulty)
+    patch.setattr(WaitingQueue, "leave_room", faulty)
 
 
 def blocks_are_not_checked(patch: pytest.MonkeyPatch) -> None:
     """A block counts only from the side of who searches later."""
 
-    def faulty(self: Line, a: Seeker, b: Seeker, *, now: float) -> bool:
+    def faulty(self: WaitingQueue, a: Seeker, b: Seeker, *, now: float) -> bool:
         return a.person.id != b.person.id and a.person.partition == b.person.partition
 
-    patch.setattr(Line, "may_pair", faulty)
+    patch.setattr(WaitingQueue, "may_pair", faulty)
 
 
 def nobody_looks_again(patch: pytest.MonkeyPatch) -> None:
     """Who was released is not looked at again."""
 
-    def faulty(self: Matchmaking, line: Line, pair: Pair) -> None:
-        line.release(pair)
+    def faulty(self: Matchmaking, queue: WaitingQueue, pair: Pair) -> None:
+        queue.release(pair)
 
     patch.setattr(Matchmaking, "_release", faulty)
 
