@@ -1,6 +1,6 @@
 """Assembly: builds the parts of a chat from its ``Dependencies``, each after the parts that it uses.
 
-A part gets the dependencies that it uses as arguments. What goes the other way, from
+A part gets the parts that it uses as arguments. What goes the other way, from
 below, is an event: a part subscribes to it here, once both are there.
 """
 

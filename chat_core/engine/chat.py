@@ -28,7 +28,7 @@ from chat_core.engine.lobby.pairing_records import PairingRecords
 from chat_core.engine.presence.followers import Followers
 from chat_core.engine.presence.people import People
 from chat_core.engine.presence.status import StatusFeed
-from chat_core.engine.results import Position, Reply, Result, Standing, result_of
+from chat_core.engine.results import InitialState, Position, Reply, Result, result_of
 from chat_core.engine.runtime.alarms import Alarms
 from chat_core.engine.runtime.tasks import Tasks
 from chat_core.model.commands import Command
@@ -188,11 +188,13 @@ class Chat:
 
     # Queries
 
-    async def standing(self, person: Person) -> Standing:
+    async def initial_state(self, person: Person) -> InitialState:
         """Where the person stands: open rooms, channels, and the line it waits in."""
         rooms = await self.reading.open_rooms(person)
         channels = await self.reading.channels_of(person)
-        return Standing(rooms=tuple(rooms), channels=tuple(channels), waiting=self.lobbies.placed(person.id))
+        return InitialState(
+            rooms=tuple(rooms), channels=tuple(channels), waiting=self.lobbies.placed(person.id)
+        )
 
     def heard_before(self, person: PersonId) -> Mapping[ConversationId, Position]:
         """How far the person had heard its conversations when its last connection went."""

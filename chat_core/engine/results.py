@@ -90,7 +90,7 @@ START: Final = Position(epoch="", seq=0)
 
 
 @value(kw_only=True)
-class Standing:
+class InitialState:
     """Where a person stands: live and kept rooms, and the line that the person is in."""
 
     rooms: tuple[Room, ...] = ()

@@ -85,8 +85,8 @@ class Actor:
         self._connection = self.world.chat.attach(
             self.person, _ENCODER, self, may_return=self.may_return, autofollow=lambda _: True
         )
-        standing = await self.world.chat.standing(self.person)
-        for conversation in (*standing.rooms, *standing.channels):
+        initial_state = await self.world.chat.initial_state(self.person)
+        for conversation in (*initial_state.rooms, *initial_state.channels):
             await self.follows(conversation.id, heard.get(conversation.id))
         await self.world.settle()
 

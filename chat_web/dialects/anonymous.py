@@ -36,18 +36,18 @@ from chat_core import (
 )
 from chat_web.dialects.intents import (
     Address,
-    AskStanding,
+    AskInitialState,
     Complain,
     Dialect,
     Execute,
     FinishedFrames,
     Follow,
     HangUp,
+    InitialStateResult,
     IntentResult,
     Intents,
     Introduced,
     Say,
-    Stands,
     Turn,
     Unfollow,
     person_of,
@@ -105,7 +105,7 @@ class AnonymousPair(Dialect):
 
     def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
         client.person = person = person_of(introduced)
-        return _say("connected", user_id=person.id), AskStanding()
+        return _say("connected", user_id=person.id), AskInitialState()
 
     def received(self, client: ClientState, text: str) -> Intents:
         if not client.is_settled:  # it may be for a partner from before
@@ -137,9 +137,9 @@ class AnonymousPair(Dialect):
         if isinstance(answer, Committed):  # first: it comes most often, and there is nothing to say
             return ()
         match answer:
-            case Stands():
+            case InitialStateResult():
                 client.is_settled = True
-                return self._standing(client, answer)
+                return self._initial_state(client, answer)
             case Recovery(events=events):
                 missed = [event for event in events if isinstance(event, MessagePosted)]
                 theirs = [event for event in missed if event.by != _id(client)]
@@ -196,14 +196,14 @@ class AnonymousPair(Dialect):
         client.is_skipping = True
         return (Execute(Skip(room=client.room), Ref.SKIP),)
 
-    def _standing(self, client: ClientState, stands: Stands) -> Intents:
+    def _initial_state(self, client: ClientState, stands: InitialStateResult) -> Intents:
         if client.room is not None:
             return ()  # paired while the question was under way
-        for room in stands.standing.rooms:
+        for room in stands.initial_state.rooms:
             if room.lobby == ANONYMOUS:
                 client.room = room.id
                 return (Follow(Address(id=room.id), stands.heard.get(room.id), Ref.RETURN),)
-        waiting = stands.standing.waiting
+        waiting = stands.initial_state.waiting
         if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
             was_told, client.has_waited = client.has_waited, True
             return () if was_told else (_say("waiting"),)

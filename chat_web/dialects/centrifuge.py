@@ -57,8 +57,8 @@ from chat_web.dialects.centrifugal.replies import Ticket
 from chat_web.dialects.intents import (
     Address,
     AskHistory,
+    AskInitialState,
     AskPresence,
-    AskStanding,
     Complain,
     Dialect,
     Execute,
@@ -66,6 +66,7 @@ from chat_web.dialects.intents import (
     Finish,
     Follow,
     HangUp,
+    InitialStateResult,
     IntentResult,
     Intents,
     Introduce,
@@ -76,7 +77,6 @@ from chat_web.dialects.intents import (
     Renew,
     Say,
     ShowNotifications,
-    Stands,
     Turn,
     Unfollow,
 )
@@ -331,10 +331,10 @@ class Centrifuge(Dialect):
                 return (HangUp(3500, "invalid token"),)
             case Introduced():
                 client.introduced = answer
-                return ShowNotifications(), AskStanding(_Ref(id, Connect()))
-            case Stands() if client.introduced is not None:
+                return ShowNotifications(), AskInitialState(_Ref(id, Connect()))
+            case InitialStateResult() if client.introduced is not None:
                 client.is_connecting = False
-                data = publications.standing(client.introduced.person, answer.standing, now=now)
+                data = publications.initial_state(client.introduced.person, answer.initial_state, now=now)
                 result = {
                     **replies.client(client.introduced, self._ticket),
                     "ping": PING_S,

@@ -38,17 +38,17 @@ from chat_core import (
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Address,
-    AskStanding,
+    AskInitialState,
     Execute,
     ExecuteInChannel,
     FinishedFrames,
     Follow,
     HangUp,
+    InitialStateResult,
     IntentResult,
     Intents,
     Introduced,
     Say,
-    Stands,
     Turn,
     Unfollow,
     WatchStatus,
@@ -119,7 +119,7 @@ class ChannelChat(typed_frames.TypedFrames):
 
     def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
         client.person = person_of(introduced)
-        return WatchStatus(), AskStanding()
+        return WatchStatus(), AskInitialState()
 
     def received(self, client: ClientState, text: str) -> Intents:
         if not client.is_ready:  # it is not known yet which channels there are
@@ -151,8 +151,8 @@ class ChannelChat(typed_frames.TypedFrames):
                 return self.received(client, ref)
             case _Subscription(), Recovery() | ChatError():
                 return self._subscribed(client, ref, answer)
-            case _, Stands(standing=standing):
-                subscriptions = [self._begin(client, channel) for channel in standing.channels]
+            case _, InitialStateResult(initial_state=initial_state):
+                subscriptions = [self._begin(client, channel) for channel in initial_state.channels]
                 return *subscriptions, Turn(_READY)
             case _, Done():
                 return self._ready(client)

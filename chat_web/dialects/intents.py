@@ -18,6 +18,7 @@ from chat_core import (
     ConversationId,
     Encoder,
     Event,
+    InitialState,
     Logged,
     Person,
     Personal,
@@ -27,7 +28,6 @@ from chat_core import (
     Recovery,
     Refused,
     Result,
-    Standing,
 )
 
 
@@ -147,8 +147,8 @@ class Ponged:
 
 
 @attrs.frozen
-class AskStanding:
-    """Where the person stands. Answered with ``Stands``."""
+class AskInitialState:
+    """Where the person stands. Answered with ``InitialStateResult``."""
 
     ref: Any = None
 
@@ -187,7 +187,7 @@ Intent: TypeAlias = (
     | FetchNotifications
     | Turn
     | Ponged
-    | AskStanding
+    | AskInitialState
     | AskPresence
     | AskHistory
 )
@@ -207,10 +207,10 @@ class Introduced:
 
 
 @attrs.frozen(kw_only=True)
-class Stands:
+class InitialStateResult:
     """Where the person stands, and how far it had heard its conversations before."""
 
-    standing: Standing
+    initial_state: InitialState
     heard: dict[ConversationId, Position]
 
 
@@ -238,7 +238,14 @@ class PendingNotifications:
 
 
 IntentResult: TypeAlias = (
-    Result | Recovery | Introduced | Stands | PresenceResult | Page | PendingNotifications | ChatError
+    Result
+    | Recovery
+    | Introduced
+    | InitialStateResult
+    | PresenceResult
+    | Page
+    | PendingNotifications
+    | ChatError
 )
 
 

@@ -30,8 +30,8 @@ from chat_core import (
 )
 from chat_web.dialects.intents import (
     AskHistory,
+    AskInitialState,
     AskPresence,
-    AskStanding,
     Complain,
     Dialect,
     Execute,
@@ -300,7 +300,7 @@ class Pump:
                 ExecuteInChannel()
                 | Follow()
                 | FetchNotifications()
-                | AskStanding()
+                | AskInitialState()
                 | AskPresence()
                 | AskHistory()
             ):

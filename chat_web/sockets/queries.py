@@ -9,19 +9,19 @@ from chat_core import Chat, ChatError, Connection, ConversationId, Person, Unava
 from chat_web.dialects.intents import (
     Address,
     AskHistory,
+    AskInitialState,
     AskPresence,
-    AskStanding,
     ExecuteInChannel,
     FetchNotifications,
     Follow,
+    InitialStateResult,
     IntentResult,
     Page,
     PendingNotifications,
     PresenceResult,
-    Stands,
 )
 
-Asked: TypeAlias = AskStanding | AskPresence | AskHistory
+Asked: TypeAlias = AskInitialState | AskPresence | AskHistory
 Question: TypeAlias = ExecuteInChannel | Follow | FetchNotifications | Asked
 
 _log: Final = structlog.get_logger("parley.sockets")
@@ -63,9 +63,9 @@ class Questions:
 
     async def answer(self, person: Person, asked: Asked) -> IntentResult:
         """Raises ``Refused`` or ``Unavailable``."""
-        if isinstance(asked, AskStanding):
+        if isinstance(asked, AskInitialState):
             heard = dict(self._chat.heard_before(person.id))
-            return Stands(standing=await self._chat.standing(person), heard=heard)
+            return InitialStateResult(initial_state=await self._chat.initial_state(person), heard=heard)
         state = await self._chat.conversation(person, await self.id_of(person, asked.address))
         if isinstance(asked, AskPresence):
             return PresenceResult(conversation=state, people=dict(self._chat.followers.at(state)))

@@ -191,7 +191,7 @@ async def test_a_pair_that_nobody_keeps_book_of_stays_anonymous(here: DialectSer
     lines = [await here.joins(caller, "/ws/x") for caller in (ann, bob)]
     for line in lines:
         await line.seen()
-    (room,) = (await chat.standing(ann.person)).rooms
+    (room,) = (await chat.initial_state(ann.person)).rooms
     assert room.persistence is Persistence.EPHEMERAL
     one, other = await opens(here, ann, room.id), await opens(here, bob, room.id)
     await one.say({"type": "message", "content": "hi"})

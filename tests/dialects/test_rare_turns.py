@@ -10,6 +10,7 @@ from chat_core import (
     ChannelChange,
     ChannelsChanged,
     Done,
+    InitialState,
     Message,
     Persistence,
     Person,
@@ -17,12 +18,11 @@ from chat_core import (
     Recent,
     Recovery,
     Refused,
-    Standing,
     Unavailable,
 )
 from chat_core.model.person import Card
 from chat_web.dialects.channel_chat import ChannelChat, ClientState
-from chat_web.dialects.intents import Follow, HangUp, Introduced, Say, Stands, Turn, Unfollow
+from chat_web.dialects.intents import Follow, HangUp, InitialStateResult, Introduced, Say, Turn, Unfollow
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.timed_rooms import TimedRooms
@@ -42,8 +42,8 @@ def shown(intent: Any) -> dict[str, Any]:
     return dict(json.loads(intent.frame[intent.frame.index(b"{") :]))
 
 
-def stands(*channels: Channel) -> Stands:
-    return Stands(standing=Standing(channels=channels), heard={})
+def stands(*channels: Channel) -> InitialStateResult:
+    return InitialStateResult(initial_state=InitialState(channels=channels), heard={})
 
 
 def message(text: str) -> Message:

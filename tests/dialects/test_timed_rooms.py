@@ -161,7 +161,7 @@ async def test_strangers_who_open_their_room_stay_strangers(here: DialectServer)
     lines = [await here.joins(caller, "/ws/x") for caller in (ann, bob)]
     for line in lines:
         await line.seen()
-    (room,) = (await chat.standing(ann.person)).rooms
+    (room,) = (await chat.initial_state(ann.person)).rooms
     one, other = await opens(here, ann, room.id), await opens(here, bob, room.id)
     await other.say({"type": "message", "content": "hi"})
     (message,) = [frame for frame in await one.seen() if frame["type"] == "message"]

@@ -39,9 +39,9 @@ async def test_the_clock_lets_a_chat_finish_at_each_alarm(parley_clock: FakeCloc
     async with parley_chat.connect(ann), parley_chat.connect(bob):
         for person in (ann, bob):
             await parley_chat.do(person, Search(lobby="timed"))
-        standing = await parley_chat.standing(ann)
+        initial_state = await parley_chat.initial_state(ann)
         await parley_clock.advance(330)
-        assert (await parley_chat.conversation(ann, standing.rooms[0].id)).head == 3
+        assert (await parley_chat.conversation(ann, initial_state.rooms[0].id)).head == 3
 
 
 async def test_what_is_watched_no_longer_is_not_waited_for(parley_clock: FakeClock) -> None:

@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self, TypeVar
 from chat_core.engine.delivery.connection import Connection, Sink
 from chat_core.engine.delivery.hub import Encoder
 from chat_core.engine.disconnects import CLOSED, NOT_OPEN, SLOW
-from chat_core.engine.results import Position, Recovery, Result, Standing, result_of
+from chat_core.engine.results import InitialState, Position, Recovery, Result, result_of
 from chat_core.model.commands import Command
 from chat_core.model.conversation import Conversation
 from chat_core.model.errors import Disconnected, Refused
@@ -43,7 +43,7 @@ class Host(Protocol):
     ) -> Connection[F]:
         """A connection of the person. Raises ``Disconnected``."""
 
-    async def standing(self, person: Person) -> Standing:
+    async def initial_state(self, person: Person) -> InitialState:
         """The rooms and channels that the person is in."""
 
     async def do(self, person: Person, command: Command) -> Result:
@@ -90,8 +90,8 @@ class LocalClient:
         self._connection = self._host.attach(self.person, _ENCODER, self, autofollow=_everything)
         self._connection.shows_notifications = True
         try:
-            standing = await self._host.standing(self.person)
-            for conversation in (*standing.rooms, *standing.channels):
+            initial_state = await self._host.initial_state(self.person)
+            for conversation in (*initial_state.rooms, *initial_state.channels):
                 with suppress(Refused):  # it is over meanwhile, or there are too many
                     await self.follow(conversation.id)
         except BaseException:

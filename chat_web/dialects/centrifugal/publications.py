@@ -11,6 +11,7 @@ from chat_core import (
     DataPublished,
     Ephemeral,
     Event,
+    InitialState,
     LeaveReason,
     Logged,
     Matched,
@@ -33,7 +34,6 @@ from chat_core import (
     ReadMarked,
     RoleChanged,
     RoomEvent,
-    Standing,
     Waiting,
 )
 from chat_web.encoding import wire
@@ -97,7 +97,7 @@ def personal(event: Personal, *, now: float) -> dict[str, Any] | None:
             return None
 
 
-def standing(person: Person, stands: Standing, *, now: float) -> dict[str, Any]:
+def initial_state(person: Person, stands: InitialState, *, now: float) -> dict[str, Any]:
     """The data of the answer to ``connect``."""
     waiting = None
     if stands.waiting is not None:
@@ -145,4 +145,4 @@ def _logged(event: Logged, conversation: Conversation, now: float) -> dict[str, 
             raise TypeError(f"{type(event).__name__} has no publication")
 
 
-__all__ = ["PAGE_MAX", "name_of", "personal", "presence", "publication", "standing"]
+__all__ = ["PAGE_MAX", "initial_state", "name_of", "personal", "presence", "publication"]

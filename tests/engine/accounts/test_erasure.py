@@ -119,7 +119,7 @@ async def test_rooms_end_and_lines_are_left(world: World) -> None:
     eve = (await world.chat.accounts.guest("Eve")).person
     await world.chat.do(eve, Search(lobby="timed"))
     await world.chat.accounts.erase(eve)
-    assert (await world.chat.standing(eve)).waiting is None
+    assert (await world.chat.initial_state(eve)).waiting is None
 
 
 @pytest.mark.parametrize("others", [("bob", "cleo"), ()])

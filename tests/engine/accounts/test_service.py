@@ -39,7 +39,7 @@ async def test_who_registers_is_a_user_in_the_default_channels(world: World) -> 
     account = await world.chat.accounts.register("Ann", " ann@example.org ", PASSWORD)
     assert (account.username, account.email, account.display_name) == ("Ann", "ann@example.org", "Ann")
     assert account.created_at == world.clock.now()
-    channels = (await world.chat.standing(account.person)).channels
+    channels = (await world.chat.initial_state(account.person)).channels
     assert [channel.name for channel in channels] == ["general", "random"]
     assert channels[0].members[account.id].card == account.person.card
     assert channels[0].owner is None
@@ -78,7 +78,7 @@ async def test_a_channel_that_cannot_be_joined_keeps_nobody_out(monkeypatch: pyt
         channel = await world.chat.channels.named("general")
         assert isinstance(channel, Channel)
         account = await world.chat.accounts.register("ann", "ann@example.org", PASSWORD)
-        assert (await world.chat.standing(account.person)).channels == ()
+        assert (await world.chat.initial_state(account.person)).channels == ()
 
 
 # Signing in
@@ -198,7 +198,7 @@ async def test_who_goes_away_while_registering_is_registered(world: World) -> No
     asked.cancel()
     await world.settle()
     account = await world.chat.accounts.account((await world.chat.accounts.profile("ann")).id)
-    assert len((await world.chat.standing(account.person)).channels) == 2
+    assert len((await world.chat.initial_state(account.person)).channels) == 2
 
 
 async def test_a_password_that_was_changed_meanwhile_opens_nothing(world: World) -> None:
@@ -251,7 +251,7 @@ async def test_a_guest_who_registers_stays_the_same_person_with_its_rooms(world:
     await ann.says("still here")
     assert bob.sees(MessagePosted).message.content == "still here"
     again = await world.chat.accounts.log_in("ann", PASSWORD)
-    assert [room.id for room in (await world.chat.standing(again.person)).rooms] == [ann.room]
+    assert [room.id for room in (await world.chat.initial_state(again.person)).rooms] == [ann.room]
     assert socket.ended is None
 
 

@@ -26,7 +26,9 @@ async def test_who_makes_a_channel_owns_it_and_others_join_and_talk(parley_world
     assert ann.sees(MemberJoined).member == bob.id
     await bob.says("hello", to=tea.id)
     assert ann.sees(MessagePosted).message.author.username == "bob"
-    assert [channel.name for channel in (await parley_world.chat.standing(bob.person)).channels] == ["tea"]
+    assert [channel.name for channel in (await parley_world.chat.initial_state(bob.person)).channels] == [
+        "tea"
+    ]
 
 
 async def test_a_name_is_taken_once(parley_world: World) -> None:

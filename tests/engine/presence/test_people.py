@@ -219,13 +219,13 @@ async def test_a_person_has_ten_connections_at_most(parley_world: World) -> None
 async def test_where_a_person_stands(parley_world: World) -> None:
     ann, bob = await parley_world.pair("ann", "bob", lobby="timed")
     await parley_world.match(ann, bob, lobby="anonymous")
-    standing = await parley_world.chat.standing(ann.person)
-    assert {room.lobby for room in standing.rooms} == {"timed", "anonymous"}
+    initial_state = await parley_world.chat.initial_state(ann.person)
+    assert {room.lobby for room in initial_state.rooms} == {"timed", "anonymous"}
     await ann.ends()
-    standing = await parley_world.chat.standing(ann.person)
-    assert [room.lobby for room in standing.rooms] == ["timed"]
+    initial_state = await parley_world.chat.initial_state(ann.person)
+    assert [room.lobby for room in initial_state.rooms] == ["timed"]
     await ann.searches()
-    waiting = (await parley_world.chat.standing(ann.person)).waiting
+    waiting = (await parley_world.chat.initial_state(ann.person)).waiting
     assert waiting is not None
     assert waiting.lobby == "anonymous"
 

@@ -71,8 +71,8 @@ class Bystanders:
         """Everything that bad input could have changed."""
         chat = self.world.chat
         channel = await chat.channel(chat.guest("eve"), "general")
-        standing = await chat.standing(self.ann_person)
-        return channel, standing
+        initial_state = await chat.initial_state(self.ann_person)
+        return channel, initial_state
 
     @property
     def ann_person(self) -> Any:
