@@ -56,8 +56,8 @@ from chat_core.engine.disconnects import (
 from chat_core.engine.results import (
     Committed,
     Done,
-    Excerpt,
     InitialState,
+    MessagePage,
     Placed,
     Position,
     Recent,
@@ -166,7 +166,7 @@ from chat_core.model.events import (
     Waiting,
 )
 from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.model.message import Mark, Message
+from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Card, Person, PersonKind
 from chat_core.ports import (
     Alarm,
@@ -243,6 +243,7 @@ __all__ = [
     "ConversationId",
     "CountdownStarted",
     "CreateChannel",
+    "Cursor",
     "DataPublished",
     "DecisionOpened",
     "Decline",
@@ -258,7 +259,6 @@ __all__ = [
     "EndReason",
     "Ephemeral",
     "Event",
-    "Excerpt",
     "Family",
     "InitialState",
     "InvariantBroken",
@@ -273,7 +273,6 @@ __all__ = [
     "LocalClient",
     "Log",
     "Logged",
-    "Mark",
     "MarkRead",
     "Matched",
     "Matcher",
@@ -286,6 +285,7 @@ __all__ = [
     "MessageDeleted",
     "MessageEdited",
     "MessageId",
+    "MessagePage",
     "MessagePosted",
     "NameTaken",
     "Notification",

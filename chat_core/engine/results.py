@@ -99,7 +99,7 @@ class InitialState:
 
 
 @value(kw_only=True)
-class Excerpt:
+class MessagePage:
     """Messages of several conversations, and those conversations as they are now."""
 
     messages: tuple[Message, ...]

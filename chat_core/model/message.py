@@ -10,7 +10,7 @@ from chat_core.model.values import value
 
 
 @value(order=True)
-class Mark:
+class Cursor:
     """Where a message stands among those of many conversations: by time, and always the same way."""
 
     at: float
@@ -44,5 +44,5 @@ class Message:
     digest: str | None = None
 
     @property
-    def mark(self) -> Mark:
-        return Mark(self.created_at, self.conversation, self.seq)
+    def cursor(self) -> Cursor:
+        return Cursor(self.created_at, self.conversation, self.seq)

@@ -15,7 +15,7 @@ from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.events import AnyNotification, Logged, NotificationKey
 from chat_core.model.ids import ConversationId, LobbyName, MessageId, PersonId
-from chat_core.model.message import Mark, Message
+from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Card, Person, PersonKind
 from chat_core.model.values import value
 
@@ -216,14 +216,14 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
         self,
         conversations: Sequence[ConversationId],
         *,
-        before: Mark | None,
-        after: Mark | None,
+        before: Cursor | None,
+        after: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         """Messages of all these conversations, in the order of their marks; pages as ``messages``."""
 
     async def messages_by(
-        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+        self, person: PersonId, *, before: Cursor | None, after: Cursor | None, limit: int
     ) -> Sequence[Message]:
         """What the person wrote and did not delete, in the order of the marks; pages as ``messages``.
 
@@ -237,7 +237,7 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
         *,
         within: ConversationId | None,
         author: str | None,
-        before: Mark | None,
+        before: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         """The last ``limit`` messages below ``before`` that have these words, the newest first.

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import attrs
 import msgspec
 
-from chat_core import Mark
+from chat_core import Cursor
 from chat_web.encoding.strict_json import NotUnderstood, decoded
 from chat_web.http.operations import wrong_field
 
@@ -30,7 +30,7 @@ def cursor(place: object) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).rstrip(b"=").decode()
 
 
-def mark_cursor(mark: Mark) -> str:
+def mark_cursor(mark: Cursor) -> str:
     return cursor((mark.at, mark.conversation, mark.seq))
 
 
@@ -42,11 +42,11 @@ def name_of(text: str | None, field: str) -> str:
     return "" if text is None else _place(text, field, _NAME)
 
 
-def mark_of(text: str | None, field: str) -> Mark | None:
-    return None if text is None else Mark(*_place(text, field, _MARK))
+def mark_of(text: str | None, field: str) -> Cursor | None:
+    return None if text is None else Cursor(*_place(text, field, _MARK))
 
 
-def mark_or_time(text: str | None, field: str) -> Mark | None:
+def mark_or_time(text: str | None, field: str) -> Cursor | None:
     """A cursor, or a date or time in ISO 8601 (UTC where it does not say)."""
     if text is None:
         return None
@@ -55,7 +55,7 @@ def mark_or_time(text: str | None, field: str) -> Mark | None:
     except ValueError:
         return mark_of(text, field)
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return Mark((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds(), "", 0)
+    return Cursor((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds(), "", 0)
 
 
 def _place(text: str, field: str, decoder: msgspec.json.Decoder[T]) -> T:

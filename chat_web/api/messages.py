@@ -13,9 +13,9 @@ from chat_core import (
     Conversation,
     Delete,
     Edit,
-    Excerpt,
     MarkRead,
     Message,
+    MessagePage,
     Post,
     React,
     Unreact,
@@ -138,14 +138,16 @@ async def recent(call: Call[Recent, NoBody]) -> web.Response:
     forward, from_cursor = query.after is not None, (query.after or query.before) is not None
     limit = query.limit + 1
     if query.channel is None:
-        excerpt = await call.chat.reading.messages_of_channels(
+        messages_page = await call.chat.reading.messages_of_channels(
             call.person,
             before=mark_of(query.before, "before"),
             after=mark_of(query.after, "after"),
             limit=limit,
         )
-        found = page(excerpt.messages, query.limit, forward=forward, from_cursor=from_cursor)
-        return reply(found.shown(_shown(excerpt.conversations), lambda message: mark_cursor(message.mark)))
+        found = page(messages_page.messages, query.limit, forward=forward, from_cursor=from_cursor)
+        return reply(
+            found.shown(_shown(messages_page.conversations), lambda message: mark_cursor(message.cursor))
+        )
     channel = await call.chat.channel(call.person, query.channel)
     messages = await call.chat.messages(
         call.person,
@@ -164,22 +166,24 @@ async def mine(call: Call[Paged, NoBody]) -> web.Response:
     query = call.query
     _check_one_way(query)
     back, from_cursor = query.before is not None, (query.after or query.before) is not None
-    excerpt = await call.chat.reading.messages_by(
+    messages_page = await call.chat.reading.messages_by(
         call.person,
         before=mark_of(query.after, "after"),
         after=mark_of(query.before, "before"),
         limit=query.limit + 1,
     )
-    newest_first = excerpt.messages[::-1]
+    newest_first = messages_page.messages[::-1]
     found = page(newest_first, query.limit, forward=not back, from_cursor=from_cursor)
-    return reply(found.shown(_shown(excerpt.conversations), lambda message: mark_cursor(message.mark)))
+    return reply(
+        found.shown(_shown(messages_page.conversations), lambda message: mark_cursor(message.cursor))
+    )
 
 
 @operation(answers={200: schemas.Found}, errors=("unknown_channel", "search_off"))
 async def search(call: Call[Searched, NoBody]) -> web.Response:
     """Messages that have these words or longer ones, of what the caller may read, newest first."""
     query = call.query
-    excerpt: Excerpt = await call.chat.reading.search(
+    messages_page: MessagePage = await call.chat.reading.search(
         call.person,
         query.q,
         within=query.within,
@@ -187,8 +191,8 @@ async def search(call: Call[Searched, NoBody]) -> web.Response:
         before=mark_or_time(query.before, "before"),
         limit=query.limit + 1,
     )
-    found = page(excerpt.messages, query.limit, forward=True, from_cursor=False)
-    shown = found.shown(_shown(excerpt.conversations), lambda message: mark_cursor(message.mark))
+    found = page(messages_page.messages, query.limit, forward=True, from_cursor=False)
+    shown = found.shown(_shown(messages_page.conversations), lambda message: mark_cursor(message.cursor))
     return reply({"items": shown["items"], "next": shown["next"]})
 
 

@@ -10,7 +10,7 @@ from chat_core.adapters.memory.notifications import Notifications
 from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.events import AnyNotification, NotificationKey, RoomEnded
 from chat_core.model.ids import ConversationId, MessageId, PersonId
-from chat_core.model.message import Mark, Message
+from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Card
 from chat_core.ports import Change, Pairing
 from chat_core.rules import search_terms
@@ -70,8 +70,8 @@ class MemoryStore(MemoryLog):
         self,
         conversations: Sequence[ConversationId],
         *,
-        before: Mark | None,
-        after: Mark | None,
+        before: Cursor | None,
+        after: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         books = [self._books[one] for one in conversations if one in self._books]
@@ -79,7 +79,7 @@ class MemoryStore(MemoryLog):
         return _marked(found, before=before, after=after, limit=limit)
 
     async def messages_by(
-        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+        self, person: PersonId, *, before: Cursor | None, after: Cursor | None, limit: int
     ) -> Sequence[Message]:
         found = (
             message
@@ -97,7 +97,7 @@ class MemoryStore(MemoryLog):
         *,
         within: ConversationId | None,
         author: str | None,
-        before: Mark | None,
+        before: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         looked_for = search_terms.sought(text)
@@ -244,12 +244,12 @@ class MemoryStore(MemoryLog):
 
 
 def _marked(
-    messages: Iterable[Message], *, before: Mark | None, after: Mark | None, limit: int
+    messages: Iterable[Message], *, before: Cursor | None, after: Cursor | None, limit: int
 ) -> Sequence[Message]:
-    ordered = sorted(messages, key=lambda message: message.mark)
+    ordered = sorted(messages, key=lambda message: message.cursor)
     if after is not None and before is None:
-        return [message for message in ordered if message.mark > after][:limit]
-    return [message for message in ordered if before is None or message.mark < before][-limit:]
+        return [message for message in ordered if message.cursor > after][:limit]
+    return [message for message in ordered if before is None or message.cursor < before][-limit:]
 
 
 def _lowered(text: str) -> str:

@@ -20,7 +20,7 @@ from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import Refused, Unavailable
 from chat_core.model.events import AnyNotification, Logged, NotificationKey
 from chat_core.model.ids import ConversationId, MessageId, PersonId
-from chat_core.model.message import Mark, Message
+from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Card
 from chat_core.ports import Change, Pairing
 from chat_core.rules.search_terms import sought
@@ -109,8 +109,8 @@ class SQLStore:
         self,
         conversations: Sequence[ConversationId],
         *,
-        before: Mark | None,
-        after: Mark | None,
+        before: Cursor | None,
+        after: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         async def found(db: Connection) -> Sequence[Message]:
@@ -120,7 +120,7 @@ class SQLStore:
         return await self._messages(found)
 
     async def messages_by(
-        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+        self, person: PersonId, *, before: Cursor | None, after: Cursor | None, limit: int
     ) -> Sequence[Message]:
         if after is not None and before is None:
             values = (person, after.at, after.conversation, after.seq, limit)
@@ -136,7 +136,7 @@ class SQLStore:
         *,
         within: ConversationId | None,
         author: str | None,
-        before: Mark | None,
+        before: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         if self.cipher.key_id is not None:
@@ -273,6 +273,6 @@ def _containing(part: str) -> str:
     return f"%{escaped}%"
 
 
-def _below(mark: Mark | None) -> tuple[float, str, int]:
+def _below(mark: Cursor | None) -> tuple[float, str, int]:
     """The mark as values; without one, above all there is."""
     return (END_OF_TIME, "", 0) if mark is None else (mark.at, mark.conversation, mark.seq)

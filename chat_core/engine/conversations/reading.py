@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from chat_core.engine.conversations.channels import Channels
 from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.presence.people import People
-from chat_core.engine.results import Excerpt, Recent
+from chat_core.engine.results import MessagePage, Recent
 from chat_core.engine.runtime.logs import Logs
 from chat_core.model.conversation import Channel, Conversation, Room, RoomState
 from chat_core.model.errors import Refused
 from chat_core.model.events import Logged
 from chat_core.model.ids import ConversationId, PersonId
 from chat_core.model.limits import HISTORY_PAGE_MAX, SEARCH_LENGTH_MAX
-from chat_core.model.message import Mark, Message
+from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Person
 from chat_core.ports import Store
 from chat_core.rules import channel as channel_rules
@@ -148,8 +148,8 @@ class Reading:
     # Messages of many conversations
 
     async def messages_of_channels(
-        self, person: Person, *, before: Mark | None = None, after: Mark | None = None, limit: int = 50
-    ) -> Excerpt:
+        self, person: Person, *, before: Cursor | None = None, after: Cursor | None = None, limit: int = 50
+    ) -> MessagePage:
         """Messages of all the person's channels, oldest first; pages as ``messages``."""
         channels = await self.channels_of(person)
         found = await self._store.messages_across(
@@ -158,11 +158,11 @@ class Reading:
             after=after,
             limit=min(limit, HISTORY_PAGE_MAX),
         )
-        return Excerpt(messages=tuple(found), conversations={channel.id: channel for channel in channels})
+        return MessagePage(messages=tuple(found), conversations={channel.id: channel for channel in channels})
 
     async def messages_by(
-        self, person: Person, *, before: Mark | None = None, after: Mark | None = None, limit: int = 50
-    ) -> Excerpt:
+        self, person: Person, *, before: Cursor | None = None, after: Cursor | None = None, limit: int = 50
+    ) -> MessagePage:
         """What the person wrote in stored conversations, oldest first; pages as ``messages``."""
         limit = min(limit, HISTORY_PAGE_MAX)
         return await self._excerpt(
@@ -176,9 +176,9 @@ class Reading:
         *,
         within: str | None = None,
         author: str | None = None,
-        before: Mark | None = None,
+        before: Cursor | None = None,
         limit: int = 50,
-    ) -> Excerpt:
+    ) -> MessagePage:
         """Messages with these words that the person may read, the newest first.
 
         Each word of ``text`` begins one of the message's, in any order and either case.
@@ -203,10 +203,10 @@ class Reading:
             except Refused:
                 raise refusal from None
 
-    async def _excerpt(self, messages: Sequence[Message]) -> Excerpt:
+    async def _excerpt(self, messages: Sequence[Message]) -> MessagePage:
         states: dict[ConversationId, Conversation] = {}
         for conversation in dict.fromkeys(message.conversation for message in messages):
             state = await self._conversations.state(conversation)
             if state is not None:
                 states[conversation] = state
-        return Excerpt(messages=tuple(messages), conversations=states)
+        return MessagePage(messages=tuple(messages), conversations=states)

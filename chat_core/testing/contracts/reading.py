@@ -18,7 +18,7 @@ from chat_core.model.commands import (
     Post,
     React,
 )
-from chat_core.model.message import Mark, Message
+from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Person
 from chat_core.ports import Store
 from chat_core.testing.contracts.expect import equal
@@ -84,20 +84,20 @@ class ReadingContract(abc.ABC):
                 await store.append(story.opening())
             written = await _interleaved(store, author, stories[:2], ann)
             await store.append(stories[2].post(ann, "elsewhere"))
-            wanted = sorted(written, key=lambda message: message.mark)
+            wanted = sorted(written, key=lambda message: message.cursor)
             ids = [story.id for story in stories[:2]]
 
             async def page(
-                *, before: Mark | None = None, after: Mark | None = None, limit: int = 100
+                *, before: Cursor | None = None, after: Cursor | None = None, limit: int = 100
             ) -> list[Message]:
                 return list(await store.messages_across(ids, before=before, after=after, limit=limit))
 
             equal(await page(), wanted)
             equal(await page(limit=3), wanted[-3:])
             for n in range(len(wanted)):
-                equal(await page(before=wanted[n].mark, limit=4), wanted[max(0, n - 4) : n])
-                equal(await page(after=wanted[n].mark, limit=4), wanted[n + 1 : n + 5])
-            equal(await page(after=Mark(0.0, "", 0), limit=2), wanted[:2])
+                equal(await page(before=wanted[n].cursor, limit=4), wanted[max(0, n - 4) : n])
+                equal(await page(after=wanted[n].cursor, limit=4), wanted[n + 1 : n + 5])
+            equal(await page(after=Cursor(0.0, "", 0), limit=2), wanted[:2])
             equal(list(await store.messages_across([], before=None, after=None, limit=5)), [])
             equal(list(await store.messages_across(["none"], before=None, after=None, limit=5)), [])
 
@@ -120,18 +120,18 @@ class ReadingContract(abc.ABC):
             await store.append(room.turn((bob, React(message=mine[-1].id, emoji="x"))))
             await store.append(channel.turn((ann, Delete(message=mine[0].id))))
             posts = {**channel.posts, **room.posts}
-            wanted = sorted((posts[one.id] for one in mine[1:]), key=lambda message: message.mark)
+            wanted = sorted((posts[one.id] for one in mine[1:]), key=lambda message: message.cursor)
 
             async def page(
-                *, before: Mark | None = None, after: Mark | None = None, limit: int = 100
+                *, before: Cursor | None = None, after: Cursor | None = None, limit: int = 100
             ) -> list[Message]:
                 return list(await store.messages_by(ann.id, before=before, after=after, limit=limit))
 
             equal(await page(), wanted)
             equal(await page(limit=2), wanted[-2:])
             for n in range(len(wanted)):
-                equal(await page(before=wanted[n].mark, limit=3), wanted[max(0, n - 3) : n])
-                equal(await page(after=wanted[n].mark, limit=3), wanted[n + 1 : n + 4])
+                equal(await page(before=wanted[n].cursor, limit=3), wanted[max(0, n - 3) : n])
+                equal(await page(after=wanted[n].cursor, limit=3), wanted[n + 1 : n + 4])
             equal(list(await store.messages_by("nobody", before=None, after=None, limit=5)), [])
 
     async def test_a_search_finds_only_what_the_person_may_read_newest_first(self) -> None:
@@ -158,7 +158,7 @@ class ReadingContract(abc.ABC):
             equal(await said(bob), [found[room.id], found[public.id]])
             equal(await said(author.person("eve")), [found[public.id]])
             equal(await said(ann, limit=2), all_of_it[:2])
-            equal(await said(ann, before=all_of_it[1].mark), all_of_it[2:])
+            equal(await said(ann, before=all_of_it[1].cursor), all_of_it[2:])
             equal(await said(ann, within=secret.id), [found[secret.id]])
             equal(await said(bob, within=secret.id), [], "where one may not read there is nothing")
             card = found[public.id].author

@@ -15,7 +15,7 @@ from chat_core.model.conversation import Channel, Conversation, Room
 from chat_core.model.errors import Unavailable
 from chat_core.model.events import AnyNotification, Logged, NotificationKey
 from chat_core.model.ids import ConversationId, MessageId, PersonId
-from chat_core.model.message import Mark, Message
+from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Card
 from chat_core.ports import Backplane as BackplanePort
 from chat_core.ports import Change, Clock, Hint, Pairing
@@ -180,15 +180,15 @@ class FaultyStore(FaultyLog):
         self,
         conversations: Sequence[ConversationId],
         *,
-        before: Mark | None,
-        after: Mark | None,
+        before: Cursor | None,
+        after: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         await self._reach()
         return await self._store.messages_across(conversations, before=before, after=after, limit=limit)
 
     async def messages_by(
-        self, person: PersonId, *, before: Mark | None, after: Mark | None, limit: int
+        self, person: PersonId, *, before: Cursor | None, after: Cursor | None, limit: int
     ) -> Sequence[Message]:
         await self._reach()
         return await self._store.messages_by(person, before=before, after=after, limit=limit)
@@ -200,7 +200,7 @@ class FaultyStore(FaultyLog):
         *,
         within: ConversationId | None,
         author: str | None,
-        before: Mark | None,
+        before: Cursor | None,
         limit: int,
     ) -> Sequence[Message]:
         await self._reach()

@@ -6,7 +6,7 @@ from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.operations.timeline import last_up_to
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.model.ids import ConversationId
-from chat_core.model.message import Mark
+from chat_core.model.message import Cursor
 
 # In this order: PostgreSQL has no keys that would take the rows of a conversation along.
 _DROP: Final = (
@@ -21,7 +21,7 @@ _DROP: Final = (
 
 async def blank_before(db: Connection, conversation: ConversationId, before: float) -> int:
     """Leave tombstones of what was written before; how many."""
-    last = await last_up_to(db, conversation, Mark(before, "", 0), inclusive=False)
+    last = await last_up_to(db, conversation, Cursor(before, "", 0), inclusive=False)
     if last == 0:
         return 0
     await db.run(sql.DROP_REACTIONS_UP_TO, conversation, last)

@@ -12,7 +12,7 @@ from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.schema import statements as sql
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.model.ids import ConversationId
-from chat_core.model.message import Mark
+from chat_core.model.message import Cursor
 
 SEQ_MAX: Final = 2**63 - 2
 
@@ -21,8 +21,8 @@ async def rows_across(
     db: Connection,
     conversations: Sequence[ConversationId],
     *,
-    before: Mark | None,
-    after: Mark | None,
+    before: Cursor | None,
+    after: Cursor | None,
     limit: int,
 ) -> Sequence[Row]:
     """The rows of the last ``limit`` messages below ``before``, or of the first above ``after``, in order."""
@@ -44,7 +44,7 @@ def _place(row: Row) -> tuple[float, ConversationId, int]:
     return row[8], row[1], row[2]
 
 
-async def last_up_to(db: Connection, conversation: ConversationId, mark: Mark, *, inclusive: bool) -> int:
+async def last_up_to(db: Connection, conversation: ConversationId, mark: Cursor, *, inclusive: bool) -> int:
     """The highest seq of a message that stands below the mark, or at it; 0 where none does."""
     newest = await db.row(sql.LAST_MESSAGE, conversation)
     if newest is None or (head := newest[0]) is None:
@@ -56,7 +56,7 @@ async def last_up_to(db: Connection, conversation: ConversationId, mark: Mark, *
         if row is None:
             high = middle - 1
             continue
-        stands = Mark(row[1], conversation, row[0])
+        stands = Cursor(row[1], conversation, row[0])
         if stands < mark or (inclusive and stands == mark):
             low = row[0]  # the first message at or above the middle
         else:
