@@ -80,7 +80,7 @@ async def open_chat(
     clock: Clock | None = None,
     store: Store | None = None,
     backplane: Backplane | None = None,
-    chance: random.Random | None = None,
+    rng: random.Random | None = None,
     accounts: Accounts | None = None,
     passwords: Passwords | None = None,
     tokens: Tokens | None = None,
@@ -93,7 +93,7 @@ async def open_chat(
     """
     config = config or Config()
     clock = clock or SystemClock()
-    chance = chance or random.SystemRandom()
+    rng = rng or random.SystemRandom()
     if store is None and config.database is not None:
         store, kept = await _opened(config.database, config)
         accounts = accounts or kept
@@ -102,8 +102,8 @@ async def open_chat(
         clock=clock,
         store=store or MemoryStore(),
         backplane=backplane or InProcessBackplane(clock),
-        chance=chance,
-        new_id=Ids(clock.now, chance),
+        rng=rng,
+        new_id=Ids(clock.now, rng),
         lobbies=lobbies(config),
         matchers=_matchers(config),
         rooms_by_hand=_timed(config),

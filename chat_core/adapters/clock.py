@@ -61,14 +61,14 @@ class SystemClock:
 
 @attrs.define
 class Ids:
-    """Fresh UUIDv7 texts: the time from a clock, the chance from ``chance`` (seeded in tests).
+    """Fresh UUIDv7 texts: the time from a clock, the chance from ``rng`` (seeded in tests).
 
     Chance is drawn for many ids at once: asking the system each time costs more
     than all the rest.
     """
 
     now: Callable[[], float]
-    chance: random.Random = attrs.field(factory=random.SystemRandom)
+    rng: random.Random = attrs.field(factory=random.SystemRandom)
     _drawn: list[str] = attrs.field(factory=list, init=False)
     _millisecond: int = attrs.field(default=-1, init=False)
     _time_part: str = attrs.field(default="", init=False)
@@ -82,5 +82,5 @@ class Ids:
         return self._time_part + self._drawn.pop()
 
     def _draw(self) -> list[str]:
-        digits = self.chance.randbytes(CHANCE_DIGITS * IDS_DRAWN // 2).hex()
+        digits = self.rng.randbytes(CHANCE_DIGITS * IDS_DRAWN // 2).hex()
         return [chance_part(digits[at : at + CHANCE_DIGITS]) for at in range(0, len(digits), CHANCE_DIGITS)]

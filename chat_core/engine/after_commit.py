@@ -71,9 +71,9 @@ class AfterCommit:
     def _tell(self, commit: Commit) -> None:
         for event in commit.personal:
             if isinstance(event, AnyNotification):
-                self._notifications.tell(event)
+                self._notifications.notify(event)
             else:
-                self._people.tell(event)
+                self._people.push(event)
 
     def _room_changed(self, before: Room, after: Room, events: Sequence[Logged]) -> None:
         if after.persistence is Persistence.EPHEMERAL:
@@ -87,7 +87,7 @@ class AfterCommit:
             self._channels.forget(after)
         if after.members is not before.members:
             for changed in channel_changes(before, after, events):
-                self._people.tell(changed)
+                self._people.push(changed)
 
     def set_alarm(self, room: Room) -> None:
         """Look at the room again when it asks to be looked at."""
@@ -97,7 +97,7 @@ class AfterCommit:
             self._alarms.set(("deadline", room.id), room.deadline, lambda: self._tick(room.id))
 
     def _tick(self, room: ConversationId) -> None:
-        self._conversations.insist(room, Tick(room=room), None)
+        self._conversations.ask_with_retry(room, Tick(room=room), None)
 
     def _ephemeral_room_changed(self, before: Room, after: Room) -> None:
         """Keep book of the open rooms of retention none: nobody else does."""

@@ -122,7 +122,7 @@ def assemble(dependencies: Dependencies) -> Chat:
         dispatch=dispatch,
         after_commit=after_commit,
         pairing_records=pairs.pairing_records,
-        end_listening=dependencies.backplane.listen(talk.loaded.hear),
+        end_listening=dependencies.backplane.listen(talk.loaded.on_published),
     )
 
 
@@ -134,7 +134,7 @@ def _subscribe(
         person = online.person
         pairs.lobbies.gone(person.id)
         for room in tuple(online.ephemeral_rooms):
-            talk.conversations.insist(room, Leave(room=room, disconnected=True), person)
+            talk.conversations.ask_with_retry(room, Leave(room=room, disconnected=True), person)
         talk.followers.gone(online)
         talk.status_feed.look(online)
         accounts.left(person)
@@ -203,7 +203,7 @@ def _pairs(dependencies: Dependencies, ground: _Ground, talk: _Talk) -> _Pairs:
     matchmaking = Matchmaking(
         matchers=dependencies.matchers,
         clock=dependencies.clock,
-        chance=dependencies.chance,
+        rng=dependencies.rng,
         new_id=dependencies.new_id,
         store=dependencies.store,
         conversations=talk.conversations,

@@ -196,10 +196,10 @@ class Chat:
             rooms=tuple(rooms), channels=tuple(channels), waiting=self.lobbies.placed(person.id)
         )
 
-    def heard_before(self, person: PersonId) -> Mapping[ConversationId, Position]:
+    def last_positions(self, person: PersonId) -> Mapping[ConversationId, Position]:
         """How far the person had heard its conversations when its last connection went."""
         online = self.people.get(person)
-        return {} if online is None else dict(online.heard)
+        return {} if online is None else dict(online.last_positions)
 
     def peek(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as this node knows it, None when it is not loaded."""
@@ -243,9 +243,9 @@ class Chat:
             conversation = topic.conversation.id
             state = self.peek(conversation)
             if state is not None:
-                self.hub.compare(state)
+                self.hub.catch_up(state)
         if self._backplane.is_shared:
             followed = (topic.conversation.id for topic in self.hub.topics())
             for conversation in dict.fromkeys((*followed, *self.lobbies.rooms())):
-                self.spawn(self.conversations.compare(conversation))
+                self.spawn(self.conversations.catch_up(conversation))
         self.alarms.set(("heal", ""), self.clock.now() + HEAL_S, self._compare_heads)

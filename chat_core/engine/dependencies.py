@@ -37,7 +37,7 @@ class Dependencies:
     clock: Clock
     store: Store
     backplane: Backplane
-    chance: Random
+    rng: Random
     new_id: Callable[[], str]
     lobbies: Sequence[LobbyRules]
     matchers: Mapping[LobbyName, Matcher]

@@ -17,13 +17,13 @@ CHANCE_DIGITS = 19
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def uuid7(*, at: float, chance: int) -> str:
+def uuid7(*, at: float, rng: int) -> str:
     """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then 74 random bits.
 
     Text order is time order to the millisecond, so that an index on it grows at
-    its end. ``chance`` is a whole number below ``2 ** CHANCE_BITS``.
+    its end. ``rng`` is a whole number below ``2 ** CHANCE_BITS``.
     """
-    upper, lower = (chance >> 62) & 0xFFF, chance & 0x3FFF_FFFF_FFFF_FFFF
+    upper, lower = (rng >> 62) & 0xFFF, rng & 0x3FFF_FFFF_FFFF_FFFF
     return time_part(int(at * 1000)) + chance_part(f"{upper:03x}{lower:016x}")
 
 

@@ -47,7 +47,7 @@ class Seeker:
 Pair: TypeAlias = tuple[Seeker, Seeker]
 MayPair: TypeAlias = Callable[[Seeker, Seeker], bool]
 Matcher: TypeAlias = Callable[[Sequence[Seeker], MayPair, Random], Sequence[Pair]]
-"""Who talks to whom: ``(waiting, may_pair, chance) -> pairs``.
+"""Who talks to whom: ``(waiting, may_pair, rng) -> pairs``.
 
 ``waiting`` is one partition of one lobby's line, in rank order. It may leave
 anybody waiting, but not two who may pair. It is called at each arrival and every
@@ -134,7 +134,7 @@ class WaitingQueue:
                 if (seeker := place.get(person)) is not None:
                     place[person] = attrs.evolve(seeker, blocked=seeker.blocked | {foe})
 
-    def propose(self, matcher: Matcher, chance: Random, *, now: float) -> list[Pair]:
+    def propose(self, matcher: Matcher, rng: Random, *, now: float) -> list[Pair]:
         """Ask the matcher, check its answer, reserve the pairs. The rest keep their rank.
 
         A matcher that raises, or answers what cannot be, is ``InvariantBroken``; all places stay.
@@ -146,7 +146,7 @@ class WaitingQueue:
         if len(self._seeking) < 2:
             return []
         try:
-            pairs = self._answer(matcher, may_pair, chance)
+            pairs = self._answer(matcher, may_pair, rng)
         except InvariantBroken:
             raise
         except Exception as fault:  # the matcher's own, or of an answer that is not made of pairs
@@ -156,12 +156,12 @@ class WaitingQueue:
                 self._reserved[seeker.person.id] = self._seeking.pop(seeker.person.id)
         return pairs
 
-    def _answer(self, matcher: Matcher, may_pair: MayPair, chance: Random) -> list[Pair]:
+    def _answer(self, matcher: Matcher, may_pair: MayPair, rng: Random) -> list[Pair]:
         """What the matcher proposes, checked; changes nothing."""
         partitions: dict[str, list[Seeker]] = {}
         for seeker in self._seeking.values():
             partitions.setdefault(seeker.person.partition, []).append(seeker)
-        pairs = [(a, b) for waiting in partitions.values() for a, b in matcher(waiting, may_pair, chance)]
+        pairs = [(a, b) for waiting in partitions.values() for a, b in matcher(waiting, may_pair, rng)]
         taken: set[PersonId] = set()
         for a, b in pairs:
             known = self._seeking.get(a.person.id) == a and self._seeking.get(b.person.id) == b

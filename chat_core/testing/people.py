@@ -80,7 +80,7 @@ class Actor:
 
     async def comes(self) -> None:
         """Connect, follow every room and channel of the person, and see what was missed within the grace."""
-        heard = self.world.chat.heard_before(self.id)
+        heard = self.world.chat.last_positions(self.id)
         self.ended = None
         self._connection = self.world.chat.attach(
             self.person, _ENCODER, self, may_return=self.may_return, autofollow=lambda _: True
@@ -257,12 +257,12 @@ class Actor:
     def deliver(self, frames: tuple[Event, ...]) -> None:
         self._unread.extend(frames)
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         if isinstance(event, Matched):
             self.room = event.room
         self._unread.append(event)
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         self.lost_track_of.append(conversation)
 
     def end(self, code: int, reason: str) -> None:

@@ -47,7 +47,7 @@ class World:
         tokens: Tokens | None = None,
     ) -> None:
         self.config = attrs.evolve(config or Config(), flush_s=0.0)
-        self.chance = random.Random(seed)  # noqa: S311 - chance that can be had again
+        self.rng = random.Random(seed)  # noqa: S311 - chance that can be had again
         self.clock = clock or FakeClock()
         self.store: Store = store or MemoryStore()
         self.backplane: Backplane = backplane or InProcessBackplane(self.clock)
@@ -134,7 +134,7 @@ class World:
             clock=self.clock,
             store=self.store,
             backplane=self.backplane,
-            chance=self.chance,
+            rng=self.rng,
             accounts=self.accounts,
             passwords=self.passwords,
             tokens=self.tokens,

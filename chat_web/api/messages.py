@@ -138,16 +138,14 @@ async def recent(call: Call[Recent, NoBody]) -> web.Response:
     forward, from_cursor = query.after is not None, (query.after or query.before) is not None
     limit = query.limit + 1
     if query.channel is None:
-        messages_page = await call.chat.reading.messages_of_channels(
+        pages = await call.chat.reading.messages_of_channels(
             call.person,
             before=mark_of(query.before, "before"),
             after=mark_of(query.after, "after"),
             limit=limit,
         )
-        found = page(messages_page.messages, query.limit, forward=forward, from_cursor=from_cursor)
-        return reply(
-            found.shown(_shown(messages_page.conversations), lambda message: mark_cursor(message.cursor))
-        )
+        found = page(pages.messages, query.limit, forward=forward, from_cursor=from_cursor)
+        return reply(found.shown(_shown(pages.conversations), lambda message: mark_cursor(message.cursor)))
     channel = await call.chat.channel(call.person, query.channel)
     messages = await call.chat.messages(
         call.person,
@@ -166,24 +164,22 @@ async def mine(call: Call[Paged, NoBody]) -> web.Response:
     query = call.query
     _check_one_way(query)
     back, from_cursor = query.before is not None, (query.after or query.before) is not None
-    messages_page = await call.chat.reading.messages_by(
+    pages = await call.chat.reading.messages_by(
         call.person,
         before=mark_of(query.after, "after"),
         after=mark_of(query.before, "before"),
         limit=query.limit + 1,
     )
-    newest_first = messages_page.messages[::-1]
+    newest_first = pages.messages[::-1]
     found = page(newest_first, query.limit, forward=not back, from_cursor=from_cursor)
-    return reply(
-        found.shown(_shown(messages_page.conversations), lambda message: mark_cursor(message.cursor))
-    )
+    return reply(found.shown(_shown(pages.conversations), lambda message: mark_cursor(message.cursor)))
 
 
 @operation(answers={200: schemas.Found}, errors=("unknown_channel", "search_off"))
 async def search(call: Call[Searched, NoBody]) -> web.Response:
     """Messages that have these words or longer ones, of what the caller may read, newest first."""
     query = call.query
-    messages_page: MessagePage = await call.chat.reading.search(
+    pages: MessagePage = await call.chat.reading.search(
         call.person,
         query.q,
         within=query.within,
@@ -191,8 +187,8 @@ async def search(call: Call[Searched, NoBody]) -> web.Response:
         before=mark_or_time(query.before, "before"),
         limit=query.limit + 1,
     )
-    found = page(messages_page.messages, query.limit, forward=True, from_cursor=False)
-    shown = found.shown(_shown(messages_page.conversations), lambda message: mark_cursor(message.cursor))
+    found = page(pages.messages, query.limit, forward=True, from_cursor=False)
+    shown = found.shown(_shown(pages.conversations), lambda message: mark_cursor(message.cursor))
     return reply({"items": shown["items"], "next": shown["next"]})
 
 

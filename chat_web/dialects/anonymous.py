@@ -157,7 +157,7 @@ class AnonymousPair(Dialect):
             case _:
                 return ()
 
-    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case Waiting(lobby="anonymous") if not client.has_waited:
                 client.has_waited = True
@@ -176,10 +176,12 @@ class AnonymousPair(Dialect):
             case _:
                 return ()
 
-    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
+    def unsubscribed(
+        self, client: ClientState, conversation: ConversationId, *, recoverable: bool
+    ) -> Intents:
         if conversation != client.room:
             return ()
-        if may_follow:
+        if recoverable:
             return (HangUp(3010, "insufficient state: come back"),)
         client.room = None
         # Left from another connection, if not by a skip: here the person goes on searching.
@@ -202,7 +204,7 @@ class AnonymousPair(Dialect):
         for room in stands.initial_state.rooms:
             if room.lobby == ANONYMOUS:
                 client.room = room.id
-                return (Follow(Address(id=room.id), stands.heard.get(room.id), Ref.RETURN),)
+                return (Follow(Address(id=room.id), stands.last_positions.get(room.id), Ref.RETURN),)
         waiting = stands.initial_state.waiting
         if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
             was_told, client.has_waited = client.has_waited, True

@@ -204,7 +204,7 @@ class Centrifuge(Dialect):
             case _:
                 return (Say(reply(ref.id, error=errors.INTERNAL)),)
 
-    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         if client.is_connecting:
             client.early.append(event)
             return ()
@@ -213,13 +213,15 @@ class Centrifuge(Dialect):
             return ()
         return (Say(push(_own_name(client), pub={"data": data})),)
 
-    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
+    def unsubscribed(
+        self, client: ClientState, conversation: ConversationId, *, recoverable: bool
+    ) -> Intents:
         names = [name for name, known in client.subscriptions.items() if known == conversation]
         for name in names:
             self._ended(client, name)
         why = (
             {"code": 2500, "reason": "insufficient state"}
-            if may_follow
+            if recoverable
             else {"code": 2000, "reason": "server unsubscribe"}
         )
         return tuple(Say(push(name, unsubscribe=why)) for name in names)
@@ -342,7 +344,7 @@ class Centrifuge(Dialect):
                     "data": data,
                     "subs": {_own_name(client): {}},
                 }
-                early = [pushed for event in client.early for pushed in self.heard(client, event, now=now)]
+                early = [pushed for event in client.early for pushed in self.pushed(client, event, now=now)]
                 client.early.clear()
                 return Say(reply(id, connect=result)), *early
             case Refused():

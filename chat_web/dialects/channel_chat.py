@@ -159,7 +159,7 @@ class ChannelChat(typed_frames.TypedFrames):
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
-    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case StatusChanged(person=person, status=status, last_seen=last_seen):
                 return (Say(_presence(person.username, status, last_seen)),)
@@ -179,8 +179,10 @@ class ChannelChat(typed_frames.TypedFrames):
             case _:
                 return ()
 
-    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        if not may_follow:  # left or deleted: ``heard`` tells
+    def unsubscribed(
+        self, client: ClientState, conversation: ConversationId, *, recoverable: bool
+    ) -> Intents:
+        if not recoverable:  # left or deleted: ``heard`` tells
             return ()
         lost = [known for known in client.channels.values() if known.conversation == conversation]
         return tuple(_follow(known, Recent(after=0, most=0)) for known in lost)
@@ -215,7 +217,7 @@ class ChannelChat(typed_frames.TypedFrames):
         username = "" if client.person is None else client.person.username
         ready = typed_frames.say("ready", username=username, channels=list(client.channels))
         early, client.early = client.early, []
-        return ready, *(intent for event in early for intent in self.heard(client, event, now=event.at))
+        return ready, *(intent for event in early for intent in self.pushed(client, event, now=event.at))
 
     # Commands
 

@@ -211,7 +211,7 @@ class InitialStateResult:
     """Where the person stands, and how far it had heard its conversations before."""
 
     initial_state: InitialState
-    heard: dict[ConversationId, Position]
+    last_positions: dict[ConversationId, Position]
 
 
 @attrs.frozen(kw_only=True)
@@ -297,12 +297,12 @@ class Dialect(Protocol):
     def answered(self, client: Any, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         """The answer to an intent that had this ``ref``."""
 
-    def heard(self, client: Any, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: Any, event: Personal, *, now: float) -> Intents:
         """Something that concerns the person happened."""
         return ()
 
-    def lost(self, client: Any, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        """A conversation is no longer followed, unasked; with ``may_follow`` only its log had a hole."""
+    def unsubscribed(self, client: Any, conversation: ConversationId, *, recoverable: bool) -> Intents:
+        """A conversation is no longer followed, unasked; with ``recoverable`` only its log had a hole."""
         return ()
 
     def follows_unasked(self, conversation: Conversation) -> bool:

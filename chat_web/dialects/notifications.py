@@ -69,10 +69,10 @@ class Notifications(Dialect):
             return (HangUp(3004, "server error: come back"),)
         early, client.early = client.early or [], None
         client.missed = frozenset(notification.key for notification in answer.notifications)
-        live = (intent for notification in early for intent in self.heard(client, notification, now=now))
+        live = (intent for notification in early for intent in self.pushed(client, notification, now=now))
         return *(_told(notification, now) for notification in answer.notifications), *live
 
-    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         if not isinstance(event, Notification | Mentioned):
             return ()
         if client.early is not None:

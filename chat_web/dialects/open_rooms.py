@@ -119,7 +119,7 @@ class OpenRooms(typed_frames.TypedFrames):
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
-    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case ChannelsChanged(change=ChannelChange.JOINED):
                 return ()
@@ -129,8 +129,10 @@ class OpenRooms(typed_frames.TypedFrames):
             case _:
                 return ()
 
-    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        if may_follow:
+    def unsubscribed(
+        self, client: ClientState, conversation: ConversationId, *, recoverable: bool
+    ) -> Intents:
+        if recoverable:
             return (HangUp(3010, "insufficient state: recover"),)
         return (HangUp(3503, "revoked: this room is no longer yours"),)
 

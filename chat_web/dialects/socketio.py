@@ -189,7 +189,7 @@ class SocketIO(Dialect):
             case _:
                 return () if ref.ack is None else (Say(_acked(ref.ack, _OK)),)
 
-    def heard(self, client: ClientState, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case Matched(lobby="anonymous", room=room):
                 client.room = room
@@ -199,10 +199,12 @@ class SocketIO(Dialect):
             case _:
                 return ()
 
-    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
+    def unsubscribed(
+        self, client: ClientState, conversation: ConversationId, *, recoverable: bool
+    ) -> Intents:
         if conversation != client.room:
             return ()
-        if may_follow:
+        if recoverable:
             return (Follow(Address(id=conversation), ref=_HOLE),)
         client.room = None  # skipped, and the next search is under way
         return ()

@@ -131,8 +131,10 @@ class TimedRooms(typed_frames.TypedFrames):
             case _:
                 return (HangUp(3004, "server error: come back"),)
 
-    def lost(self, client: ClientState, conversation: ConversationId, *, may_follow: bool) -> Intents:
-        if may_follow:  # the log has a hole: begin again with what there is
+    def unsubscribed(
+        self, client: ClientState, conversation: ConversationId, *, recoverable: bool
+    ) -> Intents:
+        if recoverable:  # the log has a hole: begin again with what there is
             return (self._follow(),)
         return (HangUp(3503, "revoked: this room is no longer yours"),)
 

@@ -24,11 +24,11 @@ class FinishingSink:
     def deliver(self, frames: Any) -> None:
         self.sink.deliver(self.finish(self.client, frames))
 
-    def tell(self, event: Personal) -> None:
-        self.sink.tell(event)
+    def push(self, event: Personal) -> None:
+        self.sink.push(event)
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
-        self.sink.lost(conversation, may_follow=may_follow)
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
+        self.sink.unsubscribed(conversation, recoverable=recoverable)
 
     def end(self, code: int, reason: str) -> None:
         self.sink.end(code, reason)

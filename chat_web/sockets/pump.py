@@ -178,15 +178,15 @@ class Pump:
             self._unsent.clear()
         self._socket.write(frames)
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         try:
-            self._do(self._dialect.heard(self._client_state, event, now=self._chat.clock.now()))
+            self._do(self._dialect.pushed(self._client_state, event, now=self._chat.clock.now()))
         except Exception:
             self._fail()
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         try:
-            self._do(self._dialect.lost(self._client_state, conversation, may_follow=may_follow))
+            self._do(self._dialect.unsubscribed(self._client_state, conversation, recoverable=recoverable))
         except Exception:
             self._fail()
 

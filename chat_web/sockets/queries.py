@@ -64,8 +64,10 @@ class Questions:
     async def answer(self, person: Person, asked: Asked) -> IntentResult:
         """Raises ``Refused`` or ``Unavailable``."""
         if isinstance(asked, AskInitialState):
-            heard = dict(self._chat.heard_before(person.id))
-            return InitialStateResult(initial_state=await self._chat.initial_state(person), heard=heard)
+            heard = dict(self._chat.last_positions(person.id))
+            return InitialStateResult(
+                initial_state=await self._chat.initial_state(person), last_positions=heard
+            )
         state = await self._chat.conversation(person, await self.id_of(person, asked.address))
         if isinstance(asked, AskPresence):
             return PresenceResult(conversation=state, people=dict(self._chat.followers.at(state)))

@@ -134,16 +134,16 @@ def entry(event: Logged) -> Entry:
     return Entry(event.message.content if isinstance(event, MessagePosted) else None, event.at)
 
 
-async def lives(client: Client, chance: random.Random, until: float) -> None:
+async def lives(client: Client, rng: random.Random, until: float) -> None:
     """One client's plan: it talks, skips, leaves and comes back, and is there in the end."""
     while asyncio.get_running_loop().time() < until:
-        await asyncio.sleep(chance.expovariate(1 / PAUSE_S))
-        if chance.random() < LEAVES:
+        await asyncio.sleep(rng.expovariate(1 / PAUSE_S))
+        if rng.random() < LEAVES:
             await client.leave()
-            await asyncio.sleep(chance.uniform(*AWAY_S))
+            await asyncio.sleep(rng.uniform(*AWAY_S))
             await client.come()
         else:
-            await client.act(chance)
+            await client.act(rng)
 
 
 # What is compared

@@ -29,10 +29,10 @@ def test_a_room_that_ended_before_it_could_be_followed_is_searched_anew() -> Non
 
 def test_who_would_miss_messages_is_told_and_sent_away_to_come_back() -> None:
     state = client("room")
-    (gone,) = P0.lost(state, "room", may_follow=True)
+    (gone,) = P0.unsubscribed(state, "room", recoverable=True)
     assert isinstance(gone, HangUp)
     assert gone.code == 3010
-    assert P0.lost(state, "another", may_follow=True) == ()
+    assert P0.unsubscribed(state, "another", recoverable=True) == ()
 
 
 def test_a_search_that_was_refused_is_made_again_by_a_skip() -> None:

@@ -31,7 +31,7 @@ class Reader(View):
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_views_equal_the_log(here: DialectServer, seed: int) -> None:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     readers = [Reader("general", caller=await here.user(f"user{n}", "general")) for n in range(6)]
     channel = (await readers[0].caller.get("/api/channels/general"))[1]["id"]
     open_rooms = [await here.joins(reader.caller, f"/api/ws/{channel}") for reader in readers[:2]]
@@ -39,8 +39,8 @@ async def test_views_equal_the_log(here: DialectServer, seed: int) -> None:
         await reader.comes(here)
     written = 0
     for _ in range(STEPS):
-        reader = chance.choice(readers)
-        match chance.randrange(8):
+        reader = rng.choice(readers)
+        match rng.randrange(8):
             case 0 if reader.socket is not None:
                 reader.reads(await reader.socket.seen())
                 await reader.socket.drop()
@@ -48,7 +48,7 @@ async def test_views_equal_the_log(here: DialectServer, seed: int) -> None:
             case 1 | 2 if reader.socket is None:
                 await reader.comes(here)
             case 3:
-                await chance.choice(open_rooms).say({"type": "message", "content": f"no. {written}"})
+                await rng.choice(open_rooms).say({"type": "message", "content": f"no. {written}"})
                 written += 1
             case 4:
                 await reader.caller.says(channel, f"no. {written}")

@@ -95,7 +95,7 @@ async def town(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Town]:
 
 @pytest.mark.parametrize("name", DIALECTS)
 async def test_two_thousand_malformed_frames(town: Town, name: str) -> None:
-    chance = random.Random(20_260_107)
+    rng = random.Random(20_260_107)
     bob = town.connect(town.bob, ChannelChat())
     wire: Wire | None = None
     closes: set[int] = set()
@@ -104,7 +104,7 @@ async def test_two_thousand_malformed_frames(town: Town, name: str) -> None:
         if wire is None or not wire.is_open:
             wire = town.connect(town.eve, DIALECTS[name](town))
             await town.seen(wire)
-        text = noise(chance, SEEDS)[:16_000]
+        text = noise(rng, SEEDS)[:16_000]
         wire.say(text)
         answers = await town.seen(wire)
         assert answers or "typing" in text, text

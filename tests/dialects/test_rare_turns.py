@@ -43,7 +43,7 @@ def shown(intent: Any) -> dict[str, Any]:
 
 
 def stands(*channels: Channel) -> InitialStateResult:
-    return InitialStateResult(initial_state=InitialState(channels=channels), heard={})
+    return InitialStateResult(initial_state=InitialState(channels=channels), last_positions={})
 
 
 def message(text: str) -> Message:
@@ -77,7 +77,7 @@ class P1:
         return self.dialect.answered(self.client, ref, answer, now=NOW)
 
     def heard(self, event: Any) -> tuple[Any, ...]:
-        return self.dialect.heard(self.client, event, now=NOW)
+        return self.dialect.pushed(self.client, event, now=NOW)
 
     def ready(self) -> list[Any]:
         for follow in self.follows:
@@ -130,14 +130,14 @@ def test_p1_sends_no_history_of_what_was_left_meanwhile() -> None:
 def test_p1_takes_a_hole_in_the_log_for_a_gap() -> None:
     p1 = P1(GENERAL)
     p1.ready()
-    (follow,) = p1.dialect.lost(p1.client, "g", may_follow=True)
+    (follow,) = p1.dialect.unsubscribed(p1.client, "g", recoverable=True)
     assert isinstance(follow, Follow)
     assert follow.recent == Recent(after=0, most=0)
     answer = Recovery(conversation=GENERAL, offset=9, messages=(message("hi"), message("")), has_gap=True)
     (history,) = p1.answered(follow.ref, answer)
     assert ([one["content"] for one in shown(history)["messages"]], shown(history)["gap"]) == (["hi"], True)
-    assert p1.dialect.lost(p1.client, "g", may_follow=False) == ()
-    assert p1.dialect.lost(p1.client, "nowhere", may_follow=True) == ()
+    assert p1.dialect.unsubscribed(p1.client, "g", recoverable=False) == ()
+    assert p1.dialect.unsubscribed(p1.client, "nowhere", recoverable=True) == ()
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ def test_p3_begins_again_where_the_log_has_a_hole_and_p4_is_told_to_come_back() 
     p3, p4 = TimedRooms(room="r"), OpenRooms(room="r")
     client = p3.client_state()
     (follow,) = p3.opened(client, WHO)
-    assert p3.lost(client, "r", may_follow=True) == (follow,)
-    (closed,) = p4.lost(p4.client_state(), "r", may_follow=True)
+    assert p3.unsubscribed(client, "r", recoverable=True) == (follow,)
+    (closed,) = p4.unsubscribed(p4.client_state(), "r", recoverable=True)
     assert isinstance(closed, HangUp)
     assert closed.code == 3010
 
@@ -199,7 +199,7 @@ def test_notifications_hang_up_where_the_older_ones_cannot_be_read() -> None:
     dialect = Notifications()
     told = dialect.answered(dialect.client_state(), None, Unavailable("not now"), now=NOW)
     assert told == (HangUp(3004, "server error: come back"),)
-    assert dialect.lost(dialect.client_state(), "r", may_follow=True) == ()
+    assert dialect.unsubscribed(dialect.client_state(), "r", recoverable=True) == ()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def ref_of(intents: Intents) -> Any:
 
 
 CONNECT: Final = ref_of(P2.received(ClientState(), "40"))
-HOLE: Final = ref_of(P2.lost(client("room"), "room", may_follow=True))
+HOLE: Final = ref_of(P2.unsubscribed(client("room"), "room", recoverable=True))
 
 
 def said(intents: Intents) -> list[str]:
@@ -37,9 +37,9 @@ def said(intents: Intents) -> list[str]:
 
 def test_a_hole_in_the_log_is_followed_on_without_a_word() -> None:
     state = client("room")
-    assert P2.lost(state, "room", may_follow=True) == (Follow(Address(id="room"), ref=HOLE),)
+    assert P2.unsubscribed(state, "room", recoverable=True) == (Follow(Address(id="room"), ref=HOLE),)
     assert state.room == "room"
-    assert P2.lost(state, "another", may_follow=True) == ()
+    assert P2.unsubscribed(state, "another", recoverable=True) == ()
 
 
 def test_a_hole_that_cannot_be_followed_is_a_partner_who_left() -> None:
@@ -59,7 +59,7 @@ def test_a_skip_whose_partner_was_faster_becomes_a_search() -> None:
     assert said(P2.received(state, '428["message","hi"]'))[0].startswith(
         '438[{"ok":false,"code":"wrong_state"'
     )
-    P2.lost(state, "room", may_follow=False)
+    P2.unsubscribed(state, "room", recoverable=False)
     (search,) = P2.answered(state, skip.ref, NO_ROOM, now=0.0)
     assert isinstance(search, Execute)
     assert search.command == SEARCH

@@ -166,7 +166,7 @@ def test_a_pair_that_is_released_returns_to_its_old_place() -> None:
 
 
 def test_one_alone_is_not_paired_and_the_matcher_is_not_asked() -> None:
-    def never(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> Sequence[Pair]:
+    def never(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> Sequence[Pair]:
         raise AssertionError("asked")
 
     assert new_line(ann).propose(never, CHANCE, now=1.0) == []
@@ -178,9 +178,9 @@ def test_each_partition_has_a_line_of_its_own() -> None:
     queue = new_line(*people)
     asked: list[list[str]] = []
 
-    def asking(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> Sequence[Pair]:
+    def asking(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> Sequence[Pair]:
         asked.append([seeker.person.id for seeker in waiting])
-        return first_come(waiting, may_pair, chance)
+        return first_come(waiting, may_pair, rng)
 
     pairs = queue.propose(asking, CHANCE, now=1.0)
     assert asked == [["aminor", "bminor"], ["aadult", "badult"], ["a", "b"]]
@@ -409,7 +409,7 @@ def test_a_lie_of_the_matcher_changes_nothing(lie: str) -> None:
     queue = dishonest_line()
     before = copy.deepcopy(queue)
 
-    def lying(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> Sequence[Pair]:
+    def lying(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> Sequence[Pair]:
         return cast(Sequence[Pair], LIES[lie](waiting))
 
     with pytest.raises(InvariantBroken):
@@ -422,7 +422,7 @@ def test_pairs_that_can_be_looked_at_only_once_leave_nobody_half_way() -> None:
     """No limbo: either both pairs are reserved, or none is."""
     queue = dishonest_line()
 
-    def once(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> Sequence[Pair]:
+    def once(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> Sequence[Pair]:
         return cast(Sequence[Pair], LIES["pairs that can be looked at once"](waiting))
 
     pairs = queue.propose(once, CHANCE, now=2.0)
@@ -437,7 +437,7 @@ def test_a_matcher_that_raises_changes_nothing_and_its_fault_is_told(fault: Exce
     queue = dishonest_line()
     before = copy.deepcopy(queue)
 
-    def raising(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> Sequence[Pair]:
+    def raising(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> Sequence[Pair]:
         raise fault
 
     with pytest.raises(InvariantBroken) as broken:
@@ -449,7 +449,7 @@ def test_a_matcher_that_raises_changes_nothing_and_its_fault_is_told(fault: Exce
 def test_a_matcher_that_empties_the_line_it_was_shown_empties_a_copy() -> None:
     queue = new_line(ann, bob)
 
-    def greedy(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> Sequence[Pair]:
+    def greedy(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> Sequence[Pair]:
         cast(list[Seeker], waiting).clear()
         return []
 
@@ -461,7 +461,7 @@ def test_a_matcher_that_crosses_partitions_is_not_believed() -> None:
     queue = new_line(person("a1", partition="a"), person("b1", partition="b"), person("a2", partition="a"))
     seen: list[Seeker] = []
 
-    def crossing(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> Sequence[Pair]:
+    def crossing(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> Sequence[Pair]:
         seen.extend(waiting)
         return [(seen[0], seen[-1])] if len(waiting) == 1 else []
 
@@ -492,7 +492,7 @@ class Lobbying(RuleBasedStateMachine):
     def start(self, matcher: str, seed: int) -> None:
         self.queue = new_line()
         self.matcher: Matcher = MATCHERS[matcher]
-        self.chance = Random(seed)
+        self.rng = Random(seed)
         self.now = 0.0
         self.people = {
             name: Naive(person(name, partition="left" if name < "d" else "right")) for name in "abcdef"
@@ -556,7 +556,7 @@ class Lobbying(RuleBasedStateMachine):
     @rule()
     def propose(self) -> None:
         waited = {p.person.id for p in self.waiting()}
-        pairs = self.queue.propose(self.matcher, self.chance, now=self.now)
+        pairs = self.queue.propose(self.matcher, self.rng, now=self.now)
         for a, b in pairs:
             one, other = self.people[a.person.id], self.people[b.person.id]
             assert {a.person.id, b.person.id} <= waited

@@ -44,10 +44,10 @@ def test_first_come_gives_who_waited_longest_the_longest_waiting_who_suits() -> 
 
 
 def test_first_come_uses_no_chance() -> None:
-    chance = Random(7)
-    before = chance.getstate()
-    first_come(line(*"abcdef"), anybody, chance)
-    assert chance.getstate() == before
+    rng = Random(7)
+    before = rng.getstate()
+    first_come(line(*"abcdef"), anybody, rng)
+    assert rng.getstate() == before
 
 
 def test_at_random_is_the_same_for_the_same_seed() -> None:
@@ -58,10 +58,10 @@ def test_at_random_is_the_same_for_the_same_seed() -> None:
 
 
 def test_at_random_everybody_meets_everybody_about_equally_often() -> None:
-    people, chance = line(*"abcd"), Random(5)
+    people, rng = line(*"abcd"), Random(5)
     partners = dict.fromkeys("bcd", 0)
     for _ in range(3000):
-        for pair in names(at_random(people, anybody, chance)):
+        for pair in names(at_random(people, anybody, rng)):
             if "a" in pair:
                 partners[pair[0] if pair[1] == "a" else pair[1]] += 1
     assert all(900 < count < 1100 for count in partners.values()), partners

@@ -62,10 +62,10 @@ class Socket:
     def deliver(self, frames: tuple[Event, ...]) -> None:
         self.events.extend(frames)
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         self.events.append(event)
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         """Nothing to do."""
 
     def end(self, code: int, reason: str) -> None:

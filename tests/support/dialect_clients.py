@@ -34,18 +34,18 @@ class DialectClient(Protocol):
 
     async def leave(self) -> None: ...
 
-    async def act(self, chance: random.Random) -> None: ...
+    async def act(self, rng: random.Random) -> None: ...
 
 
 @attrs.define(eq=False)
-class WaitingQueue:
+class JsonSocket:
     """A WebSocket whose frames are handed over as they come."""
 
     socket: websockets.ClientConnection
     reading: asyncio.Task[None]
 
     @classmethod
-    async def opened(cls, url: str, hear: Callable[[Frame], None]) -> "WaitingQueue":
+    async def opened(cls, url: str, hear: Callable[[Frame], None]) -> "JsonSocket":
         socket = await websockets.connect(
             url.replace("http", "ws", 1), open_timeout=PATIENCE_S, ping_interval=None
         )
@@ -76,7 +76,7 @@ class PairChat:
     token: str
     views: Views
     now: Callable[[], float]
-    line: WaitingQueue | None = None
+    line: JsonSocket | None = None
     _left_at: float = 0.0
     _skipped_at: float = 0.0
     _has_just_come: bool = False
@@ -85,9 +85,7 @@ class PairChat:
         if self._left_at:
             self.views.away.append((self._left_at, self.now()))
         self._has_just_come = True
-        self.line = await WaitingQueue.opened(
-            f"{self.url}/ws/{self.views.name}?token={self.token}", self._hear
-        )
+        self.line = await JsonSocket.opened(f"{self.url}/ws/{self.views.name}?token={self.token}", self._hear)
 
     async def leave(self) -> None:
         if self.line is not None:
@@ -95,12 +93,12 @@ class PairChat:
             await self.line.close()
             self.line = None
 
-    async def act(self, chance: random.Random) -> None:
-        if chance.random() < SKIPS:
+    async def act(self, rng: random.Random) -> None:
+        if rng.random() < SKIPS:
             await self.skip()
         elif self.line is not None and self.views.talk is not None:
             text = self.views.text()
-            await self.line.say(text if chance.random() < 0.5 else {"type": "message", "message": text})
+            await self.line.say(text if rng.random() < 0.5 else {"type": "message", "message": text})
 
     async def skip(self) -> None:
         if self.line is not None:
@@ -160,16 +158,16 @@ class SocketIOChat:
             await self._hearing
         self._ends(left_at)
 
-    async def act(self, chance: random.Random) -> None:
+    async def act(self, rng: random.Random) -> None:
         if self.person is None:
             return
         client = self.person.client
         if self.views.talk is None:
             await client.emit("search")
-        elif chance.random() < SKIPS:
+        elif rng.random() < SKIPS:
             self._skipped_at = self.now()
             assert await client.call("skip", timeout=PATIENCE_S) == {"ok": True}
-        elif chance.random() < 0.5:
+        elif rng.random() < 0.5:
             await client.emit("message", self.views.text())
         else:
             text = self.views.text()
@@ -207,13 +205,13 @@ class TimedRoomChat:
     door: PairChat
     views: Views
     now: Callable[[], float]
-    notes: WaitingQueue | None = None
-    rooms: dict[str, tuple[Talk, WaitingQueue | None]] = attrs.field(factory=dict)
+    notes: JsonSocket | None = None
+    rooms: dict[str, tuple[Talk, JsonSocket | None]] = attrs.field(factory=dict)
     _opening: set[asyncio.Task[None]] = attrs.field(factory=set)
     _being_opened: set[str] = attrs.field(factory=set)
 
     async def come(self) -> None:
-        self.notes = await WaitingQueue.opened(
+        self.notes = await JsonSocket.opened(
             f"{self.url}/ws/notifications?token={self.door.token}", self._told
         )
         await self.door.come()
@@ -231,14 +229,14 @@ class TimedRoomChat:
         await self.door.leave()
         await self._settled()
 
-    async def act(self, chance: random.Random) -> None:
+    async def act(self, rng: random.Random) -> None:
         talk = self.views.talks[-1] if self.views.talks else None
         line = None if talk is None or talk.room is None else self.rooms.get(talk.room, (talk, None))[1]
         if talk is None or line is None:
             return
-        if chance.random() >= SKIPS:
+        if rng.random() >= SKIPS:
             await line.say({"type": "message", "content": self.views.text()})
-        elif chance.random() < 0.5:
+        elif rng.random() < 0.5:
             await line.say({"type": "end"})
         else:
             for talk, _ in self.rooms.values():  # whichever it is now
@@ -264,7 +262,7 @@ class TimedRoomChat:
         talk.left_at = 0.0  # until there is a history
         self._being_opened.add(room)
         try:
-            line = await WaitingQueue.opened(
+            line = await JsonSocket.opened(
                 f"{self.url}/ws/chat/{room}?token={self.door.token}", self._hears(talk)
             )
         except websockets.InvalidStatus as refused:
@@ -347,11 +345,11 @@ class Page(p5_reader.Reader):
             with contextlib.suppress(asyncio.CancelledError):
                 await running
 
-    async def act(self, chance: random.Random) -> None:
+    async def act(self, rng: random.Random) -> None:
         talk = self.views.talk
-        if talk is None or chance.random() < 0.3:
+        if talk is None or rng.random() < 0.3:
             await self._post(self.channel)
-        elif chance.random() < SKIPS:
+        elif rng.random() < SKIPS:
             talk.ends(self.now())
             if "error" in await self._ask("skip", {"room": talk.room}):  # the partner was faster
                 await self._ask("search", {"lobby": "anonymous"})
@@ -449,7 +447,7 @@ class ChannelChat(p1_reader.Reader):
             with contextlib.suppress(asyncio.CancelledError):
                 await running
 
-    async def act(self, chance: random.Random) -> None:
+    async def act(self, rng: random.Random) -> None:
         await self.say({"content": self.views.text()})
 
 
@@ -462,12 +460,12 @@ class OpenRoomChat:
     room: str
     caller: HttpClient
     views: Views
-    line: WaitingQueue | None = None
+    line: JsonSocket | None = None
     seen: dict[int, str] = attrs.field(factory=dict)
 
     async def come(self) -> None:
         newest = max(self.seen, default=0)
-        self.line = await WaitingQueue.opened(
+        self.line = await JsonSocket.opened(
             f"{self.url}/api/ws/{self.room}?token={self.caller.token}", self._hear
         )
         while True:
@@ -486,7 +484,7 @@ class OpenRoomChat:
             with contextlib.suppress(*BROKEN):
                 await line.reading
 
-    async def act(self, chance: random.Random) -> None:
+    async def act(self, rng: random.Random) -> None:
         if self.line is not None:
             await self.line.say({"type": "message", "content": self.views.text()})
 

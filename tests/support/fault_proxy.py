@@ -67,7 +67,7 @@ class FaultProxy:
     ) -> None:
         there = urlsplit(url)
         self._host, self._port = there.hostname or "", there.port or 0
-        self._chance = random.Random(seed)
+        self._rng = random.Random(seed)
         self.faults = faults
         self._bytes_max = bytes_max
         self._is_mended = False
@@ -112,8 +112,8 @@ class FaultProxy:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        fault = Fault.NONE if self._is_mended else self._chance.choice(self.faults)
-        wire = _Wire(fault, self._chance.randrange(self._bytes_max), [writer])
+        fault = Fault.NONE if self._is_mended else self._rng.choice(self.faults)
+        wire = _Wire(fault, self._rng.randrange(self._bytes_max), [writer])
         self._wires.add(wire)
         try:
             if fault is Fault.REFUSE:
@@ -149,7 +149,7 @@ class FaultProxy:
     async def _write(self, fault: Fault, writer: asyncio.StreamWriter, data: bytes) -> None:
         if fault is Fault.DELAY:
             self.struck[fault] += 1
-            await asyncio.sleep(self._chance.random() * DELAY_S)
+            await asyncio.sleep(self._rng.random() * DELAY_S)
         if fault is Fault.DRIBBLE:
             self.struck[fault] += 1
             for byte in data:

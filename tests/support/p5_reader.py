@@ -12,7 +12,7 @@ import attrs
 SILENCE_S: Final = 1.0  # longer than the pings of an impatient server are apart
 AGAIN_S: Final = 0.02
 
-WaitingQueue = dict[str, Any]
+JsonSocket = dict[str, Any]
 
 
 @attrs.define(eq=False)
@@ -27,13 +27,13 @@ class Reader:
     silence_s: float = SILENCE_S
     offset: int = 0
     epoch: str = ""
-    seen: dict[int, WaitingQueue] = attrs.field(factory=dict)
+    seen: dict[int, JsonSocket] = attrs.field(factory=dict)
     doubles: int = 0
     recoveries: int = 0
     losses: int = 0
     connections: int = 0
     _said: set[asyncio.Task[None]] = attrs.field(factory=set)
-    _ticket: WaitingQueue = attrs.field(factory=dict)
+    _ticket: JsonSocket = attrs.field(factory=dict)
     _socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def run(self) -> None:
@@ -54,7 +54,7 @@ class Reader:
                 if line is None or not self._take(line):
                     return
 
-    def _take(self, line: WaitingQueue) -> bool:
+    def _take(self, line: JsonSocket) -> bool:
         """False: connect again."""
         match line:
             case {"connect": connected}:
@@ -73,7 +73,7 @@ class Reader:
                 self._say({})
         return True
 
-    def _subscribed(self, result: WaitingQueue) -> None:
+    def _subscribed(self, result: JsonSocket) -> None:
         if result.get("recovered"):
             self.recoveries += 1
             for publication in result["publications"]:
@@ -83,17 +83,17 @@ class Reader:
             self.seen.clear()
         self.epoch, self.offset = result["epoch"], result["offset"]
 
-    def _publication(self, publication: WaitingQueue) -> None:
+    def _publication(self, publication: JsonSocket) -> None:
         self.doubles += publication["offset"] in self.seen
         self.offset = publication["offset"]
         self.seen[self.offset] = publication["data"]
 
-    def _say(self, line: WaitingQueue) -> None:
+    def _say(self, line: JsonSocket) -> None:
         task = asyncio.ensure_future(self._send(line))
         self._said.add(task)
         task.add_done_callback(self._said.discard)
 
-    async def _send(self, line: WaitingQueue) -> None:
+    async def _send(self, line: JsonSocket) -> None:
         with contextlib.suppress(OSError, aiohttp.ClientError, TimeoutError):
             if self.transport == "websocket":
                 if self._socket is not None:
@@ -104,7 +104,7 @@ class Reader:
             async with asyncio.timeout(self.silence_s), self.session.post(f"{self.url}/emulation", json=said):
                 pass
 
-    async def _over_websocket(self, connect: WaitingQueue) -> AsyncGenerator[WaitingQueue, None]:
+    async def _over_websocket(self, connect: JsonSocket) -> AsyncGenerator[JsonSocket, None]:
         async with self.session.ws_connect(f"{self.url}/connection/websocket") as socket:
             self._socket = socket
             await socket.send_str(json.dumps(connect))
@@ -112,7 +112,7 @@ class Reader:
                 for line in str(message.data).split("\n"):
                     yield json.loads(line)
 
-    async def _over_http(self, connect: WaitingQueue) -> AsyncGenerator[WaitingQueue, None]:
+    async def _over_http(self, connect: JsonSocket) -> AsyncGenerator[JsonSocket, None]:
         if self.transport == "sse":
             asking = self.session.get(
                 f"{self.url}/connection/sse", params={"cf_connect": json.dumps(connect)}

@@ -39,7 +39,7 @@ ANY: Final = "…"
 
 
 @attrs.frozen
-class WaitingQueue:
+class JsonSocket:
     number: int
     text: str
 
@@ -48,7 +48,7 @@ class WaitingQueue:
 class Story:
     file: str
     title: str
-    lines: tuple[WaitingQueue, ...]
+    lines: tuple[JsonSocket, ...]
 
 
 class Differs(AssertionError):
@@ -59,14 +59,14 @@ def stories(folder: Path) -> Iterator[Story]:
     """Every story of every file, in the order written."""
     for path in sorted(folder.glob("*.txt")):
         title = ""
-        lines: list[WaitingQueue] = []
+        lines: list[JsonSocket] = []
         for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
             if text.startswith("# "):
                 if title:
                     yield Story(path.name, title, tuple(lines))
                 title, lines = text[2:], []
             elif text.strip() and not text.startswith("##"):
-                lines.append(WaitingQueue(number, text))
+                lines.append(JsonSocket(number, text))
         yield Story(path.name, title, tuple(lines))
 
 

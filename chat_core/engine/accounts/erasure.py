@@ -94,7 +94,7 @@ class Erasure:
             await self._purge(conversation, person)
             await self._leave(conversation, gone)
             await self._store.anonymise(conversation, person, card)
-            await self._conversations.compare(conversation)
+            await self._conversations.catch_up(conversation)
 
     async def _leave(self, conversation: ConversationId, gone: Person) -> None:
         for _ in range(TRIES_MAX):

@@ -67,7 +67,7 @@ class Commits:
         """Broadcast it, if it is ``ours`` also to other nodes, and draw its consequences. It is stored."""
         before, after = commit.before, commit.after
         if after.members is before.members and not (isinstance(after, Channel) and after.deleted):
-            self._hub.tell(after, commit.events)  # nearly always
+            self._hub.broadcast(after, commit.events)  # nearly always
         else:
             self._tell(before, after, commit.events)
         if ours:
@@ -79,9 +79,9 @@ class Commits:
         for call in self._after:
             call(commit)
 
-    def tell(self, after: Conversation, events: Sequence[Logged]) -> None:
+    def push(self, after: Conversation, events: Sequence[Logged]) -> None:
         """Hand on the events of a conversation that is not loaded here."""
-        self._hub.tell(after, events)
+        self._hub.broadcast(after, events)
         self._hub.flush_soon(after.id)
 
     def _tell(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
@@ -89,10 +89,10 @@ class Commits:
         for person in tuple(before.present()):
             if after.member(person) is None:
                 last = _last_heard(events, person)
-                self._hub.tell(after, events[:last])
+                self._hub.broadcast(after, events[:last])
                 events = events[last:]
                 self._drop(after, person)
-        self._hub.tell(after, events)
+        self._hub.broadcast(after, events)
         if isinstance(after, Channel) and after.deleted:
             for listener in self._hub.listeners(after.id):  # also who only read
                 self._let_go(listener, after)
@@ -107,7 +107,7 @@ class Commits:
 
     def _let_go(self, listener: Listener, conversation: Conversation) -> None:
         self._hub.detach(listener, conversation.id)
-        listener.lost(conversation.id, may_follow=False)
+        listener.unsubscribed(conversation.id, recoverable=False)
 
 
 def _last_heard(events: Sequence[Logged], person: PersonId) -> int:

@@ -110,29 +110,29 @@ class LoadedConversations:
 
     # Becoming
 
-    def become(self, loaded: LoadedConversation, commit: Commit, *, ours: bool) -> None:
+    def apply_committed(self, loaded: LoadedConversation, commit: Commit, *, ours: bool) -> None:
         """From here on it is true, here and for everybody whom it concerns."""
         loaded.state = loaded.known = commit.after
         self._commits.apply(commit, ours=ours)
 
-    def hear(self, after: Conversation, events: Sequence[Logged]) -> None:
+    def on_published(self, after: Conversation, events: Sequence[Logged]) -> None:
         """A hint: these were stored, by another node or by this one. Lost, late or doubled does no harm."""
         loaded = self._loaded.get(after.id)
         if loaded is None:
-            self._commits.tell(after, events)
+            self._commits.push(after, events)
         elif after.head <= loaded.known.head:
             return
         elif events and events[0].seq == loaded.known.head + 1 and events[-1].seq == after.head:
-            self._catch_up(loaded, after, events, ours=False)
+            self._apply_elsewhere(loaded, after, events, ours=False)
         else:
             self.doubt(loaded)
 
-    def _catch_up(
+    def _apply_elsewhere(
         self, loaded: LoadedConversation, after: Conversation, events: Sequence[Logged], *, ours: bool
     ) -> None:
         """Become what was stored without a turn of this node."""
         told = Commit.of(loaded.known, events).personal
-        self.become(loaded, Commit(loaded.known, after, events, told), ours=ours)
+        self.apply_committed(loaded, Commit(loaded.known, after, events, told), ours=ours)
         self._hub.flush_soon(loaded.id)
 
     # Catching up
@@ -144,7 +144,7 @@ class LoadedConversations:
         loaded.in_doubt = loaded.in_doubt or ours
         self._tasks.spawn(self._reload(loaded))
 
-    async def compare(self, conversation: ConversationId) -> None:
+    async def catch_up(self, conversation: ConversationId) -> None:
         """Catch up with the log if it has gone on without this node's hearing of it."""
         loaded = self._loaded.get(conversation)
         if loaded is not None and not loaded.is_turning:
@@ -175,8 +175,8 @@ class LoadedConversations:
             if loaded.known is not known or loaded.state is not None or loaded.doubts != doubts:
                 continue  # a turn, a hint or another reading was faster, or this one began before the doubt
             if state.head > known.head:
-                self._catch_up(loaded, state, missed, ours=loaded.in_doubt)
-                self._hub.compare(state)  # what the log no longer has is admitted at once
+                self._apply_elsewhere(loaded, state, missed, ours=loaded.in_doubt)
+                self._hub.catch_up(state)  # what the log no longer has is admitted at once
             loaded.state = loaded.known = state
             loaded.in_doubt = False
         return loaded.state

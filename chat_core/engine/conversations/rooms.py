@@ -78,5 +78,5 @@ class Rooms:
         )
         invited = Notification(at=now, to=other.id, kind=NotificationKind.INVITED, room=room, sender=by.card)
         await self._conversations.open(Commit.of(room, ()), (invited,))
-        self._notifications.tell(invited)
+        self._notifications.notify(invited)
         return Committed(conversation=room, durable=self._store.durable)

@@ -126,9 +126,9 @@ class Conversations:
         """Drop what is known of it: its log is gone or no longer of interest."""
         self._loaded.forget(conversation)
 
-    async def compare(self, conversation: ConversationId) -> None:
+    async def catch_up(self, conversation: ConversationId) -> None:
         """Catch up with the log if it has gone on without this node's hearing of it."""
-        await self._loaded.compare(conversation)
+        await self._loaded.catch_up(conversation)
 
     def peek(self, conversation: ConversationId) -> Conversation | None:
         """The conversation as this node knows it, None when it is not loaded."""
@@ -171,14 +171,18 @@ class Conversations:
             loaded.is_turning = True
             self._tasks.begin(self._turns(loaded))
 
-    def insist(self, conversation: ConversationId, command: ConversationCommand, by: Person | None) -> None:
+    def ask_with_retry(
+        self, conversation: ConversationId, command: ConversationCommand, by: Person | None
+    ) -> None:
         """Ask on Parley's own behalf, again and again until the log answers."""
 
         def done(result: Result | ChatError) -> None:
             if isinstance(result, Unavailable):
                 key = f"{type(command).__name__} {conversation} {'' if by is None else by.id}"
                 when = self._clock.now() + RETRY_S
-                self._alarms.set(("insist", key), when, lambda: self.insist(conversation, command, by))
+                self._alarms.set(
+                    ("insist", key), when, lambda: self.ask_with_retry(conversation, command, by)
+                )
 
         self.ask(conversation, command, by, done)
 
@@ -221,7 +225,7 @@ class Conversations:
                 _answer_refused(plan)
                 raise error
             if loaded.known.head < commit.after.head:  # else a reading was faster, and has told it
-                self._loaded.become(loaded, commit, ours=True)
+                self._loaded.apply_committed(loaded, commit, ours=True)
             break
         else:
             raise Unavailable("This conversation is very busy. Try again.")

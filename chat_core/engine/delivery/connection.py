@@ -36,13 +36,13 @@ class Sink(Protocol[F_contra]):
     def deliver(self, frames: F_contra) -> None:
         """Take what the encoder joined."""
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         """Take what concerns the person."""
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         """This conversation is no longer followed, unasked.
 
-        ``may_follow``: its log has a hole, follow again; else it was left or deleted.
+        ``recoverable``: its log has a hole, follow again; else it was left or deleted.
         """
 
     def end(self, code: int, reason: str) -> None:
@@ -181,29 +181,29 @@ class Connection(Generic[F]):
             self._forget(conversation)
 
     def close(self) -> None:
-        """The carrier has ended. Harmless twice."""
+        """The transport has ended. Idempotent."""
         if not self._open:
             return
         self._open = False
-        heard = {}
+        last_positions = {}
         for conversation in self._follows:
             topic = self._node.hub.detach(self, conversation)
             if topic is not None:
-                heard[conversation] = Position(epoch=topic.conversation.epoch, seq=topic.told)
+                last_positions[conversation] = Position(epoch=topic.conversation.epoch, seq=topic.told)
         self._follows.clear()
-        self._node.followers.dropped(self._online, self, heard)
+        self._node.followers.dropped(self._online, self, last_positions)
         self._node.people.leave(self._online, self)
 
     # Hearing: called by the hub and by people
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         if isinstance(event, Matched) and self._autofollow is not None and self._autofollow(event.snapshot):
             self._begin_if_room(event.snapshot)
-        self._sink.tell(event)
+        self._sink.push(event)
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         self._forget(conversation)
-        self._sink.lost(conversation, may_follow=may_follow)
+        self._sink.unsubscribed(conversation, recoverable=recoverable)
 
     def end(self, code: int, reason: str) -> None:
         self._sink.end(code, reason)

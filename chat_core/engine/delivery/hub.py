@@ -58,10 +58,10 @@ class Listener(Protocol):
     def deliver(self, frames: Any) -> None:
         """Take what ``encoder.join`` made."""
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         """The listener was dropped.
 
-        With ``may_follow`` events are missing that the log no longer has: it may
+        With ``recoverable`` events are missing that the log no longer has: it may
         follow again from here. Otherwise the conversation is no longer its own.
         """
 
@@ -69,7 +69,7 @@ class Listener(Protocol):
 class Watcher(Listener, Protocol):
     """A listener that also wants to hear how the others of a channel are seen."""
 
-    def tell(self, event: StatusChanged) -> None:
+    def push(self, event: StatusChanged) -> None:
         """Hand on what concerns its person."""
 
 
@@ -204,7 +204,7 @@ class Hub:
         if len(held) > HOLD_EVENTS_MAX:
             topic.listeners -= 1
             self._drop_if_empty(topic)
-            listener.lost(conversation, may_follow=True)
+            listener.unsubscribed(conversation, recoverable=True)
             return
         frames = []
         for event, state in held:
@@ -264,7 +264,7 @@ class Hub:
 
     # What is told
 
-    def tell(self, after: Conversation, events: Sequence[Logged]) -> None:
+    def broadcast(self, after: Conversation, events: Sequence[Logged]) -> None:
         """Hand on stored events. Doubles are passed over, a hole is healed from the log."""
         topic = self._topics.get(after.id)
         if topic is None:
@@ -298,7 +298,7 @@ class Hub:
         if topic is not None:
             topic.flush()
 
-    def compare(self, conversation: Conversation) -> None:
+    def catch_up(self, conversation: Conversation) -> None:
         """Heal the topic if it is behind what is known to be stored."""
         topic = self._topics.get(conversation.id)
         if topic is not None and topic.told < conversation.head:
@@ -308,7 +308,7 @@ class Hub:
         """Nothing more will come of it: deliver what was told, and let every listener go."""
         topic = self._topics.pop(conversation, None)
         if topic is not None:
-            self._let_go(topic, may_follow=False)
+            self._let_go(topic, recoverable=False)
 
     @property
     def is_flushing(self) -> bool:
@@ -368,7 +368,7 @@ class Hub:
                 if events and events[0].seq > topic.told + 1:
                     topic.told = events[-1].seq
                     del self._topics[conversation]
-                    self._let_go(topic, may_follow=True)
+                    self._let_go(topic, recoverable=True)
                     return
                 for event in events:
                     if event.seq == topic.told + 1:
@@ -383,12 +383,12 @@ class Hub:
             if self._topics.get(conversation) is topic:
                 self._flush_soon(topic)
 
-    def _let_go(self, topic: Topic, *, may_follow: bool) -> None:
+    def _let_go(self, topic: Topic, *, recoverable: bool) -> None:
         """The topic is over: its listeners get what was told, and then hear that there is no more."""
         topic.flush()
         live = [listener for group in topic.groups.values() for listener in group.listeners]
         for listener in (*live, *topic.holds):
-            listener.lost(topic.conversation.id, may_follow=may_follow)
+            listener.unsubscribed(topic.conversation.id, recoverable=recoverable)
 
     def _drop_if_empty(self, topic: Topic) -> None:
         if not topic.listeners and self._topics.get(topic.conversation.id) is topic:

@@ -146,10 +146,10 @@ class LocalClient:
         for event in frames:
             self._take(event)
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         self._take(event)
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         """The person left, or the log has a hole: a later ``follow`` says what there is."""
 
     def end(self, code: int, reason: str) -> None:

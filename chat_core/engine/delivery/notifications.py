@@ -30,7 +30,7 @@ class Notifications:
         self._told: dict[PersonId, dict[NotificationKey, None]] = {}
         self._dropping = False
 
-    def tell(self, notification: AnyNotification) -> None:
+    def notify(self, notification: AnyNotification) -> None:
         """Hand it to all of its person's connections; a mention only where neither blocks the other."""
         if isinstance(notification, Mentioned):
             self._tasks.spawn(self._tell_mention(notification))
@@ -71,7 +71,7 @@ class Notifications:
             self._tell(mention, is_kept=True)
 
     def _tell(self, notification: AnyNotification, *, is_kept: bool) -> None:
-        self._people.tell(notification)
+        self._people.push(notification)
         online = self._people.get(notification.to)
         if online is None or not is_kept:
             return

@@ -101,7 +101,7 @@ class Blocks:
                 try:
                     await result_of(partial(self._conversations.ask, room.id, close, None))
                 except Unavailable:
-                    self._conversations.insist(room.id, close, None)
+                    self._conversations.ask_with_retry(room.id, close, None)
                     raise
 
     async def _behind(self, person: Person, card_id: PersonId) -> PersonId:

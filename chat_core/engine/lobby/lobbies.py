@@ -196,7 +196,7 @@ class Lobbies:
     def _tell_waiting(self, queue: WaitingQueue, person: PersonId) -> None:
         seeker = queue.seeker(person)
         if seeker is not None and queue.place(person) is Place.SEEKING:
-            self._people.tell(
+            self._people.push(
                 Waiting(
                     at=seeker.since,
                     to=person,

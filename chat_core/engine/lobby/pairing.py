@@ -41,7 +41,7 @@ class Matchmaking:
         *,
         matchers: Mapping[LobbyName, Matcher],
         clock: Clock,
-        chance: Random,
+        rng: Random,
         new_id: Callable[[], str],
         store: Store,
         conversations: Conversations,
@@ -53,7 +53,7 @@ class Matchmaking:
     ) -> None:
         self._matchers = matchers
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._new_id = new_id
         self._store = store
         self._conversations = conversations
@@ -83,7 +83,7 @@ class Matchmaking:
         if self._stopped:
             return
         try:
-            pairs = queue.propose(self._matchers[queue.rules.name], self._chance, now=self._clock.now())
+            pairs = queue.propose(self._matchers[queue.rules.name], self._rng, now=self._clock.now())
         except InvariantBroken:
             _log.exception("the matcher of %s gave an answer that cannot be", queue.rules.name)
             pairs = []
@@ -203,19 +203,21 @@ class Matchmaking:
         after = _room_after(commit)
         for seeker in pair:
             person = seeker.person.id
-            self._people.tell(
+            self._people.push(
                 Matched(at=now, to=person, lobby=queue.rules.name, room=room.id, snapshot=after)
             )
-            self._notifications.tell(
+            self._notifications.notify(
                 Notification(at=now, to=person, kind=NotificationKind.MATCH_FOUND, room=after)
             )
         self._conversations.begin(commit)
         a, b = pair
         if b.person.id in a.blocked or a.person.id in b.blocked:
-            self._conversations.insist(room.id, Close(room=room.id, reason=EndReason.BLOCKED), None)
+            self._conversations.ask_with_retry(room.id, Close(room=room.id, reason=EndReason.BLOCKED), None)
         for seeker in pair:
             if not self._people.is_here(seeker.person.id):
-                self._conversations.insist(room.id, Leave(room=room.id, disconnected=True), seeker.person)
+                self._conversations.ask_with_retry(
+                    room.id, Leave(room=room.id, disconnected=True), seeker.person
+                )
 
 
 def _first_notifications(commit: Commit) -> tuple[Notification, ...]:

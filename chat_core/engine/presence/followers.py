@@ -2,7 +2,7 @@
 
 Others hear of a person's first connection that follows and of the last one's end.
 A drop ends nothing before the person's grace is over: until then it counts as if
-the connection still followed (``OnlinePerson.heard``). Kept out: who follows what,
+the connection still followed (``OnlinePerson.last_positions``). Kept out: who follows what,
 which connections and the hub know.
 """
 
@@ -36,7 +36,7 @@ class Topics(Protocol):
 
 
 class Followers:
-    """Keeps ``OnlinePerson.heard``, and tells others who comes and goes."""
+    """Keeps ``OnlinePerson.last_positions``, and tells others who comes and goes."""
 
     def __init__(
         self, clock: Clock, topics: Topics, peek: Callable[[ConversationId], Conversation | None]
@@ -55,7 +55,7 @@ class Followers:
 
     def followed(self, online: OnlinePerson, connection: PersonalListener, state: Conversation) -> None:
         """One more connection of the person follows it; others hear of the first."""
-        if online.heard.pop(state.id, None) is not None:
+        if online.last_positions.pop(state.id, None) is not None:
             return  # within the grace: it takes the place of the one that dropped
         if not online.is_following(state.id, apart_from=connection):
             self._tell(online.person, state, PresenceStatus.ONLINE)
@@ -66,17 +66,20 @@ class Followers:
             self._tell_gone(online.person, conversation)
 
     def dropped(
-        self, online: OnlinePerson, connection: PersonalListener, heard: Mapping[ConversationId, Position]
+        self,
+        online: OnlinePerson,
+        connection: PersonalListener,
+        last_positions: Mapping[ConversationId, Position],
     ) -> None:
-        """A connection closes, and follows nothing any more; ``heard`` is how far it had heard each.
+        """A connection closes; ``last_positions``: how far each was delivered.
 
         While another is open it is as if its follows had ended one by one.
         """
         if any(other is not connection for other in online.connections):
-            for conversation in heard:
+            for conversation in last_positions:
                 self.unfollowed(online, conversation)
         else:
-            online.heard.update(heard)
+            online.last_positions.update(last_positions)
 
     def back(self, online: OnlinePerson) -> None:
         """The person came back within the grace, but did not follow these again."""
@@ -87,8 +90,8 @@ class Followers:
         self._tell_all_gone(online)
 
     def _tell_all_gone(self, online: OnlinePerson) -> None:
-        for conversation in tuple(online.heard):
-            del online.heard[conversation]
+        for conversation in tuple(online.last_positions):
+            del online.last_positions[conversation]
             self.unfollowed(online, conversation)
 
     def _tell_gone(self, person: Person, conversation: ConversationId) -> None:

@@ -45,7 +45,7 @@ class PersonalListener(Protocol):
     def follows(self) -> Sequence[ConversationId]:
         """Everything that it follows, oldest first."""
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         """Hand on what concerns the person."""
 
     def end(self, code: int, reason: str) -> None:
@@ -63,7 +63,7 @@ class OnlinePerson:
     person: Person
     presence: Presence = attrs.field(factory=Presence)
     connections: dict[PersonalListener, None] = attrs.field(factory=dict)
-    heard: dict[ConversationId, Position] = attrs.field(factory=dict)
+    last_positions: dict[ConversationId, Position] = attrs.field(factory=dict)
     ephemeral_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
     shown: Status = Status.OFFLINE  # how neighbours were told last that the person is seen
     blocked: frozenset[PersonId] | None = None  # None: not read yet
@@ -76,7 +76,7 @@ class OnlinePerson:
         self, conversation: ConversationId, *, apart_from: "PersonalListener | None" = None
     ) -> bool:
         """Whether a connection (of the others) follows it, or one did that may still come back."""
-        if conversation in self.heard:
+        if conversation in self.last_positions:
             return True
         return any(
             connection is not apart_from and connection.is_following(conversation)
@@ -86,7 +86,7 @@ class OnlinePerson:
     def followed(self) -> Sequence[ConversationId]:
         """Everything that ``is_following``, each once."""
         live = (conversation for connection in self.connections for conversation in connection.follows)
-        return tuple(dict.fromkeys((*live, *self.heard)))
+        return tuple(dict.fromkeys((*live, *self.last_positions)))
 
     def meets(self, card_id: PersonId, person: PersonId) -> None:
         """Remember who is behind a pseudonym: a block must find the person when the room is long over."""
@@ -190,14 +190,14 @@ class People:
             key = ("gone", person.id)
             self._alarms.set(key, online.presence.until, lambda: self._check_gone(online))
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         """Hand the event to all of its person's connections."""
         online = self._online.get(event.to)
         if online is None:
             return
         for connection in tuple(online.connections):
             if connection in online.connections:  # telling one may have ended another
-                connection.tell(event)
+                connection.push(event)
 
     def take_message(self, person: Person) -> None:
         """Count one message; refuse it when the person is too fast."""

@@ -23,7 +23,7 @@ class Watcher(Protocol):
     @property
     def person(self) -> Person: ...
 
-    def tell(self, event: StatusChanged) -> None:
+    def push(self, event: StatusChanged) -> None:
         """Hand on what concerns its person."""
 
 
@@ -61,7 +61,7 @@ class StatusFeed:
         by, card = online.person.id, online.person.card
         for watcher in self._topics.watchers(by):
             to = watcher.person.id
-            watcher.tell(StatusChanged(at=at, by=by, to=to, person=card, status=status, last_seen=at))
+            watcher.push(StatusChanged(at=at, by=by, to=to, person=card, status=status, last_seen=at))
 
     async def _status_of(self, person: Person) -> Status:
         """How others see the person now. Raises ``Unavailable``."""

@@ -6,8 +6,8 @@ from random import Random
 from chat_core.rules.lobby import MayPair, Pair, Seeker
 
 
-def first_come(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> list[Pair]:
-    """Pairs in rank order. ``chance`` is not used. O(n) where anybody suits anybody."""
+def first_come(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> list[Pair]:
+    """Pairs in rank order. ``rng`` is not used. O(n) where anybody suits anybody."""
     pairs: list[Pair] = []
     alone: list[Seeker] = []  # those before the current one whom nobody suited yet
     for seeker in waiting:

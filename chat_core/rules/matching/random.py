@@ -7,8 +7,8 @@ from chat_core.rules.lobby import MayPair, Pair, Seeker
 from chat_core.rules.matching.first_come import first_come
 
 
-def at_random(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> list[Pair]:
-    """First come, first served over a shuffled line. The order is ``chance``'s alone."""
+def at_random(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> list[Pair]:
+    """First come, first served over a shuffled line. The order is ``rng``'s alone."""
     shuffled = list(waiting)
-    chance.shuffle(shuffled)
-    return first_come(shuffled, may_pair, chance)
+    rng.shuffle(shuffled)
+    return first_come(shuffled, may_pair, rng)

@@ -329,25 +329,25 @@ def _stories(seed: int, persistence: Persistence) -> Sequence[Story]:
 
 async def _play(log: Log, story: Story, seed: int) -> None:
     """Write random turns until the story is over or long."""
-    chance = Random(seed)  # noqa: S311 - the same for the same seed
+    rng = Random(seed)  # noqa: S311 - the same for the same seed
     await log.append(story.opening())
     while len(story.told) < STORY_EVENTS_MAX:
-        change = story.random_turn(chance)
+        change = story.random_turn(rng)
         if not change.events:
             break
         await log.append(change)
-        if chance.random() < 0.2:
+        if rng.random() < 0.2:
             await _agree(log, story, f"seed {seed}")
     await _agree(log, story, f"seed {seed}")
 
 
 async def _talk(log: Log, persistence: Persistence) -> Story:
     """A conversation with some events of many kinds between its messages."""
-    story, chance = _room(persistence), Random(5)  # noqa: S311 - the same for the same seed
+    story, rng = _room(persistence), Random(5)  # noqa: S311 - the same for the same seed
     ann, bob = story.people
     await log.append(story.opening())
     for n in range(8):
-        await log.append(story.post(chance.choice((ann, bob)), f"text {n}"))
+        await log.append(story.post(rng.choice((ann, bob)), f"text {n}"))
         if n % 3 == 0:
             about = story.newest().id
             for emoji in ("👍", "🎉", "x"):

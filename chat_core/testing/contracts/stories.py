@@ -60,12 +60,12 @@ TEXTS: Final = (
 class Author:
     """Makes ids, people and conversations, each another one, the same for the same seed."""
 
-    chance: Random
+    rng: Random
     _numbers: Iterator[int] = attrs.field(init=False, factory=count)
 
     def id(self, *, at: float = STARTS_AT) -> str:
         """A fresh id."""
-        return uuid7(at=at + next(self._numbers) / 1000, chance=self.chance.getrandbits(CHANCE_BITS))
+        return uuid7(at=at + next(self._numbers) / 1000, rng=self.rng.getrandbits(CHANCE_BITS))
 
     def person(self, name: str) -> Person:
         """Somebody with an account."""
@@ -152,15 +152,15 @@ class Story:
         """One post, in a turn of its own."""
         return self.turn((by, Post(conversation=self.id, content=text, client_id=client_id)))
 
-    def random_turn(self, chance: Random) -> Change:
+    def random_turn(self, rng: Random) -> Change:
         """A turn of one to four commands that chance picks; no events once nobody can do anything."""
         expected = self.state.head
         facts: list[Logged] = []
-        wanted = chance.randint(1, 4)
+        wanted = rng.randint(1, 4)
         for _ in range(TRIES_MAX):
-            self.now += chance.choice((0.001, 1.5, 40.0))
+            self.now += rng.choice((0.001, 1.5, 40.0))
             try:
-                new = self._decide(chance.choice(self.people), self._command(chance))
+                new = self._decide(rng.choice(self.people), self._command(rng))
             except Refused:
                 continue
             facts += new
@@ -214,28 +214,28 @@ class Story:
             return attrs.evolve(event, content=self.posts[event.message_id].content)
         return event
 
-    def _command(self, chance: Random) -> ConversationCommand:
+    def _command(self, rng: Random) -> ConversationCommand:
         makers: list[Callable[[Random], ConversationCommand]] = [self._random_post] * 6
         if self.posts:
             makers += [self._about_a_message] * 8
         makers += [self._about_members if isinstance(self.state, Channel) else self._about_the_room] * 3
-        return chance.choice(makers)(chance)
+        return rng.choice(makers)(rng)
 
-    def _random_post(self, chance: Random) -> ConversationCommand:
+    def _random_post(self, rng: Random) -> ConversationCommand:
         return Post(
             conversation=self.id,
-            content=chance.choice(TEXTS),
-            client_id=chance.choice((None, self.author.id())),
-            reply_to=chance.choice((None, *self.posts)),
-            attachments=chance.choice(((), ("a.png", "b c.pdf"))),
+            content=rng.choice(TEXTS),
+            client_id=rng.choice((None, self.author.id())),
+            reply_to=rng.choice((None, *self.posts)),
+            attachments=rng.choice(((), ("a.png", "b c.pdf"))),
         )
 
-    def _about_a_message(self, chance: Random) -> ConversationCommand:
-        message = chance.choice(list(self.posts))
-        emoji = chance.choice(EMOJI)
-        return chance.choice(
+    def _about_a_message(self, rng: Random) -> ConversationCommand:
+        message = rng.choice(list(self.posts))
+        emoji = rng.choice(EMOJI)
+        return rng.choice(
             (
-                Edit(message=message, content=chance.choice(TEXTS)),
+                Edit(message=message, content=rng.choice(TEXTS)),
                 Delete(message=message),
                 React(message=message, emoji=emoji),
                 React(message=message, emoji=emoji),
@@ -243,18 +243,18 @@ class Story:
             )
         )
 
-    def _about_the_room(self, chance: Random) -> ConversationCommand:
+    def _about_the_room(self, rng: Random) -> ConversationCommand:
         room = self.id
         often = (Start(room=room), Keep(room=room), Decline(room=room), Tick(room=room)) * 5
-        return chance.choice((*often, End(room=room), Leave(room=room, disconnected=chance.random() < 0.5)))
+        return rng.choice((*often, End(room=room), Leave(room=room, disconnected=rng.random() < 0.5)))
 
-    def _about_members(self, chance: Random) -> ConversationCommand:
+    def _about_members(self, rng: Random) -> ConversationCommand:
         name = self.opened.name if isinstance(self.opened, Channel) else ""
-        heir: PersonId = chance.choice(self.people).id
+        heir: PersonId = rng.choice(self.people).id
         often = (JoinChannel(name=name), LeaveChannel(name=name), LeaveChannel(name=name, new_owner=heir)) * 5
         by_owner = (
-            AddMember(name=name, person=chance.choice(self.people)),
+            AddMember(name=name, person=rng.choice(self.people)),
             RemoveMember(name=name, member=heir),
-            SetRole(name=name, member=heir, role=chance.choice((Role.MEMBER, Role.MODERATOR))),
+            SetRole(name=name, member=heir, role=rng.choice((Role.MEMBER, Role.MODERATOR))),
         ) * 3
-        return chance.choice((*often, *by_owner, DeleteChannel(name=name)))
+        return rng.choice((*often, *by_owner, DeleteChannel(name=name)))

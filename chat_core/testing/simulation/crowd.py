@@ -113,17 +113,15 @@ class Somebody:
 class Device:
     """One connection of somebody, and its view of what it follows. It is the sink."""
 
-    def __init__(
-        self, world: Witness, node: Node, owner: Somebody, chance: Random, *, may_return: bool
-    ) -> None:
+    def __init__(self, world: Witness, node: Node, owner: Somebody, rng: Random, *, may_return: bool) -> None:
         self.world = world
         self.node = node
         self.owner = owner
         self.views: dict[ConversationId, View] = {}
-        self.hangs = chance.random() < 0.05
+        self.hangs = rng.random() < 0.05
         self.unread = 0
-        self._by_itself = chance.random() < 0.5
-        encoder = ENCODERS[chance.random() < 0.5]
+        self._by_itself = rng.random() < 0.5
+        encoder = ENCODERS[rng.random() < 0.5]
         self._has_own = isinstance(encoder, OwnCopy)
         self.connection: Connection[Frames] = node.chat.attach(
             owner.person,
@@ -212,7 +210,7 @@ class Device:
             self._hear(kind, event)
         self._count(len(frames))
 
-    def tell(self, event: Personal) -> None:
+    def push(self, event: Personal) -> None:
         if not self.node.alive:
             return
         if event.to != self.owner.person.id:
@@ -234,7 +232,7 @@ class Device:
                 self.owner.live = ""
         self._count(1)
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
         if self.node.alive:
             self.world.traced("lost", conversation)
             self.views.pop(conversation, None)

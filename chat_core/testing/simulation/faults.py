@@ -32,7 +32,7 @@ class Faults:
     """How often what goes wrong, from 0 to 1. ``trouble_at`` is until when something did."""
 
     clock: Clock
-    chance: Random
+    rng: Random
     before: float = 0.0
     after: float = 0.0
     slow: float = 0.0
@@ -50,7 +50,7 @@ class Faults:
 
     def happens(self, rate: float) -> bool:
         """Draw; what happens is trouble."""
-        if rate and self.chance.random() < rate:
+        if rate and self.rng.random() < rate:
             self.trouble_at = max(self.trouble_at, self.clock.now())
             self.ever = True
             return True
@@ -118,8 +118,8 @@ class FaultyLog:
         faults = self._faults
         self._live()
         if faults.happens(faults.slow):
-            await faults.sleep(faults.chance.random() * SLOW_S)
-        elif faults.chance.random() < faults.yields:
+            await faults.sleep(faults.rng.random() * SLOW_S)
+        elif faults.rng.random() < faults.yields:
             await asyncio.sleep(0)
         self._live()
         if faults.happens(faults.before):
@@ -135,8 +135,8 @@ class FaultyLog:
         """The answer is there, but has not arrived."""
         faults = self._faults
         if faults.happens(faults.slow):
-            await faults.sleep(faults.chance.random() * SLOW_S)
-        elif faults.chance.random() < faults.yields:
+            await faults.sleep(faults.rng.random() * SLOW_S)
+        elif faults.rng.random() < faults.yields:
             await asyncio.sleep(0)
         self._live()
 
@@ -352,12 +352,12 @@ class FaultyBackplane(FaultyLog):
             self._inner.publish(after, events)
 
     def listen(self, hint: Hint) -> Callable[[], None]:
-        def hear(after: Conversation, events: Sequence[Logged]) -> None:
+        def on_published(after: Conversation, events: Sequence[Logged]) -> None:
             faults = self._faults
             if self.dead or faults.happens(faults.hints_lost):
                 return
             if faults.happens(faults.hints_late):
-                late = faults.clock.now() + faults.chance.random() * SLOW_S
+                late = faults.clock.now() + faults.rng.random() * SLOW_S
                 faults.trouble_at = max(faults.trouble_at, late)
                 faults.clock.call_at(late, lambda: None if self.dead else hint(after, events))
                 return
@@ -365,7 +365,7 @@ class FaultyBackplane(FaultyLog):
             if faults.happens(faults.hints_doubled):
                 hint(after, events)
 
-        self._end = self._inner.listen(hear)
+        self._end = self._inner.listen(on_published)
         return self._end
 
     def unplug(self) -> None:

@@ -321,6 +321,6 @@ def _check_follows(chat: Chat) -> None:
                 who = online.person.id
                 raise InvariantBroken(f"I-15: {who} follows {connection.follows}, the hub knows {here}")
             live.update(here)
-        if not live.keys().isdisjoint(online.heard):
+        if not live.keys().isdisjoint(online.last_positions):
             who = online.person.id
-            raise InvariantBroken(f"I-15: {who} follows {live}, and still awaits {online.heard}")
+            raise InvariantBroken(f"I-15: {who} follows {live}, and still awaits {online.last_positions}")

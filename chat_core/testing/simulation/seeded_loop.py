@@ -18,12 +18,12 @@ Ts = TypeVarTuple("Ts")
 
 
 class SeededLoop(asyncio.BaseEventLoop):
-    """Use as ``with SeededLoop(chance, clock) as loop``; then it is the running loop."""
+    """Use as ``with SeededLoop(rng, clock) as loop``; then it is the running loop."""
 
-    def __init__(self, chance: Random, clock: FakeClock) -> None:
+    def __init__(self, rng: Random, clock: FakeClock) -> None:
         self._is_entered = False
         super().__init__()
-        self._draw = chance.random
+        self._draw = rng.random
         self._clock = clock
         self._waiting: list[asyncio.Handle] = []
         self._timers: dict[asyncio.TimerHandle, FakeAlarm] = {}

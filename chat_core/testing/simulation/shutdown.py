@@ -41,7 +41,7 @@ def end(world: SimulatedWorld) -> None:
         chat = node.chat
         left: dict[str, Any] = {
             "topics": chat.hub.topics(),
-            "people": [a.person.id for a in chat.people if a.connections or a.heard],
+            "people": [a.person.id for a in chat.people if a.connections or a.last_positions],
             "places": [p for queue in chat.lobbies.queues.values() for p in queue.people()],
             "deadlines": dict(world.journal.deadlines),
             "alarms": len(chat.alarms) - 4,  # comparing heads goes on, and looking after sessions and ages

@@ -55,11 +55,11 @@ class Simulation(SimulatedWorld):
         return self.trace_hash.hexdigest()[:16] if self.trace_hash is not None else ""
 
     def _run_a_little(self) -> None:
-        chance = self.chance.random()
-        if chance < 0.5:
+        rng = self.rng.random()
+        if rng < 0.5:
             self.loop.drain()
         else:
-            self.loop.run_some(int(chance * 16))
+            self.loop.run_some(int(rng * 16))
 
 
 class _Ears(logging.Handler):

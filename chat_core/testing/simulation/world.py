@@ -47,10 +47,10 @@ class SimulatedWorld:
     def __init__(self, seed: int, *, trace: bool = False, store: Store | None = None) -> None:
         self.seed = seed
         self.at_step = 0
-        self.chance = self._chance("people")
+        self.rng = self._rng("people")
         self.clock = FakeClock()
-        self.loop = SeededLoop(self._chance("loop"), self.clock)
-        self.faults = Faults(clock=self.clock, chance=self._chance("faults"))
+        self.loop = SeededLoop(self._rng("loop"), self.clock)
+        self.faults = Faults(clock=self.clock, rng=self._rng("faults"))
         self.journal = Journal()
         self.store: Store = store or MemoryStore()
         self.shared = InProcessBackplane(self.clock)
@@ -62,10 +62,10 @@ class SimulatedWorld:
         self.broken: str | None = None
         self.trace_hash = blake2b() if trace else None
         self.last: deque[tuple[object, ...]] = deque(maxlen=LAST_EVENTS)
-        self._ids = Ids(self.clock.now, self._chance("ids"))
+        self._ids = Ids(self.clock.now, self._rng("ids"))
         self._calm_since = self.clock.now()
 
-    def _chance(self, of: str) -> random.Random:
+    def _rng(self, of: str) -> random.Random:
         return random.Random(f"{self.seed}/{of}")  # noqa: S311 - chance that can be had again
 
     # What happened
@@ -201,27 +201,25 @@ class SimulatedWorld:
     # The world
 
     def populate(self) -> None:
-        chance = self.chance
-        for _ in range(2 if chance.random() < 0.35 else 1):
+        rng = self.rng
+        for _ in range(2 if rng.random() < 0.35 else 1):
             self.start_node()
-        if chance.random() < 0.6:
-            rate = chance.choice((0.02, 0.1, 0.3))
-            self.faults.before, self.faults.after, self.faults.slow = (
-                rate * chance.random() for _ in range(3)
-            )
+        if rng.random() < 0.6:
+            rate = rng.choice((0.02, 0.1, 0.3))
+            self.faults.before, self.faults.after, self.faults.slow = (rate * rng.random() for _ in range(3))
             self.faults.hints_lost, self.faults.hints_late, self.faults.hints_doubled = (
-                rate * chance.random() for _ in range(3)
+                rate * rng.random() for _ in range(3)
             )
-        for number in range(chance.choice((3, 6, 12, 40, 200))):
-            kind = PersonKind.GUEST if chance.random() < 0.3 else PersonKind.USER
+        for number in range(rng.choice((3, 6, 12, 40, 200))):
+            kind = PersonKind.GUEST if rng.random() < 0.3 else PersonKind.USER
             person = Person(
                 id=self._ids(),
                 username=f"p{number}",
                 display_name=f"P{number}",
                 kind=kind,
-                partition="young" if chance.random() < 0.1 else "",
+                partition="young" if rng.random() < 0.1 else "",
             )
-            self.people.append(Somebody(person, chance.randrange(len(self.nodes))))
+            self.people.append(Somebody(person, rng.randrange(len(self.nodes))))
 
     def start_node(self) -> Node:
         """A new chat on what is there."""
@@ -233,7 +231,7 @@ class SimulatedWorld:
             clock=self.clock,
             store=store,
             backplane=backplane,
-            chance=self._chance(f"node{len(self.nodes)}"),
+            rng=self._rng(f"node{len(self.nodes)}"),
             new_id=self._ids,
             lobbies=lobbies(CONFIG),
             rooms_by_hand=lobbies(CONFIG)[1].room,

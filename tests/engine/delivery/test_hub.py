@@ -44,16 +44,16 @@ class Recorder:
     def __init__(self, name: str, encoder: Encoder[Any]) -> None:
         self.person = Person(id=name, username=name, display_name=name)
         self.encoder = encoder
-        self.heard: list[object] = []
+        self.last_positions: list[object] = []
         self.pieces = 0
         self.lost_it: list[bool] = []
 
     def deliver(self, frames: Sequence[object]) -> None:
         self.pieces += 1
-        self.heard.extend(frames)
+        self.last_positions.extend(frames)
 
-    def lost(self, conversation: ConversationId, *, may_follow: bool) -> None:
-        self.lost_it.append(may_follow)
+    def unsubscribed(self, conversation: ConversationId, *, recoverable: bool) -> None:
+        self.lost_it.append(recoverable)
 
 
 @attrs.define
@@ -114,12 +114,12 @@ async def test_what_is_told_together_arrives_as_one_piece(stand: Stand) -> None:
     ear = Recorder("ann", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room)
     events = stand.happens(3)
-    stand.hub.tell(stand.room, events)
-    assert ear.heard == []
+    stand.hub.broadcast(stand.room, events)
+    assert ear.last_positions == []
     stand.hub.flush_soon("c")
     stand.hub.flush_soon("c")
     await asyncio.sleep(0)
-    assert (ear.heard, ear.pieces) == (events, 1)
+    assert (ear.last_positions, ear.pieces) == (events, 1)
 
 
 async def test_who_caused_it_gets_its_own_copy(stand: Stand) -> None:
@@ -127,27 +127,27 @@ async def test_who_caused_it_gets_its_own_copy(stand: Stand) -> None:
     ann, bob = Recorder("ann", encoder), Recorder("bob", encoder)
     for ear in (ann, bob):
         stand.hub.attach(ear, stand.room)
-    stand.hub.tell(stand.room, stand.happens(1, by="ann"))
-    stand.hub.tell(stand.room, stand.happens(2, by="bob"))
+    stand.hub.broadcast(stand.room, stand.happens(1, by="ann"))
+    stand.hub.broadcast(stand.room, stand.happens(2, by="bob"))
     stand.hub.broadcast_ephemeral(
         PresenceChanged(at=1.0, by="ann", conversation="c", person=CARD, status=PresenceStatus.ONLINE)
     )
     stand.hub.flush("c")
-    assert ann.heard == ["own 1", "other 2"]
-    assert bob.heard == ["other 1", "own 2", "own 3"]
+    assert ann.last_positions == ["own 1", "other 2"]
+    assert bob.last_positions == ["other 1", "own 2", "own 3"]
 
 
 async def test_what_comes_twice_is_passed_over_and_a_hole_is_healed(stand: Stand) -> None:
     ear = Recorder("ann", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room)
     missed = stand.happens(7)
-    stand.hub.tell(stand.room, missed[:1])
-    stand.hub.tell(stand.room, missed[:1])
-    stand.hub.tell(stand.room, missed[6:])
+    stand.hub.broadcast(stand.room, missed[:1])
+    stand.hub.broadcast(stand.room, missed[:1])
+    stand.hub.broadcast(stand.room, missed[6:])
     newest = stand.happens()
-    stand.hub.tell(stand.room, newest)
+    stand.hub.broadcast(stand.room, newest)
     await stand.finish()
-    assert ear.heard == stand.log
+    assert ear.last_positions == stand.log
 
 
 async def test_a_hole_is_healed_later_when_the_log_does_not_answer(stand: Stand) -> None:
@@ -155,14 +155,14 @@ async def test_a_hole_is_healed_later_when_the_log_does_not_answer(stand: Stand)
     stand.hub.attach(ear, stand.room)
     stand.happens(2)
     stand.fails = True
-    stand.hub.compare(stand.room)
+    stand.hub.catch_up(stand.room)
     await stand.finish()
-    assert ear.heard == []
+    assert ear.last_positions == []
     stand.fails = False
-    stand.hub.compare(stand.room)
-    stand.hub.compare(stand.room)
+    stand.hub.catch_up(stand.room)
+    stand.hub.catch_up(stand.room)
     await stand.finish()
-    assert ear.heard == stand.log
+    assert ear.last_positions == stand.log
 
 
 async def test_what_the_log_no_longer_has_is_admitted(stand: Stand) -> None:
@@ -170,29 +170,29 @@ async def test_what_the_log_no_longer_has_is_admitted(stand: Stand) -> None:
     stand.hub.attach(ear, stand.room)
     stand.hub.attach(held, stand.room, hold=True)
     events = stand.happens(6)
-    stand.hub.tell(stand.room, events[:1])
+    stand.hub.broadcast(stand.room, events[:1])
     del stand.log[:4]
-    stand.hub.compare(stand.room)
+    stand.hub.catch_up(stand.room)
     await stand.finish()
-    assert ear.heard == events[:1]
+    assert ear.last_positions == events[:1]
     assert ear.lost_it == held.lost_it == [True]
     assert not stand.hub.topics()
     stand.hub.release(held, "c")
-    assert held.heard == []
+    assert held.last_positions == []
 
 
 async def test_what_comes_while_the_history_is_read_is_held(stand: Stand) -> None:
     ear = Recorder("ann", EventsAsTheyAre())
     assert stand.hub.attach(ear, stand.room, hold=True) == 0
     first = stand.happens()
-    stand.hub.tell(stand.room, first)
+    stand.hub.broadcast(stand.room, first)
     stand.hub.flush("c")
-    assert ear.heard == []
+    assert ear.last_positions == []
     stand.hub.release(ear, "c")
     second = stand.happens()
-    stand.hub.tell(stand.room, second)
+    stand.hub.broadcast(stand.room, second)
     stand.hub.flush("c")
-    assert ear.heard == first + second
+    assert ear.last_positions == first + second
     assert stand.hub.attach(ear, stand.room, hold=True) == 2
     stand.hub.release(ear, "c")
 
@@ -200,7 +200,7 @@ async def test_what_comes_while_the_history_is_read_is_held(stand: Stand) -> Non
 async def test_who_is_held_too_long_loses_track(stand: Stand) -> None:
     ear = Recorder("ann", EventsAsTheyAre())
     stand.hub.attach(ear, stand.room, hold=True)
-    stand.hub.tell(stand.room, stand.happens(HOLD_EVENTS_MAX + 5))
+    stand.hub.broadcast(stand.room, stand.happens(HOLD_EVENTS_MAX + 5))
     stand.hub.release(ear, "c")
     assert ear.lost_it == [True]
     assert "c" not in stand.hub
@@ -211,11 +211,11 @@ async def test_who_leaves_hears_first_what_was_told(stand: Stand) -> None:
     stand.hub.attach(ear, stand.room)
     stand.hub.attach(other, stand.room, hold=True)
     events = stand.happens()
-    stand.hub.tell(stand.room, events)
+    stand.hub.broadcast(stand.room, events)
     stand.hub.flush_soon("c")
     assert stand.hub.detach(ear, "c") is not None
     assert stand.hub.detach(ear, "c") is None
-    assert ear.heard == events
+    assert ear.last_positions == events
     assert stand.hub.listeners("c") == (other,)
     stand.hub.detach(other, "c")
     assert "c" not in stand.hub
@@ -224,13 +224,13 @@ async def test_who_leaves_hears_first_what_was_told(stand: Stand) -> None:
 
 
 async def test_where_nobody_follows_nothing_happens(stand: Stand) -> None:
-    stand.hub.tell(stand.room, stand.happens())
+    stand.hub.broadcast(stand.room, stand.happens())
     stand.hub.broadcast_ephemeral(
         PresenceChanged(at=1.0, conversation="c", person=CARD, status=PresenceStatus.ONLINE)
     )
     stand.hub.flush_soon("c")
     stand.hub.flush("c")
-    stand.hub.compare(stand.room)
+    stand.hub.catch_up(stand.room)
     stand.hub.drop("c")
     assert not stand.hub.is_flushing
 
@@ -241,7 +241,7 @@ async def test_an_encoder_that_fails_hurts_only_its_own(
     ear, deaf = Recorder("ann", EventsAsTheyAre()), Recorder("bob", Broken())
     stand.hub.attach(ear, stand.room)
     stand.hub.attach(deaf, stand.room)
-    stand.hub.tell(stand.room, stand.happens())
+    stand.hub.broadcast(stand.room, stand.happens())
     stand.hub.stop()
     assert (ear.pieces, deaf.pieces) == (1, 0)
     assert "could not be encoded" in caplog.text
@@ -262,14 +262,14 @@ async def test_a_connection_that_ends_when_it_hears_leaves_the_rest_in_order(sta
     for each in (slow, ear):
         stand.hub.attach(each, stand.room)
     events = stand.happens()
-    stand.hub.tell(stand.room, events)
+    stand.hub.broadcast(stand.room, events)
     late = Recorder("cid", encoder)
     stand.hub.attach(late, stand.room)
     await stand.finish()
-    assert ear.heard[0] is events[0]
-    assert isinstance(ear.heard[1], PresenceChanged)
-    assert slow.heard == events
-    assert late.heard == []
+    assert ear.last_positions[0] is events[0]
+    assert isinstance(ear.last_positions[1], PresenceChanged)
+    assert slow.last_positions == events
+    assert late.last_positions == []
 
 
 async def test_in_a_large_topic_events_wait_for_company() -> None:
@@ -278,15 +278,15 @@ async def test_in_a_large_topic_events_wait_for_company() -> None:
     ears = [Recorder(str(number), encoder) for number in range(6)]
     for ear in ears:
         stand.hub.attach(ear, stand.room)
-    stand.hub.tell(stand.room, stand.happens())
+    stand.hub.broadcast(stand.room, stand.happens())
     stand.hub.flush_soon("c")
     await asyncio.sleep(0)
     assert ears[0].pieces == 1  # quiet until now: at once
     for _ in range(3):
-        stand.hub.tell(stand.room, stand.happens())
+        stand.hub.broadcast(stand.room, stand.happens())
         stand.hub.flush_soon("c")
     await asyncio.sleep(0)
     assert ears[0].pieces == 1
     assert stand.hub.is_flushing
     stand.hub.flush("c")
-    assert (ears[0].pieces, len(ears[0].heard)) == (2, 4)
+    assert (ears[0].pieces, len(ears[0].last_positions)) == (2, 4)

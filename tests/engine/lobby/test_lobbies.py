@@ -224,7 +224,7 @@ async def test_partitions_are_never_crossed(parley_world: World) -> None:
 async def test_a_matcher_that_fails_or_lies_pairs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     answers = iter((ValueError("oh"), "twice"))
 
-    def matcher(waiting: Sequence[Seeker], may_pair: MayPair, chance: Random) -> list[Pair]:
+    def matcher(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> list[Pair]:
         match next(answers, None):
             case ValueError() as error:
                 raise error

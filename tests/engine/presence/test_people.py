@@ -262,8 +262,8 @@ async def _position(actor: Actor) -> Position:
 
 async def test_telling_one_connection_may_end_another(parley_world: World) -> None:
     class Jealous(Actor):
-        def tell(self, event: Personal) -> None:
-            super().tell(event)
+        def push(self, event: Personal) -> None:
+            super().push(event)
             tablet.drops()
 
     ann = await parley_world.comes("ann")

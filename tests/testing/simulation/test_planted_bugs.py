@@ -154,7 +154,7 @@ def told_before_it_is_stored(patch: pytest.MonkeyPatch) -> None:
 
     def faulty(self: Conversations, state: Conversation, batch: Sequence[PendingCommand], *rest: Any) -> Any:
         plan = true(self, state, batch, *rest)
-        self._hub.tell(plan.after, plan.events)
+        self._hub.broadcast(plan.after, plan.events)
         self._hub.flush(plan.after.id)
         return plan
 
@@ -171,7 +171,7 @@ def a_slow_reading_sets_the_conversation_back(patch: pytest.MonkeyPatch) -> None
             if state is None:
                 raise RuntimeError("gone")
             missed = await self._missed(loaded, known, state)
-            self.become(loaded, Commit(known, state, missed), ours=False)
+            self.apply_committed(loaded, Commit(known, state, missed), ours=False)
         return loaded.state
 
     patch.setattr(LoadedConversations, "fresh", faulty)
@@ -205,7 +205,7 @@ async def _last_only(
 
 def told_twice(patch: pytest.MonkeyPatch) -> None:
     """A topic forgets what it told."""
-    true = Hub.tell
+    true = Hub.broadcast
 
     def faulty(self: Hub, after: Conversation, events: Sequence[Logged]) -> None:
         topic = self._topics.get(after.id)

@@ -468,7 +468,7 @@ FRAMES: Final = 2000
 
 @pytest.mark.parametrize("dialect", ["p0", "p5"])
 async def test_noise_gets_answers_and_disturbs_nobody(others: Bystanders, dialect: str) -> None:
-    chance = random.Random(20_260_101)
+    rng = random.Random(20_260_101)
     codes: set[int] = set()
     wire: Wire | None = None
     for _ in range(FRAMES):
@@ -476,7 +476,7 @@ async def test_noise_gets_answers_and_disturbs_nobody(others: Bystanders, dialec
             wire = others.p0("eve") if dialect == "p0" else await others.introduced()
             if dialect == "p0":
                 await others.told(wire)
-        text = noise(chance, P0_SEEDS if dialect == "p0" else P5_SEEDS)
+        text = noise(rng, P0_SEEDS if dialect == "p0" else P5_SEEDS)
         wire.say(text)
         answers = await others.told(wire)
         assert answers or not text.strip() or "{}" in text, text
@@ -489,11 +489,11 @@ async def test_noise_gets_answers_and_disturbs_nobody(others: Bystanders, dialec
 
 
 async def test_raw_noise_on_the_wire(others: Bystanders) -> None:
-    chance = random.Random(7)
+    rng = random.Random(7)
     for _ in range(300):
-        wire = others.p5() if chance.random() < 0.5 else others.p0("eve")
-        raw = chance.randbytes(chance.randrange(1, 200))
-        if chance.random() < 0.5:
+        wire = others.p5() if rng.random() < 0.5 else others.p0("eve")
+        raw = rng.randbytes(rng.randrange(1, 200))
+        if rng.random() < 0.5:
             raw = masked(0x1, b'{"id":1,"connect":{}}') + raw
         for at in range(0, len(raw), 37):
             wire.send(raw[at : at + 37])

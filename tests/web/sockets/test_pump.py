@@ -416,10 +416,10 @@ async def test_who_comes_back_to_its_place_in_the_line_searches_no_second_time()
 class Broken(Centrifuge):
     """A dialect with a bug."""
 
-    def heard(self, client: Any, event: Personal, *, now: float) -> Intents:
+    def pushed(self, client: Any, event: Personal, *, now: float) -> Intents:
         if isinstance(event, Matched):
             raise RuntimeError("a bug")
-        return super().heard(client, event, now=now)
+        return super().pushed(client, event, now=now)
 
 
 async def test_a_bug_of_a_dialect_ends_its_own_connection_alone(world: World) -> None:

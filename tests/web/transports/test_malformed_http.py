@@ -61,27 +61,27 @@ ODD: Final = (
 )
 
 
-def broken(chance: random.Random, text: bytes) -> bytes:
+def broken(rng: random.Random, text: bytes) -> bytes:
     """The text, with something wrong in it; perhaps in a way that is still right."""
-    if chance.random() < 0.15:
-        return chance.choice(ODD)
+    if rng.random() < 0.15:
+        return rng.choice(ODD)
     changed = bytearray(text)
-    for _ in range(chance.randint(1, 3)):
-        at = chance.randrange(len(changed) + 1)
-        match chance.randrange(6):
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(changed) + 1)
+        match rng.randrange(6):
             case 0:
                 del changed[at:]
             case 1:
-                changed[at : at + 1] = bytes((chance.randrange(256),))
+                changed[at : at + 1] = bytes((rng.randrange(256),))
             case 2:
-                changed[at:at] = chance.choice(ODD)[:200]
+                changed[at:at] = rng.choice(ODD)[:200]
             case 3:
-                changed[at : at + chance.randint(1, 9)] = b""
+                changed[at : at + rng.randint(1, 9)] = b""
             case 4:
-                value = chance.choice((b"-1", b"1e999", b"true", b"null", b"[]", b'"\\u0000"', b"9" * 30))
+                value = rng.choice((b"-1", b"1e999", b"true", b"null", b"[]", b'"\\u0000"', b"9" * 30))
                 changed = bytearray(bytes(changed).replace(b"1", value, 1))
             case _:
-                changed *= chance.choice((0, 2, 300))
+                changed *= rng.choice((0, 2, 300))
     return bytes(changed)
 
 
@@ -159,7 +159,7 @@ def rss() -> int:
 
 
 async def test_nothing_but_typed_errors_and_closes(caplog: pytest.LogCaptureFixture) -> None:
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     kinds = ("text/plain", "application/json; charset=x", "application/json", "application/json")
     types: tuple[dict[str, str], ...] = ({}, *({"Content-Type": kind} for kind in kinds))
     async with (
@@ -170,13 +170,13 @@ async def test_nothing_but_typed_errors_and_closes(caplog: pytest.LogCaptureFixt
         envelope = json.dumps({"session": "x" * 32, "node": "n", "data": "{}"}).encode()
 
         def stream() -> Any:
-            return fuzzer.post("/connection/http_stream", broken(chance, CONNECT), chance.choice(types))
+            return fuzzer.post("/connection/http_stream", broken(rng, CONNECT), rng.choice(types))
 
         ways: list[Callable[[], Any]] = [
             stream,
-            lambda: fuzzer.opened(broken(chance, CONNECT)[:2000]),
-            lambda: fuzzer.post("/emulation", broken(chance, envelope), chance.choice(types)),
-            lambda: fuzzer.said(broken(chance, chance.choice(COMMANDS))[:30_000]),
+            lambda: fuzzer.opened(broken(rng, CONNECT)[:2000]),
+            lambda: fuzzer.post("/emulation", broken(rng, envelope), rng.choice(types)),
+            lambda: fuzzer.said(broken(rng, rng.choice(COMMANDS))[:30_000]),
         ]
         with capture_logs() as logs, caplog.at_level(logging.WARNING):
             before = rss()

@@ -33,14 +33,14 @@ async def opened(path: Path) -> AsyncIterator[SQLiteStore]:
 
 
 async def written(store: SQLiteStore, count: int) -> list[Story]:
-    chance = Random(5)
-    author = Author(chance)
+    rng = Random(5)
+    author = Author(rng)
     people = [author.person(name) for name in ("ann", "bob", "cleo")]
     stories = [author.channel(f"c{n}", *people) if n % 3 else author.room(*people) for n in range(count)]
     for story in stories:
         await store.append(story.opening())
         for _ in range(15):
-            await store.append(story.random_turn(chance))
+            await store.append(story.random_turn(rng))
     return stories
 
 

@@ -264,15 +264,15 @@ async def test_after_closing_nothing_is_asked_any_more_and_one_file_is_left(path
 
 
 async def test_a_store_that_is_opened_again_has_everything(path: Path) -> None:
-    chance = Random(3)
-    author = Author(chance)
+    rng = Random(3)
+    author = Author(rng)
     people = [author.person(name) for name in ("ann", "bob", "cleo")]
     stories = [author.room(*people), author.channel("general", *people)]
     async with opened(path) as store:
         for story in stories:
             await store.append(story.opening())
             for _ in range(20):
-                await store.append(story.random_turn(chance))
+                await store.append(story.random_turn(rng))
         await store.block("ann", "bob", 1.0)
         await store.mark_read(stories[0].id, "ann", 3)
     async with opened(path) as store:

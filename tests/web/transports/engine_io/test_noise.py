@@ -93,26 +93,26 @@ def memory_of(process: Process) -> int:
     return int(found[1]) * 1024
 
 
-def packet(chance: random.Random) -> str:
+def packet(rng: random.Random) -> str:
     """A packet that was right once, or never."""
-    text = noise(chance, SEEDS)
-    if chance.random() < 0.1:
+    text = noise(rng, SEEDS)
+    if rng.random() < 0.1:
         text = "42" + text
     return text
 
 
 async def test_over_a_websocket(server: Process) -> None:
-    chance = random.Random(20_260_102)
+    rng = random.Random(20_260_102)
     codes: set[int] = set()
     async with browser(server) as http:
         for _ in range(PACKETS // BATCH):
-            wire = await (connected(http) if chance.random() < 0.8 else websocket(http))
+            wire = await (connected(http) if rng.random() < 0.8 else websocket(http))
             with contextlib.suppress(ConnectionError):
                 for _ in range(BATCH):
-                    if chance.random() < 0.1:
-                        await wire.send_bytes(chance.randbytes(chance.randrange(100)))
+                    if rng.random() < 0.1:
+                        await wire.send_bytes(rng.randbytes(rng.randrange(100)))
                     else:
-                        await wire.send_str(packet(chance))
+                        await wire.send_str(packet(rng))
                 await wire.send_str("40")
                 await wire.send_str(ASKED)
             async with asyncio.timeout(10):
@@ -127,15 +127,15 @@ async def test_over_a_websocket(server: Process) -> None:
 
 
 async def test_over_polls(server: Process) -> None:
-    chance = random.Random(20_260_103)
+    rng = random.Random(20_260_103)
     async with browser(server) as http:
         for _ in range(PACKETS // BATCH):
-            poller = await (Poller.connected if chance.random() < 0.8 else Poller.opened)(http)
-            packets = [packet(chance) for _ in range(BATCH)]
+            poller = await (Poller.connected if rng.random() < 0.8 else Poller.opened)(http)
+            packets = [packet(rng) for _ in range(BATCH)]
             for body in ("\x1e".join(packets[:5]), *packets[5:]):
                 await post(poller, body.encode("utf-8", "surrogatepass"))
-            if chance.random() < 0.1:
-                await post(poller, chance.randbytes(chance.randrange(1, 100)))
+            if rng.random() < 0.1:
+                await post(poller, rng.randbytes(rng.randrange(1, 100)))
             await post(poller, f"40\x1e{ASKED}".encode())
             is_over = False
             while not is_over:
@@ -156,17 +156,17 @@ async def post(poller: Poller, body: bytes) -> None:
 
 
 async def test_queries_of_any_kind(server: Process) -> None:
-    chance = random.Random(20_260_104)
+    rng = random.Random(20_260_104)
     values = ["4", "3", "polling", "websocket", "0", "", "é", "%00", "x" * 3000, "\x1e", "../", "4&sid=1"]
     async with browser(server) as http:
         for _ in range(300):
             names = ["EIO", "transport", "sid", "j", "t", "b64"]
-            query = {name: chance.choice(values) for name in chance.sample(names, chance.randrange(5))}
-            if chance.random() < 0.5:
-                query |= asked(sid=chance.choice(values))
-            method = chance.choice(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"])
-            headers = {"Upgrade": "websocket", "Connection": "Upgrade"} if chance.random() < 0.3 else {}
-            body = packet(chance).encode() if method != "GET" else None
+            query = {name: rng.choice(values) for name in rng.sample(names, rng.randrange(5))}
+            if rng.random() < 0.5:
+                query |= asked(sid=rng.choice(values))
+            method = rng.choice(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"])
+            headers = {"Upgrade": "websocket", "Connection": "Upgrade"} if rng.random() < 0.3 else {}
+            body = packet(rng).encode() if method != "GET" else None
             async with http.request(method, PATH, params=query, headers=headers, data=body) as answer:
                 assert answer.status in (200, 400, 405, 413, 426), await answer.text()
                 if answer.status == 200:
