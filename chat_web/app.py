@@ -12,7 +12,7 @@ from chat_web.config.key_files import message_keys, previous_keys, private_key, 
 from chat_web.config.settings import Settings
 from chat_web.config.variables import SettingsError
 from chat_web.http import errors, headers
-from chat_web.http.auth import INTRODUCTIONS, Introductions
+from chat_web.http.auth import AUTHENTICATOR, Authenticator
 from chat_web.http.trailing_slash import without_trailing_slash
 from chat_web.monitoring import metrics
 from chat_web.sockets.emulation import STREAMS, Streams
@@ -49,7 +49,7 @@ def create_app(
             tokens = tokens_of(settings, used.now())
             running = await open_chat(config_of(settings), clock=used, tokens=tokens)
         app[CHAT] = running
-        app[INTRODUCTIONS] = Introductions(running)
+        app[AUTHENTICATOR] = Authenticator(running)
         metrics.install(app)
         yield
         app[metrics.FIGURES].stop()

@@ -37,18 +37,18 @@ from chat_core import (
 from chat_web.dialects.intents import (
     Address,
     AskInitialState,
-    Complain,
+    Authenticated,
+    Barrier,
     Dialect,
+    Disconnect,
     Execute,
     FinishedFrames,
     Follow,
-    HangUp,
     InitialStateResult,
     IntentResult,
     Intents,
-    Introduced,
-    Say,
-    Turn,
+    RejectFrame,
+    Send,
     Unfollow,
     person_of,
 )
@@ -103,23 +103,23 @@ class AnonymousPair(Dialect):
     def client_state(self) -> ClientState:
         return ClientState()
 
-    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
-        client.person = person = person_of(introduced)
+    def opened(self, client: ClientState, authenticated: Authenticated | None) -> Intents:
+        client.person = person = person_of(authenticated)
         return _say("connected", user_id=person.id), AskInitialState()
 
     def received(self, client: ClientState, text: str) -> Intents:
         if not client.is_settled:  # it may be for a partner from before
-            return (Turn(text),)
+            return (Barrier(text),)
         content = text
         if text.lstrip(" \t\r\n").startswith("{"):
             try:
                 frame = decoded(self.decoder, text)
             except NotUnderstood:
-                return (Complain(_error("bad_request", "This frame was not understood.")),)
+                return (RejectFrame(_error("bad_request", "This frame was not understood.")),)
             if frame.type == "skip":
                 return self._skip(client)
             if frame.type != "message":
-                return (Complain(_error("bad_request", "Send a message or skip.")),)
+                return (RejectFrame(_error("bad_request", "Send a message or skip.")),)
             content = frame.message
         if client.room is None:
             return (_say_error("wrong_state", "You have no partner yet."),)
@@ -143,7 +143,7 @@ class AnonymousPair(Dialect):
             case Recovery(events=events):
                 missed = [event for event in events if isinstance(event, MessagePosted)]
                 theirs = [event for event in missed if event.by != _id(client)]
-                return _say("paired"), *(Say(_message(event)) for event in theirs)
+                return _say("paired"), *(Send(_message(event)) for event in theirs)
             case Placed(room=None) if not client.has_waited:
                 client.has_waited = True
                 return (_say("waiting"),)
@@ -182,7 +182,7 @@ class AnonymousPair(Dialect):
         if conversation != client.room:
             return ()
         if recoverable:
-            return (HangUp(3010, "insufficient state: come back"),)
+            return (Disconnect(3010, "insufficient state: come back"),)
         client.room = None
         # Left from another connection, if not by a skip: here the person goes on searching.
         return () if client.is_skipping else (Execute(Search(lobby=ANONYMOUS)),)
@@ -220,13 +220,13 @@ def _message(event: MessagePosted) -> bytes:
     return text_frame(encoded({"type": "message", "message": event.message.content}))
 
 
-def _say(event: str, **more: str) -> Say:
+def _say(event: str, **more: str) -> Send:
     frame = {"type": "system", "message": SENTENCES[event], "event": event, **more}
-    return Say(text_frame(encoded(frame)))
+    return Send(text_frame(encoded(frame)))
 
 
-def _say_error(code: str, message: str) -> Say:
-    return Say(_error(code, message))
+def _say_error(code: str, message: str) -> Send:
+    return Send(_error(code, message))
 
 
 def _error(code: str, message: str) -> bytes:

@@ -40,7 +40,7 @@ from chat_web.dialects.centrifugal.commands import (
     Publish,
     Published,
     PublishJson,
-    Refresh,
+    RefreshRequest,
     SubRefresh,
     Subscribe,
     Unsubscribe,
@@ -59,25 +59,25 @@ from chat_web.dialects.intents import (
     AskHistory,
     AskInitialState,
     AskPresence,
-    Complain,
+    Authenticate,
+    Authenticated,
+    Barrier,
     Dialect,
+    Disconnect,
     Execute,
     ExecuteInChannel,
     Finish,
     Follow,
-    HangUp,
     InitialStateResult,
     IntentResult,
     Intents,
-    Introduce,
-    Introduced,
     Page,
     Ponged,
     PresenceResult,
-    Renew,
-    Say,
+    Refresh,
+    RejectFrame,
+    Send,
     ShowNotifications,
-    Turn,
     Unfollow,
 )
 from chat_web.encoding.strict_json import NotUnderstood, compact, decoded, glimpsed
@@ -95,7 +95,7 @@ _OPEN_DECODER: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(OpenC
 class ClientState:
     """One client: who it is, and which names it subscribed to."""
 
-    introduced: Introduced | None = None
+    authenticated: Authenticated | None = None
     is_connecting: bool = False
     early: list[Personal] = attrs.field(factory=list)  # heard while connecting
     subscriptions: dict[str, ConversationId] = attrs.field(factory=dict)
@@ -158,19 +158,19 @@ class Centrifuge(Dialect):
             return self._line(client, text)
         lines = [line for line in text.split("\n") if line]
         if len(lines) > COMMANDS_MAX:
-            return (Complain(reply(0, error=errors.BAD_REQUEST)),)
+            return (RejectFrame(reply(0, error=errors.BAD_REQUEST)),)
         return tuple(intent for line in lines for intent in self._line(client, line))
 
     def refused(self, text: str, error: Refused) -> Intents:
         shown = errors.of(error)
         lines = text.split("\n", COMMANDS_MAX)[:COMMANDS_MAX]
-        return tuple(Say(reply(id, error=shown)) for id in dict.fromkeys(map(_id_of, lines)))
+        return tuple(Send(reply(id, error=shown)) for id in dict.fromkeys(map(_id_of, lines)))
 
     def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if not isinstance(ref, _Ref):
             raise TypeError("every answer belongs to a command")
         if isinstance(answer, Committed) and isinstance(ref.command, Publish):  # first: it comes most often
-            return (Say(b'{"id":%d,"publish":{}}' % ref.id),)
+            return (Send(b'{"id":%d,"publish":{}}' % ref.id),)
         match ref.command:
             case Connect():
                 return self._connected(client, ref.id, answer, now)
@@ -180,38 +180,38 @@ class Centrifuge(Dialect):
                 return self._subscribed(client, ref.id, ref.command, answer, now)
             case Unsubscribe(channel=name):
                 known = self._ended(client, name)
-                done = Say(reply(ref.id, unsubscribe={}))
+                done = Send(reply(ref.id, unsubscribe={}))
                 return (done,) if known is None else (Unfollow(known), done)
-            case Refresh() if isinstance(answer, TokenExpired):
-                return (Say(reply(ref.id, error=errors.TOKEN_EXPIRED)),)
-            case Refresh() if isinstance(answer, BadToken):
-                return (HangUp(3500, "invalid token"),)
+            case RefreshRequest() if isinstance(answer, TokenExpired):
+                return (Send(reply(ref.id, error=errors.TOKEN_EXPIRED)),)
+            case RefreshRequest() if isinstance(answer, BadToken):
+                return (Disconnect(3500, "invalid token"),)
         if isinstance(answer, ChatError):
             is_rpc = isinstance(ref.command, rpc.Call)
-            return (Say(reply(ref.id, error=errors.of(answer, is_rpc=is_rpc))),)
+            return (Send(reply(ref.id, error=errors.of(answer, is_rpc=is_rpc))),)
         match ref.command, answer:
             case History(), Page():
-                return (Say(replies.history(ref.id, ref.command, answer, now)),)
+                return (Send(replies.history(ref.id, ref.command, answer, now)),)
             case Presence(is_stats=is_stats), PresenceResult():
-                return (Say(replies.presence(ref.id, answer, is_stats)),)
-            case Refresh(), Introduced():
-                client.introduced = answer
-                return (Say(reply(ref.id, refresh=replies.client(answer))),)
+                return (Send(replies.presence(ref.id, answer, is_stats)),)
+            case RefreshRequest(), Authenticated():
+                client.authenticated = answer
+                return (Send(reply(ref.id, refresh=replies.client(answer))),)
             case rpc.Call(), _:
-                me = None if client.introduced is None else client.introduced.person.id
+                me = None if client.authenticated is None else client.authenticated.person.id
                 data = rpc.result(ref.command, answer, now=now, me=me)
-                return (Say(reply(ref.id, rpc={"data": data})),)
+                return (Send(reply(ref.id, rpc={"data": data})),)
             case _:
-                return (Say(reply(ref.id, error=errors.INTERNAL)),)
+                return (Send(reply(ref.id, error=errors.INTERNAL)),)
 
     def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         if client.is_connecting:
             client.early.append(event)
             return ()
         data = publications.personal(event, now=now)
-        if data is None or client.introduced is None:
+        if data is None or client.authenticated is None:
             return ()
-        return (Say(push(_own_name(client), pub={"data": data})),)
+        return (Send(push(_own_name(client), pub={"data": data})),)
 
     def unsubscribed(
         self, client: ClientState, conversation: ConversationId, *, recoverable: bool
@@ -224,7 +224,7 @@ class Centrifuge(Dialect):
             if recoverable
             else {"code": 2000, "reason": "server unsubscribe"}
         )
-        return tuple(Say(push(name, unsubscribe=why)) for name in names)
+        return tuple(Send(push(name, unsubscribe=why)) for name in names)
 
     # Commands
 
@@ -234,19 +234,19 @@ class Centrifuge(Dialect):
         try:
             command = decoded(self._decoder, line)
         except NotUnderstood:
-            return (Complain(reply(_id_of(line), error=errors.BAD_REQUEST)),)
+            return (RejectFrame(reply(_id_of(line), error=errors.BAD_REQUEST)),)
         asked = command.asked()
         if asked is None:
-            return (Complain(reply(command.id, error=errors.BAD_REQUEST)),)
+            return (RejectFrame(reply(command.id, error=errors.BAD_REQUEST)),)
         if command.id == 0 and command.send is None:
-            return (Complain(reply(0, error=errors.BAD_REQUEST)),)
+            return (RejectFrame(reply(0, error=errors.BAD_REQUEST)),)
         if isinstance(asked, Connect):
-            if client.introduced is not None or client.is_connecting:
-                return (HangUp(3501, "bad request: connected already"),)
+            if client.authenticated is not None or client.is_connecting:
+                return (Disconnect(3501, "bad request: connected already"),)
             client.is_connecting = True
-            return (Introduce(asked.token, _Ref(command.id, asked)),)
-        if client.introduced is None and not client.is_connecting:
-            return (HangUp(3501, "bad request: connect first"),)
+            return (Authenticate(asked.token, _Ref(command.id, asked)),)
+        if client.authenticated is None and not client.is_connecting:
+            return (Disconnect(3501, "bad request: connect first"),)
         if command.send is not None:  # there is nobody here to whom it means anything
             return ()
         return self._command(client, _Ref(command.id, asked))
@@ -256,17 +256,17 @@ class Centrifuge(Dialect):
             case Publish():
                 return self._publish(client, ref)
             case Subscribe() | Unsubscribe():  # they mean what stands once those before them are done
-                return (Turn(ref),)
+                return (Barrier(ref),)
             case Presence(channel=name):
                 return (AskPresence(self._address(name), ref),)
             case History():
                 return self._history(ref)
-            case Refresh(token=token):
-                return (Renew(token, ref),)
+            case RefreshRequest(token=token):
+                return (Refresh(token, ref),)
             case dict():
-                return (Say(reply(ref.id, ping={})),)
+                return (Send(reply(ref.id, ping={})),)
             case SubRefresh():  # no subscription here has a token of its own
-                return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
+                return (Send(reply(ref.id, error=errors.NOT_AVAILABLE)),)
             case _:
                 return self._rpc(client, ref)
 
@@ -274,16 +274,16 @@ class Centrifuge(Dialect):
         asked: Subscribe = ref.command
         name = asked.channel
         if name in client.subscriptions or name == _own_name(client):
-            return (Say(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
+            return (Send(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
         if asked.delta or asked.type:
-            return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
+            return (Send(reply(ref.id, error=errors.NOT_AVAILABLE)),)
         address = self._address(name)
         if self._is_open and address.channel:
             for channel in client.ended:
                 del client.names[channel]
             client.ended.clear()
             if address.channel in client.names:
-                return (Say(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
+                return (Send(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
             client.names[address.channel] = name
         since = Position(epoch=asked.epoch, seq=asked.offset) if asked.recover else None
         return (Follow(address, since, ref),)
@@ -294,7 +294,7 @@ class Centrifuge(Dialect):
         try:
             post = _posting(asked)
         except NotUnderstood:
-            return (Complain(reply(ref.id, error=errors.BAD_REQUEST)),)
+            return (RejectFrame(reply(ref.id, error=errors.BAD_REQUEST)),)
         if known is not None:
             return (Execute(post(known), ref),)
         address = self._address(asked.channel)
@@ -315,9 +315,9 @@ class Centrifuge(Dialect):
             call = rpc.understood(ref.command)
         except NotUnderstood as wrong:
             refusal = Refused("bad_request", f"The data of {ref.command.method} is wrong: {wrong}.")
-            return (Complain(reply(ref.id, error=errors.of(refusal, is_rpc=True))),)
+            return (RejectFrame(reply(ref.id, error=errors.of(refusal, is_rpc=True))),)
         if call is None:
-            return (Say(reply(ref.id, error=errors.NOT_AVAILABLE)),)
+            return (Send(reply(ref.id, error=errors.NOT_AVAILABLE)),)
         if call.channel:
             return (ExecuteInChannel(call.channel, call.command_for, _Ref(ref.id, call)),)
         return (Execute(call.command_for(call.conversation), _Ref(ref.id, call)),)
@@ -328,17 +328,17 @@ class Centrifuge(Dialect):
         match answer:
             case TokenExpired():
                 client.is_connecting = False
-                return (Say(reply(id, error=errors.TOKEN_EXPIRED)),)
+                return (Send(reply(id, error=errors.TOKEN_EXPIRED)),)
             case BadToken():
-                return (HangUp(3500, "invalid token"),)
-            case Introduced():
-                client.introduced = answer
+                return (Disconnect(3500, "invalid token"),)
+            case Authenticated():
+                client.authenticated = answer
                 return ShowNotifications(), AskInitialState(_Ref(id, Connect()))
-            case InitialStateResult() if client.introduced is not None:
+            case InitialStateResult() if client.authenticated is not None:
                 client.is_connecting = False
-                data = publications.initial_state(client.introduced.person, answer.initial_state, now=now)
+                data = publications.initial_state(client.authenticated.person, answer.initial_state, now=now)
                 result = {
-                    **replies.client(client.introduced, self._ticket),
+                    **replies.client(client.authenticated, self._ticket),
                     "ping": PING_S,
                     "pong": True,
                     "data": data,
@@ -346,12 +346,12 @@ class Centrifuge(Dialect):
                 }
                 early = [pushed for event in client.early for pushed in self.pushed(client, event, now=now)]
                 client.early.clear()
-                return Say(reply(id, connect=result)), *early
+                return Send(reply(id, connect=result)), *early
             case Refused():
                 client.is_connecting = False
-                return (Say(reply(id, error=errors.of(answer, is_rpc=True))),)
+                return (Send(reply(id, error=errors.of(answer, is_rpc=True))),)
             case _:
-                return (HangUp(3004, "server error: come back"),)
+                return (Disconnect(3004, "server error: come back"),)
 
     def _subscribed(
         self, client: ClientState, id: int, asked: Subscribe, answer: IntentResult, now: float
@@ -359,18 +359,18 @@ class Centrifuge(Dialect):
         if not isinstance(answer, Recovery):
             self._ended(client, asked.channel)
             error = errors.of(answer) if isinstance(answer, ChatError) else errors.INTERNAL
-            return (Say(reply(id, error=error)),)
+            return (Send(reply(id, error=error)),)
         conversation = answer.conversation
         if client.name_of(conversation) != asked.channel:
-            refusal = Say(reply(id, error=errors.UNKNOWN_CHANNEL))
+            refusal = Send(reply(id, error=errors.UNKNOWN_CHANNEL))
             if conversation.id in client.subscriptions.values():  # under its right name
                 return (refusal,)
             return Unfollow(conversation.id), refusal
         if asked.recover and not answer.recovered and asked.flag & REJECT_UNRECOVERED:
             self._ended(client, asked.channel)
-            return Unfollow(conversation.id), Say(reply(id, error=errors.UNRECOVERABLE))
+            return Unfollow(conversation.id), Send(reply(id, error=errors.UNRECOVERABLE))
         client.subscriptions[asked.channel] = conversation.id
-        return (Say(reply(id, subscribe=replies.subscribed(asked, answer, now))),)
+        return (Send(reply(id, subscribe=replies.subscribed(asked, answer, now))),)
 
     # Names
 
@@ -413,7 +413,7 @@ def _under_own_names(client: ClientState, frames: bytes | ChannelLines) -> bytes
 
 
 def _own_name(client: ClientState) -> str:
-    return "" if client.introduced is None else f"user:{client.introduced.person.id}"
+    return "" if client.authenticated is None else f"user:{client.authenticated.person.id}"
 
 
 def _id_of(line: str) -> int:

@@ -39,17 +39,17 @@ from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Address,
     AskInitialState,
+    Authenticated,
+    Barrier,
+    Disconnect,
     Execute,
     ExecuteInChannel,
     FinishedFrames,
     Follow,
-    HangUp,
     InitialStateResult,
     IntentResult,
     Intents,
-    Introduced,
-    Say,
-    Turn,
+    Send,
     Unfollow,
     WatchStatus,
     person_of,
@@ -117,13 +117,13 @@ class ChannelChat(typed_frames.TypedFrames):
     def client_state(self) -> ClientState:
         return ClientState()
 
-    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
-        client.person = person_of(introduced)
+    def opened(self, client: ClientState, authenticated: Authenticated | None) -> Intents:
+        client.person = person_of(authenticated)
         return WatchStatus(), AskInitialState()
 
     def received(self, client: ClientState, text: str) -> Intents:
         if not client.is_ready:  # it is not known yet which channels there are
-            return (Turn(text),)
+            return (Barrier(text),)
         if not text.lstrip(" \t\r\n").startswith("{"):
             return self._post(client, None, text, None)
         return super().received(client, text)
@@ -144,7 +144,7 @@ class ChannelChat(typed_frames.TypedFrames):
             case _Ref(), Committed(message=Message() as message, conversation=Channel(name=name)):
                 return (typed_frames.own_copy(message, _shown(message, name)),)
             case _Ref(is_message=False), Refused(code="unknown_room"):
-                return (Say(typed_frames.error("not_member", "Join the channel first.")),)
+                return (Send(typed_frames.error("not_member", "Join the channel first.")),)
             case _Ref(client_id=client_id), ChatError():
                 return (typed_frames.refusal(answer, client_id),)
             case str(), _:
@@ -153,16 +153,16 @@ class ChannelChat(typed_frames.TypedFrames):
                 return self._subscribed(client, ref, answer)
             case _, InitialStateResult(initial_state=initial_state):
                 subscriptions = [self._begin(client, channel) for channel in initial_state.channels]
-                return *subscriptions, Turn(_READY)
+                return *subscriptions, Barrier(_READY)
             case _, Done():
                 return self._ready(client)
             case _:
-                return (HangUp(3004, "server error: come back"),)
+                return (Disconnect(3004, "server error: come back"),)
 
     def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case StatusChanged(person=person, status=status, last_seen=last_seen):
-                return (Say(_presence(person.username, status, last_seen)),)
+                return (Send(_presence(person.username, status, last_seen)),)
             case ChannelsChanged() if not client.is_ready:
                 client.early.append(event)
                 return ()
@@ -205,9 +205,9 @@ class ChannelChat(typed_frames.TypedFrames):
                     if not message.deleted
                 ]
                 gap = {"gap": True} if has_gap else {}
-                return (typed_frames.say("history", channel=known.name, messages=shown, **gap),)
+                return (typed_frames.send("history", channel=known.name, messages=shown, **gap),)
             case Unavailable():
-                return (HangUp(3004, "server error: come back"),)
+                return (Disconnect(3004, "server error: come back"),)
             case _:
                 del client.channels[known.name]
                 return () if _is_gone(answer) else (typed_frames.refusal(answer),)
@@ -215,7 +215,7 @@ class ChannelChat(typed_frames.TypedFrames):
     def _ready(self, client: ClientState) -> Intents:
         client.is_ready = True
         username = "" if client.person is None else client.person.username
-        ready = typed_frames.say("ready", username=username, channels=list(client.channels))
+        ready = typed_frames.send("ready", username=username, channels=list(client.channels))
         early, client.early = client.early, []
         return ready, *(intent for event in early for intent in self.pushed(client, event, now=event.at))
 
@@ -256,8 +256,8 @@ def _target(client: ClientState, named: str | None) -> str | None:
     return client.last if client.last in client.channels else None
 
 
-def _channel_required(client_id: str | None) -> Say:
-    return Say(typed_frames.error("channel_required", "Say which channel this is for.", client_id))
+def _channel_required(client_id: str | None) -> Send:
+    return Send(typed_frames.error("channel_required", "Say which channel this is for.", client_id))
 
 
 def _follow(known: _Subscription, recent: Recent) -> Follow:
@@ -293,5 +293,5 @@ def _presence(username: str, status: str, last_seen: float) -> bytes:
     return typed_frames.frame("presence", username=username, status=status, last_seen=wire.stamp(last_seen))
 
 
-def _subscription(event: ChannelsChanged) -> Say:
-    return typed_frames.say("subscription", action=event.change, channel=event.channel.name)
+def _subscription(event: ChannelsChanged) -> Send:
+    return typed_frames.send("subscription", action=event.change, channel=event.channel.name)

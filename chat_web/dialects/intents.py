@@ -32,14 +32,14 @@ from chat_core import (
 
 
 @attrs.frozen
-class Say:
+class Send:
     """Send this finished frame (or line, where the dialect joins lines)."""
 
     frame: bytes
 
 
 @attrs.frozen
-class HangUp:
+class Disconnect:
     """End the connection."""
 
     code: int
@@ -47,7 +47,7 @@ class HangUp:
 
 
 @attrs.frozen
-class Complain:
+class RejectFrame:
     """The frame was not understood: send this, and count it (see ``frame_limits.BAD_FRAMES_MAX``)."""
 
     frame: bytes | None
@@ -76,16 +76,16 @@ class ExecuteInChannel:
 
 
 @attrs.frozen
-class Introduce:
-    """Say who this is, by token; a guest is made where there is none. Answered with ``Introduced``."""
+class Authenticate:
+    """Say who this is, by token; a guest is made where there is none. Answered with ``Authenticated``."""
 
     token: str
     ref: Any = None
 
 
 @attrs.frozen
-class Renew:
-    """The same person with a newer token. Answered with ``Introduced``."""
+class Refresh:
+    """The same person with a newer token. Answered with ``Authenticated``."""
 
     token: str
     ref: Any = None
@@ -135,7 +135,7 @@ class FetchNotifications:
 
 
 @attrs.frozen
-class Turn:
+class Barrier:
     """Nothing but to wait for everything that was asked before. Answered with ``Done``."""
 
     ref: Any = None
@@ -173,19 +173,19 @@ class AskHistory:
 
 
 Intent: TypeAlias = (
-    Say
-    | HangUp
-    | Complain
+    Send
+    | Disconnect
+    | RejectFrame
     | Execute
     | ExecuteInChannel
-    | Introduce
-    | Renew
+    | Authenticate
+    | Refresh
     | Follow
     | Unfollow
     | WatchStatus
     | ShowNotifications
     | FetchNotifications
-    | Turn
+    | Barrier
     | Ponged
     | AskInitialState
     | AskPresence
@@ -198,7 +198,7 @@ Intents: TypeAlias = tuple[Intent, ...]
 
 
 @attrs.frozen(kw_only=True)
-class Introduced:
+class Authenticated:
     """Who this connection is. ``expires_in_s`` is None where nothing runs out."""
 
     person: Person
@@ -240,7 +240,7 @@ class PendingNotifications:
 IntentResult: TypeAlias = (
     Result
     | Recovery
-    | Introduced
+    | Authenticated
     | InitialStateResult
     | PresenceResult
     | Page
@@ -284,8 +284,8 @@ class Dialect(Protocol):
     def client_state(self) -> Any:
         """What the dialect remembers about one connection."""
 
-    def opened(self, client: Any, introduced: Introduced | None) -> Intents:
-        """The connection is there; ``introduced`` says whose, where the URL told."""
+    def opened(self, client: Any, authenticated: Authenticated | None) -> Intents:
+        """The connection is there; ``authenticated`` says whose, where the URL told."""
         return ()
 
     def received(self, client: Any, text: str) -> Intents:
@@ -314,8 +314,8 @@ Finish: TypeAlias = Callable[[Any, Any], bytes]
 """From a connection's client and the encoder's frames to the bytes for that connection."""
 
 
-def person_of(introduced: Introduced | None) -> Person:
+def person_of(authenticated: Authenticated | None) -> Person:
     """The person of a connection whose URL says who it is. ``TypeError`` where it does not."""
-    if introduced is None:
+    if authenticated is None:
         raise TypeError("this dialect always knows who it is: from the URL, or a new guest")
-    return introduced.person
+    return authenticated.person

@@ -20,15 +20,15 @@ from chat_core import (
 )
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
+    Authenticated,
     Dialect,
+    Disconnect,
     FetchNotifications,
     FinishedFrames,
-    HangUp,
     IntentResult,
     Intents,
-    Introduced,
     PendingNotifications,
-    Say,
+    Send,
 )
 from chat_web.encoding import wire
 
@@ -55,7 +55,7 @@ class Notifications(Dialect):
     def client_state(self) -> ClientState:
         return ClientState()
 
-    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
+    def opened(self, client: ClientState, authenticated: Authenticated | None) -> Intents:
         return (FetchNotifications(),)
 
     def received(self, client: ClientState, text: str) -> Intents:
@@ -66,7 +66,7 @@ class Notifications(Dialect):
 
     def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if not isinstance(answer, PendingNotifications):
-            return (HangUp(3004, "server error: come back"),)
+            return (Disconnect(3004, "server error: come back"),)
         early, client.early = client.early or [], None
         client.missed = frozenset(notification.key for notification in answer.notifications)
         live = (intent for notification in early for intent in self.pushed(client, notification, now=now))
@@ -83,7 +83,7 @@ class Notifications(Dialect):
         return (_told(event, now),)
 
 
-def _told(notification: AnyNotification, now: float) -> Say:
+def _told(notification: AnyNotification, now: float) -> Send:
     if isinstance(notification, Mentioned):
-        return typed_frames.say("mention", **wire.mention(notification))
-    return typed_frames.say(notification.kind, **wire.notification(notification, now=now))
+        return typed_frames.send("mention", **wire.mention(notification))
+    return typed_frames.send(notification.kind, **wire.notification(notification, now=now))

@@ -33,13 +33,13 @@ from chat_core import (
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Address,
+    Authenticated,
+    Disconnect,
     Execute,
     FinishedFrames,
     Follow,
-    HangUp,
     IntentResult,
     Intents,
-    Introduced,
     Unfollow,
 )
 from chat_web.encoding import wire
@@ -90,7 +90,7 @@ class OpenRooms(typed_frames.TypedFrames):
     def client_state(self) -> ClientState:
         return ClientState()
 
-    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
+    def opened(self, client: ClientState, authenticated: Authenticated | None) -> Intents:
         follow = Follow(Address(id=self.room), ref=_FOLLOW)
         return (follow,) if self.joins is None else (Execute(JoinChannel(name=self.joins), _JOIN), follow)
 
@@ -115,9 +115,9 @@ class OpenRooms(typed_frames.TypedFrames):
             case Refused(code="guests_may_not") if ref is _JOIN:
                 return ()  # guests may read
             case Refused(message=message):
-                return typed_frames.refusal(answer), HangUp(3501, f"bad request: {message}")
+                return typed_frames.refusal(answer), Disconnect(3501, f"bad request: {message}")
             case _:
-                return (HangUp(3004, "server error: come back"),)
+                return (Disconnect(3004, "server error: come back"),)
 
     def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
@@ -125,7 +125,7 @@ class OpenRooms(typed_frames.TypedFrames):
                 return ()
             case ChannelsChanged(channel=channel, change=change) if channel.id == self.room:
                 was = "was deleted" if change is ChannelChange.DELETED else "is no longer yours"
-                return Unfollow(self.room), HangUp(3503, f"revoked: this room {was}")
+                return Unfollow(self.room), Disconnect(3503, f"revoked: this room {was}")
             case _:
                 return ()
 
@@ -133,8 +133,8 @@ class OpenRooms(typed_frames.TypedFrames):
         self, client: ClientState, conversation: ConversationId, *, recoverable: bool
     ) -> Intents:
         if recoverable:
-            return (HangUp(3010, "insufficient state: recover"),)
-        return (HangUp(3503, "revoked: this room is no longer yours"),)
+            return (Disconnect(3010, "insufficient state: recover"),)
+        return (Disconnect(3503, "revoked: this room is no longer yours"),)
 
 
 def _user(person: Card) -> dict[str, str]:

@@ -35,19 +35,19 @@ from chat_core import (
 )
 from chat_web.dialects.intents import (
     Address,
-    Complain,
+    Authenticate,
+    Authenticated,
+    Barrier,
     Dialect,
+    Disconnect,
     Execute,
     FinishedFrames,
     Follow,
-    HangUp,
     IntentResult,
     Intents,
-    Introduce,
-    Introduced,
     Ponged,
-    Say,
-    Turn,
+    RejectFrame,
+    Send,
     Unfollow,
 )
 from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded
@@ -151,11 +151,11 @@ class SocketIO(Dialect):
         match read.packet_type:
             case packet.CONNECT if not client.is_introducing and client.person is None:
                 client.is_introducing = True
-                return (Introduce("", _CONNECT),)
+                return (Authenticate("", _CONNECT),)
             case packet.DISCONNECT:
-                return (HangUp(1000, "goodbye"),)
+                return (Disconnect(1000, "goodbye"),)
             case packet.EVENT if client.is_introducing:
-                return (Turn(text),)
+                return (Barrier(text),)
             case packet.EVENT if client.person is not None:
                 return self._asked(client, read)
             case packet.BINARY_EVENT:
@@ -164,7 +164,7 @@ class SocketIO(Dialect):
 
     def refused(self, text: str, error: Refused) -> Intents:
         ack = _ACK.match(text)
-        return (Say(_refusal(None if ack is None else int(ack[1]), error.code, error.message)),)
+        return (Send(_refusal(None if ack is None else int(ack[1]), error.code, error.message)),)
 
     def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if isinstance(ref, str):  # it came before it was known who this is
@@ -182,18 +182,18 @@ class SocketIO(Dialect):
                 return (Execute(Search(lobby=ANONYMOUS), _Asked(ref.ack)),)
         match answer:
             case Refused(code=code, message=message):
-                return (Say(_refusal(ref.ack, code, message)),)
+                return (Send(_refusal(ref.ack, code, message)),)
             case ChatError():
                 words = "The server cannot do this now. Try again."
-                return (Say(_refusal(ref.ack, "unavailable", words)),)
+                return (Send(_refusal(ref.ack, "unavailable", words)),)
             case _:
-                return () if ref.ack is None else (Say(_acked(ref.ack, _OK)),)
+                return () if ref.ack is None else (Send(_acked(ref.ack, _OK)),)
 
     def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
             case Matched(lobby="anonymous", room=room):
                 client.room = room
-                return (Say(_event("matched", {"sessionId": room})),)
+                return (Send(_event("matched", {"sessionId": room})),)
             case PartnerLeft(room=room, reason=reason) if room == client.room:
                 return self._gone(client, _REASONS.get(reason, "disconnected"))
             case _:
@@ -215,21 +215,21 @@ class SocketIO(Dialect):
     def _connected(self, client: ClientState, answer: IntentResult) -> Intents:
         client.is_introducing = False
         match answer:
-            case Introduced(person=person, connection=connection):
+            case Authenticated(person=person, connection=connection):
                 client.person = person
-                return (Say(_frame(packet.CONNECT, {"sid": connection})),)
+                return (Send(_frame(packet.CONNECT, {"sid": connection})),)
             case Refused(code=code, message=message):
                 told = {"message": message, "data": {"code": code}}
-                return (Say(_frame(packet.CONNECT_ERROR, told)),)
+                return (Send(_frame(packet.CONNECT_ERROR, told)),)
             case _:
                 told = {"message": "Try again in a moment.", "data": {"code": "unavailable"}}
-                return (Say(_frame(packet.CONNECT_ERROR, told)),)
+                return (Send(_frame(packet.CONNECT_ERROR, told)),)
 
     def _elsewhere(self, client: ClientState, read: Any) -> Intents:
         """There is one namespace; who wants another is told so, and stays."""
         if read.packet_type == packet.CONNECT and _NAMESPACE.fullmatch(read.namespace):
             told = {"message": "Invalid namespace"}
-            return (Say(_frame(packet.CONNECT_ERROR, told, namespace=read.namespace)),)
+            return (Send(_frame(packet.CONNECT_ERROR, told, namespace=read.namespace)),)
         return _not_understood(client)
 
     def _attached(self, client: ClientState) -> Intents:
@@ -261,7 +261,7 @@ class SocketIO(Dialect):
 
     def _said(self, client: ClientState, asked: _Asked, text: str) -> Intents:
         if client.room is None or client.is_skipping:
-            return (Say(_refusal(asked.ack, "wrong_state", "You have no partner yet.")),)
+            return (Send(_refusal(asked.ack, "wrong_state", "You have no partner yet.")),)
         return (Execute(Post(conversation=client.room, content=text), asked),)
 
     def _skipped(self, client: ClientState, asked: _Asked) -> Intents:
@@ -274,13 +274,13 @@ class SocketIO(Dialect):
         room, client.room = client.room, None
         if room is None:
             return ()
-        return Unfollow(room), Say(_event("partner_left", {"reason": reason}))
+        return Unfollow(room), Send(_event("partner_left", {"reason": reason}))
 
 
 def _not_understood(client: ClientState, ack: int | None = None) -> Intents:
     if client.person is None:  # to who is not connected there is nothing to say
-        return (Complain(None),)
-    return (Complain(_refusal(ack, "bad_request", "This packet was not understood.")),)
+        return (RejectFrame(None),)
+    return (RejectFrame(_refusal(ack, "bad_request", "This packet was not understood.")),)
 
 
 def _refusal(ack: int | None, code: str, message: str) -> bytes:

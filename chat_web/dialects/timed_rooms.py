@@ -36,14 +36,14 @@ from chat_core import (
 from chat_web.dialects import typed_frames
 from chat_web.dialects.intents import (
     Address,
+    Authenticated,
+    Disconnect,
     Execute,
     FinishedFrames,
     Follow,
-    HangUp,
     IntentResult,
     Intents,
-    Introduced,
-    Say,
+    Send,
     person_of,
 )
 from chat_web.encoding import wire
@@ -100,8 +100,8 @@ class TimedRooms(typed_frames.TypedFrames):
     def client_state(self) -> ClientState:
         return ClientState()
 
-    def opened(self, client: ClientState, introduced: Introduced | None) -> Intents:
-        client.person = person_of(introduced)
+    def opened(self, client: ClientState, authenticated: Authenticated | None) -> Intents:
+        client.person = person_of(authenticated)
         return (self._follow(),)
 
     def asked(self, client: ClientState, frame: TimedRoomFrame) -> Intents:
@@ -127,32 +127,32 @@ class TimedRooms(typed_frames.TypedFrames):
             case Recovery(conversation=Room() as room, messages=messages):
                 return self._history(client, messages), self._state(client, room, now)
             case Refused(message=message):
-                return typed_frames.refusal(answer), HangUp(3501, f"bad request: {message}")
+                return typed_frames.refusal(answer), Disconnect(3501, f"bad request: {message}")
             case _:
-                return (HangUp(3004, "server error: come back"),)
+                return (Disconnect(3004, "server error: come back"),)
 
     def unsubscribed(
         self, client: ClientState, conversation: ConversationId, *, recoverable: bool
     ) -> Intents:
         if recoverable:  # the log has a hole: begin again with what there is
             return (self._follow(),)
-        return (HangUp(3503, "revoked: this room is no longer yours"),)
+        return (Disconnect(3503, "revoked: this room is no longer yours"),)
 
     def _follow(self) -> Follow:
         return Follow(Address(id=self.room), ref=_FOLLOW, recent=Recent())
 
-    def _history(self, client: ClientState, messages: Sequence[Message]) -> Say:
+    def _history(self, client: ClientState, messages: Sequence[Message]) -> Send:
         me = None if client.person is None else client.person.id
         shown = [
             typed_frames.marked_own(message, _shown(message)) if message.by == me else _shown(message)
             for message in messages
             if not message.deleted
         ]
-        return typed_frames.say("history", messages=shown)
+        return typed_frames.send("history", messages=shown)
 
-    def _state(self, client: ClientState, room: Room, now: float) -> Say:
+    def _state(self, client: ClientState, room: Room, now: float) -> Send:
         me = None if client.person is None else client.person.id
-        return typed_frames.say("room_state", **wire.room(room, now=now, me=me))
+        return typed_frames.send("room_state", **wire.room(room, now=now, me=me))
 
 
 def _shown(message: Message) -> dict[str, Any]:

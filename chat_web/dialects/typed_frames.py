@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from chat_core import ChatError, Committed, Done, Message, Refused
-from chat_web.dialects.intents import Complain, Dialect, HangUp, IntentResult, Intents, Say
+from chat_web.dialects.intents import Dialect, Disconnect, IntentResult, Intents, RejectFrame, Send
 from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded, glimpsed
 from chat_web.transports.frames import text_frame
 
@@ -53,8 +53,8 @@ def frame(type: str, **rest: Any) -> bytes:
     return text_frame(encoded({"type": type, **rest}))
 
 
-def say(type: str, **rest: Any) -> Say:
-    return Say(frame(type, **rest))
+def send(type: str, **rest: Any) -> Send:
+    return Send(frame(type, **rest))
 
 
 def error(code: str, message: str, client_id: str | None = None) -> bytes:
@@ -63,19 +63,19 @@ def error(code: str, message: str, client_id: str | None = None) -> bytes:
     return frame("error", **shown, **({} if client_id is None else {"client_id": client_id}))
 
 
-def refusal(error_: ChatError, client_id: str | None = None) -> Say:
+def refusal(error_: ChatError, client_id: str | None = None) -> Send:
     """What went wrong, as a frame."""
     if isinstance(error_, Refused):
-        return Say(error(error_.code, error_.message, client_id))
-    return Say(error("unavailable", "The server cannot do this now. Try again.", client_id))
+        return Send(error(error_.code, error_.message, client_id))
+    return Send(error("unavailable", "The server cannot do this now. Try again.", client_id))
 
 
-def not_understood(message: str = "This frame was not understood.") -> Complain:
+def not_understood(message: str = "This frame was not understood.") -> RejectFrame:
     """The answer to what is no frame of the dialect; it counts."""
-    return Complain(error("bad_request", message))
+    return RejectFrame(error("bad_request", message))
 
 
-def unread(text: str, refused: Refused) -> Say:
+def unread(text: str, refused: Refused) -> Send:
     """The answer to a frame that is not to be carried out."""
     marked = glimpsed(_MARKED, text)
     return refusal(refused, None if marked is None else marked.client_id)
@@ -106,9 +106,9 @@ def carried_out(ref: Ref, answer: IntentResult, shown: Callable[[Message], dict[
         case ChatError():
             return (refusal(answer, ref.client_id),)
         case _:
-            return (HangUp(3004, "server error: come back"),)
+            return (Disconnect(3004, "server error: come back"),)
 
 
-def own_copy(message: Message, shown: dict[str, Any]) -> Say:
+def own_copy(message: Message, shown: dict[str, Any]) -> Send:
     """A message for its author alone."""
-    return Say(text_frame(encoded(marked_own(message, shown))))
+    return Send(text_frame(encoded(marked_own(message, shown))))

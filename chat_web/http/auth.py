@@ -42,13 +42,13 @@ class Identity:
     expires_in_s: float | None = None
 
 
-class Introductions:
+class Authenticator:
     """Reads tokens and makes guests. Tokens are issued in the core."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
 
-    async def introduced(self, token: str) -> Identity:
+    async def authenticated(self, token: str) -> Identity:
         """The person of a token, or a new guest where it is empty. Raises ``BadToken`` or ``Unavailable``.
 
         Waits only for a session that nobody asked about for half a minute.
@@ -62,9 +62,9 @@ class Introductions:
         return self._chat.accounts.tokens.verify(token, self._chat.clock.now())
 
     async def of_claims(self, claims: Claims) -> Identity:
-        """The person of verified claims, called as it is called now. Raises as ``introduced``."""
+        """The person of verified claims, called as it is called now. Raises as ``authenticated``."""
         accounts = self._chat.accounts
-        person = accounts.peek(claims) or await accounts.introduce(claims)
+        person = accounts.peek(claims) or await accounts.authenticate(claims)
         left = claims.expires_at - self._chat.clock.now()
         return Identity(person=person, may_return=True, sid=claims.sid, expires_in_s=max(0.0, left))
 
@@ -81,7 +81,7 @@ class Introductions:
         return token_pair.access_token, token_pair.expires_in_s
 
 
-INTRODUCTIONS: Final = web.AppKey("introductions", Introductions)
+AUTHENTICATOR: Final = web.AppKey("introductions", Authenticator)
 
 
 def bearer_of(request: web.Request) -> str:
@@ -100,6 +100,6 @@ async def caller_of(request: web.Request) -> Identity:
     token = bearer_of(request)
     if not token:
         raise Rejected("unauthenticated")
-    identity = await request.app[INTRODUCTIONS].introduced(token)
+    identity = await request.app[AUTHENTICATOR].authenticated(token)
     request.app[CHAT].visit(identity.person)
     return identity

@@ -22,12 +22,12 @@ from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.socketio import SocketIO
 from chat_web.dialects.timed_rooms import TimedRooms
-from chat_web.http.auth import INTRODUCTIONS, Identity, Introductions, bearer_of
+from chat_web.http.auth import AUTHENTICATOR, Authenticator, Identity, bearer_of
 from chat_web.http.cookies import guest_cookie, guest_token_of
 from chat_web.http.errors import Rejected
 from chat_web.http.headers import cookies_count, headers_for, origin_allowed
 from chat_web.http.rate_limits import SOURCES
-from chat_web.sockets.open_connections import admit, introduce, place
+from chat_web.sockets.open_connections import admit, authenticate, place
 from chat_web.sockets.pump import PING_S
 from chat_web.transports.engine_io import requests
 from chat_web.transports.engine_io.session import Engine
@@ -56,18 +56,18 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
         raise Rejected("unknown_route", "There is nothing at this address.")
     if not _LABEL.fullmatch(label):
         raise Rejected("bad_label", "The name in the address has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
-    introductions = request.app[INTRODUCTIONS]
+    authenticator = request.app[AUTHENTICATOR]
     admit(request)
     headers: CIMultiDict[str] = CIMultiDict()
     token = request.query.get("token", "")
     if token:
-        identity = await introductions.introduced(token)
+        identity = await authenticator.authenticated(token)
     else:
-        kept = await _returning_guest(request, introductions)
+        kept = await _returning_guest(request, authenticator)
         if kept is None:
-            identity = await introduce(request, "")
+            identity = await authenticate(request, "")
             with contextlib.suppress(Unavailable):  # no coming back then, but no reason to stay out
-                access, _ = await introductions.token_of(identity.person)
+                access, _ = await authenticator.token_of(identity.person)
                 headers[hdrs.SET_COOKIE] = guest_cookie(request, access)
         else:
             identity = kept
@@ -138,7 +138,7 @@ async def _holder(request: web.Request) -> Identity:
     token = request.query.get("token", "") or bearer_of(request)
     if not token:
         raise Rejected("unauthenticated")
-    return await request.app[INTRODUCTIONS].introduced(token)
+    return await request.app[AUTHENTICATOR].authenticated(token)
 
 
 def _since(text: str) -> Mapping[str, int]:
@@ -152,12 +152,12 @@ def _since(text: str) -> Mapping[str, int]:
     return since
 
 
-async def _returning_guest(request: web.Request, introductions: Introductions) -> Identity | None:
+async def _returning_guest(request: web.Request, authenticator: Authenticator) -> Identity | None:
     token = guest_token_of(request)
     if not token or not cookies_count(request, request.app[SETTINGS]):
         return None
     try:
-        return await introductions.introduced(token)
+        return await authenticator.authenticated(token)
     except BadToken:  # a cookie from before a change of keys is no reason to turn anybody away
         return None
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from chat_web.app_keys import CHAT, SETTINGS
 from chat_web.config.settings import Settings
 from chat_web.dialects.intents import Dialect
-from chat_web.http.auth import INTRODUCTIONS, Identity
+from chat_web.http.auth import AUTHENTICATOR, Identity
 from chat_web.http.errors import Rejected
 from chat_web.http.headers import origin_allowed
 from chat_web.http.rate_limits import SOURCES
@@ -66,13 +66,13 @@ def admit(request: web.Request, *, is_new: bool = True) -> None:
         raise Rejected("forbidden", "Pages of this origin may not connect.")
 
 
-async def introduce(request: web.Request, token: str) -> Identity:
+async def authenticate(request: web.Request, token: str) -> Identity:
     """The person of a token. A new guest counts against its source."""
     app = request.app
     if not token:
         now = app[CHAT].clock.now()
         app[SOURCES].guest(app[SOURCES].of(request, now), now)
-    return await app[INTRODUCTIONS].introduced(token)
+    return await app[AUTHENTICATOR].authenticated(token)
 
 
 @contextlib.contextmanager
@@ -98,8 +98,8 @@ def place(
         leave()
         gone()
 
-    introduced = functools.partial(introduce, request)
-    pump = Pump(chat, dialect, introduced, identity=identity, limits=pumps.limits, left=left)
+    authenticated = functools.partial(authenticate, request)
+    pump = Pump(chat, dialect, authenticated, identity=identity, limits=pumps.limits, left=left)
     pumps.add(pump)
     try:
         yield pump

@@ -32,23 +32,23 @@ from chat_web.dialects.intents import (
     AskHistory,
     AskInitialState,
     AskPresence,
-    Complain,
+    Authenticate,
+    Authenticated,
+    Barrier,
     Dialect,
+    Disconnect,
     Execute,
     ExecuteInChannel,
     FetchNotifications,
     Follow,
-    HangUp,
     Intent,
     IntentResult,
     Intents,
-    Introduce,
-    Introduced,
     Ponged,
-    Renew,
-    Say,
+    Refresh,
+    RejectFrame,
+    Send,
     ShowNotifications,
-    Turn,
     Unfollow,
     WatchStatus,
 )
@@ -64,7 +64,7 @@ PING_S: Final = 25.0
 PONG_S: Final = 10.0
 FIRST_COMMAND_S: Final = 5.0
 
-_AT_ONCE: Final = frozenset({Say, Complain, HangUp, Unfollow, WatchStatus, ShowNotifications, Ponged})
+_AT_ONCE: Final = frozenset({Send, RejectFrame, Disconnect, Unfollow, WatchStatus, ShowNotifications, Ponged})
 
 _log = structlog.get_logger("parley.sockets")
 
@@ -87,7 +87,7 @@ class Pump:
         self,
         chat: Chat,
         dialect: Dialect,
-        introduce: Callable[[str], Awaitable[Identity]],
+        authenticate: Callable[[str], Awaitable[Identity]],
         *,
         identity: Identity | None,
         limits: PumpLimits,
@@ -98,7 +98,7 @@ class Pump:
         self._join = dialect.encoder.join
         self._client_state = dialect.client_state()
         self._questions = Questions(chat)
-        self._introduce_by = introduce
+        self._authenticate = authenticate
         self._identity = identity
         self._limits = limits
         self._left = left
@@ -137,12 +137,12 @@ class Pump:
     def opened(self, socket: Socket) -> None:
         self._socket = socket
         try:
-            introduced = None if self._identity is None else self._introduced(self._identity)
+            authenticated = None if self._identity is None else self._authenticated(self._identity)
         except Disconnected:
             return
-        if introduced is None:
+        if authenticated is None:
             self._heartbeat.expect_first_command(self._limits.first_command_s)
-        self._do(self._dialect.opened(self._client_state, introduced))
+        self._do(self._dialect.opened(self._client_state, authenticated))
 
     def received(self, text: str) -> None:
         if self._heartbeat.awaits_pong and text == "{}":  # one for each ping, not counted by the rate
@@ -211,13 +211,13 @@ class Pump:
             match intent:  # in the order of how often they come
                 case Execute() if not self._inbox and self._may_begin(intent):
                     self._begin(intent)
-                case Say():
+                case Send():
                     self._say(intent.frame)
-                case Complain(frame):
+                case RejectFrame(frame):
                     if frame is not None:
                         self._say(frame)
                     self._count_bad()
-                case HangUp(code, reason):
+                case Disconnect(code, reason):
                     self.end(code, reason)
                 case Unfollow(conversation):
                     if self._connection is not None:
@@ -290,12 +290,12 @@ class Pump:
             case Execute() if self._connection is not None:
                 self._only_posts = isinstance(intent.command, Post)
                 self._connection.ask(intent.command, partial(self._finished, intent.ref))
-            case Introduce() | Renew():
+            case Authenticate() | Refresh():
                 self._chat.tasks.begin(self._identify(intent))
-            case Turn(ref):
+            case Barrier(ref):
                 self._finished(ref, Done())
             case Execute():
-                self._finished(intent.ref, _unintroduced())
+                self._finished(intent.ref, _not_authenticated())
             case (
                 ExecuteInChannel()
                 | Follow()
@@ -305,7 +305,7 @@ class Pump:
                 | AskHistory()
             ):
                 if self._connection is None:
-                    self._finished(intent.ref, _unintroduced())
+                    self._finished(intent.ref, _not_authenticated())
                 else:
                     self._chat.spawn(self._questions.ask(intent, self._connection, self._finished))
             case _:
@@ -313,19 +313,23 @@ class Pump:
 
     # Who this is
 
-    async def _identify(self, intent: Introduce | Renew) -> None:
+    async def _identify(self, intent: Authenticate | Refresh) -> None:
         """Find out who it is; at once, where its session is known."""
         answer: IntentResult
         try:
-            identity = await self._introduce_by(intent.token)
+            identity = await self._authenticate(intent.token)
             if self._has_ended:  # who went meanwhile takes no seat
                 return
-            answer = self._introduced(identity) if isinstance(intent, Introduce) else self._renewed(identity)
+            answer = (
+                self._authenticated(identity)
+                if isinstance(intent, Authenticate)
+                else self._refreshed(identity)
+            )
         except ChatError as error:
             answer = error
         self._finished(intent.ref, answer)
 
-    def _introduced(self, identity: Identity) -> Introduced:
+    def _authenticated(self, identity: Identity) -> Authenticated:
         """Take the person's seat. Raises ``Disconnected``, with the socket closed, when there is none."""
         self._identity = identity
         try:
@@ -351,19 +355,19 @@ class Pump:
             dialect=self._dialect.name,
             kind=identity.person.kind,
         )
-        return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
+        return Authenticated(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
 
     def _sink(self) -> Sink[Any]:
         finish = self._dialect.finish
         return self if finish is None else FinishingSink(sink=self, finish=finish, client=self._client_state)
 
-    def _renewed(self, identity: Identity) -> Introduced:
+    def _refreshed(self, identity: Identity) -> Authenticated:
         if self._connection is None or identity.person.id != self._connection.person.id:
             raise BadToken("This token is another person's.")
         self._identity = identity
         self._connection.renew(identity.sid)
         self._expire_at(identity)
-        return Introduced(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
+        return Authenticated(person=identity.person, connection=self._id, expires_in_s=identity.expires_in_s)
 
     def _expire_at(self, identity: Identity) -> None:
         if self._expiry is not None:
@@ -405,5 +409,5 @@ class Pump:
             self._socket.write(self._join((frame,)))
 
 
-def _unintroduced() -> Refused:
+def _not_authenticated() -> Refused:
     return Refused("unauthenticated", "Introduce yourself first.")

@@ -17,7 +17,7 @@ import aiohttp
 import attrs
 
 from chat_core import Chat, ConversationId, JoinChannel, Logged, MessagePosted, Post
-from chat_web.http.auth import INTRODUCTIONS
+from chat_web.http.auth import AUTHENTICATOR
 from tests.support.conversation_views import Entry, Pair, Views
 from tests.support.dialect_clients import (
     ChannelChat,
@@ -74,7 +74,7 @@ class Mix:
         dialect, _, way = kind.partition(" ")
         chat, url, now = self.chat, self.server.url, self.chat.clock.now
         person = chat.guest(name)
-        token, _ = await self.server.app[INTRODUCTIONS].token_of(person)
+        token, _ = await self.server.app[AUTHENTICATOR].token_of(person)
         caller = HttpClient(self.http, person, token)
         views = Views(name, hears_itself=dialect in ("p3", "p5"), person=person.id)
         if dialect in ("p1", "p4", "p5"):

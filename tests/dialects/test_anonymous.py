@@ -4,7 +4,7 @@ import json
 
 from chat_core import ANONYMOUS, Card, Person, Refused, Search, Unavailable
 from chat_web.dialects.anonymous import AnonymousPair, ClientState, Ref
-from chat_web.dialects.intents import Execute, HangUp, Intents, Introduced, Say
+from chat_web.dialects.intents import Authenticated, Disconnect, Execute, Intents, Send
 
 P0 = AnonymousPair()
 ANN = Person(id="ann", username="ann", display_name="Ann")
@@ -16,7 +16,7 @@ def client(room: str | None = None, *, has_waited: bool = False) -> ClientState:
 
 
 def errors(intents: Intents) -> list[str]:
-    said = [intent.frame for intent in intents if isinstance(intent, Say)]
+    said = [intent.frame for intent in intents if isinstance(intent, Send)]
     return [json.loads(frame[frame.index(b"{") :])["code"] for frame in said]
 
 
@@ -30,7 +30,7 @@ def test_a_room_that_ended_before_it_could_be_followed_is_searched_anew() -> Non
 def test_who_would_miss_messages_is_told_and_sent_away_to_come_back() -> None:
     state = client("room")
     (gone,) = P0.unsubscribed(state, "room", recoverable=True)
-    assert isinstance(gone, HangUp)
+    assert isinstance(gone, Disconnect)
     assert gone.code == 3010
     assert P0.unsubscribed(state, "another", recoverable=True) == ()
 
@@ -49,8 +49,8 @@ def test_what_the_store_cannot_do_is_unavailable() -> None:
 
 def test_the_first_frame_names_the_person_and_no_card() -> None:
     card = Card(id="card", username="stranger", display_name="Stranger")
-    introduced = Introduced(person=ANN, connection="c", expires_in_s=None)
-    (said, _) = P0.opened(P0.client_state(), introduced)
-    assert isinstance(said, Say)
+    authenticated = Authenticated(person=ANN, connection="c", expires_in_s=None)
+    (said, _) = P0.opened(P0.client_state(), authenticated)
+    assert isinstance(said, Send)
     assert b'"user_id":"ann"' in said.frame
     assert card.id.encode() not in said.frame

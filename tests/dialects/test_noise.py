@@ -16,7 +16,7 @@ from chat_web.dialects.intents import Dialect
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.timed_rooms import TimedRooms
-from chat_web.http.auth import Identity, Introductions
+from chat_web.http.auth import Authenticator, Identity
 from chat_web.sockets.pump import PumpLimits
 from tests.support.memory_wire import Closed, Wire, masked
 from tests.support.noise import noise
@@ -49,7 +49,7 @@ class Town:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.introductions = Introductions(world.chat)
+        self.authenticator = Authenticator(world.chat)
         self.eve, self.bob = (
             world.chat.person(world.chat.new_id(), name, PersonKind.USER) for name in ("eve", "bob")
         )
@@ -64,7 +64,7 @@ class Town:
 
     def connect(self, person: Person, dialect: Dialect) -> Wire:
         identity = Identity(person=person, may_return=False)
-        return Wire(self.world.chat, dialect, self.introductions, identity=identity, limits=UNHURRIED)
+        return Wire(self.world.chat, dialect, self.authenticator, identity=identity, limits=UNHURRIED)
 
     async def seen(self, wire: Wire) -> list[Any]:
         for _ in range(3):

@@ -22,13 +22,21 @@ from chat_core import (
 )
 from chat_core.model.person import Card
 from chat_web.dialects.channel_chat import ChannelChat, ClientState
-from chat_web.dialects.intents import Follow, HangUp, InitialStateResult, Introduced, Say, Turn, Unfollow
+from chat_web.dialects.intents import (
+    Authenticated,
+    Barrier,
+    Disconnect,
+    Follow,
+    InitialStateResult,
+    Send,
+    Unfollow,
+)
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.timed_rooms import TimedRooms
 
 ANN: Final = Person(id="ann", username="ann", display_name="Ann", kind=PersonKind.USER)
-WHO: Final = Introduced(person=ANN, connection="c", expires_in_s=None)
+WHO: Final = Authenticated(person=ANN, connection="c", expires_in_s=None)
 GENERAL: Final = Channel(
     id="g", epoch="e", persistence=Persistence.PERSISTENT, created_at=0.0, name="general"
 )
@@ -38,7 +46,7 @@ NOW: Final = 1000.0
 
 def shown(intent: Any) -> dict[str, Any]:
     """The object of a frame (which has a head of two or four bytes)."""
-    assert isinstance(intent, Say)
+    assert isinstance(intent, Send)
     return dict(json.loads(intent.frame[intent.frame.index(b"{") :]))
 
 
@@ -143,7 +151,7 @@ def test_p1_takes_a_hole_in_the_log_for_a_gap() -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (Unavailable("not now"), HangUp(3004, "server error: come back")),
+        (Unavailable("not now"), Disconnect(3004, "server error: come back")),
         (Refused("unknown_room", "gone"), None),
         (Refused("too_many", "This connection follows too many conversations."), "too_many"),
     ],
@@ -151,7 +159,7 @@ def test_p1_takes_a_hole_in_the_log_for_a_gap() -> None:
 def test_p1_when_a_channel_cannot_be_followed(error: Any, expected: Any) -> None:
     p1 = P1(GENERAL, CATS)
     told = p1.answered(p1.follows[0].ref, error)
-    if isinstance(expected, HangUp):
+    if isinstance(expected, Disconnect):
         assert told == (expected,)
         return
     assert [shown(one)["code"] for one in told] == ([expected] if expected else [])
@@ -163,12 +171,12 @@ def test_p1_hangs_up_when_nobody_knows_where_the_person_stands() -> None:
     client = dialect.client_state()
     dialect.opened(client, WHO)
     told = dialect.answered(client, None, Unavailable("not now"), now=NOW)
-    assert told == (HangUp(3004, "server error: come back"),)
+    assert told == (Disconnect(3004, "server error: come back"),)
 
 
 def test_what_is_asked_before_p1_is_ready_waits() -> None:
     dialect = ChannelChat()
-    assert dialect.received(dialect.client_state(), "hi") == (Turn("hi"),)
+    assert dialect.received(dialect.client_state(), "hi") == (Barrier("hi"),)
 
 
 def test_p3_begins_again_where_the_log_has_a_hole_and_p4_is_told_to_come_back() -> None:
@@ -177,7 +185,7 @@ def test_p3_begins_again_where_the_log_has_a_hole_and_p4_is_told_to_come_back() 
     (follow,) = p3.opened(client, WHO)
     assert p3.unsubscribed(client, "r", recoverable=True) == (follow,)
     (closed,) = p4.unsubscribed(p4.client_state(), "r", recoverable=True)
-    assert isinstance(closed, HangUp)
+    assert isinstance(closed, Disconnect)
     assert closed.code == 3010
 
 
@@ -198,7 +206,7 @@ def test_p3_and_p4_close_where_the_room_cannot_be_opened(dialect: Any) -> None:
 def test_notifications_hang_up_where_the_older_ones_cannot_be_read() -> None:
     dialect = Notifications()
     told = dialect.answered(dialect.client_state(), None, Unavailable("not now"), now=NOW)
-    assert told == (HangUp(3004, "server error: come back"),)
+    assert told == (Disconnect(3004, "server error: come back"),)
     assert dialect.unsubscribed(dialect.client_state(), "r", recoverable=True) == ()
 
 

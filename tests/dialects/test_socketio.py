@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 from chat_core import ANONYMOUS, Person, Placed, Refused, Search, Skip, Unavailable
-from chat_web.dialects.intents import Address, Execute, Follow, Intents, Introduce, Say, Unfollow
+from chat_web.dialects.intents import Address, Authenticate, Execute, Follow, Intents, Send, Unfollow
 from chat_web.dialects.socketio import SEPARATOR, ClientState, SocketIO
 
 P2 = SocketIO()
@@ -19,7 +19,7 @@ def client(room: str | None = None) -> ClientState:
 def ref_of(intents: Intents) -> Any:
     """The note that the one intent is answered with."""
     (intent,) = intents
-    assert isinstance(intent, Introduce | Follow)
+    assert isinstance(intent, Authenticate | Follow)
     assert intent.ref is not None
     return intent.ref
 
@@ -30,7 +30,7 @@ HOLE: Final = ref_of(P2.unsubscribed(client("room"), "room", recoverable=True))
 
 def said(intents: Intents) -> list[str]:
     """The packets that are sent, without their separators."""
-    frames = [intent.frame.decode() for intent in intents if isinstance(intent, Say)]
+    frames = [intent.frame.decode() for intent in intents if isinstance(intent, Send)]
     assert all(frame.endswith(SEPARATOR) and frame.count(SEPARATOR) == 1 for frame in frames)
     return [frame.removesuffix(SEPARATOR) for frame in frames]
 
@@ -87,9 +87,9 @@ def test_what_the_store_cannot_do_is_unavailable() -> None:
 
 def test_who_was_refused_may_say_connect_again() -> None:
     state = ClientState()
-    assert P2.received(state, "40") == (Introduce("", CONNECT),)
+    assert P2.received(state, "40") == (Authenticate("", CONNECT),)
     P2.answered(state, CONNECT, Refused("too_many", "Too many guests from one place."), now=0.0)
-    assert P2.received(state, '40{"token":"x"}') == (Introduce("", CONNECT),)
+    assert P2.received(state, '40{"token":"x"}') == (Authenticate("", CONNECT),)
 
 
 def test_a_namespace_is_echoed_only_where_it_is_one() -> None:

@@ -53,7 +53,7 @@ class Socket:
     @classmethod
     async def open(cls, world: World, token_pair: TokenPair) -> "Socket":
         """As a carrier does it: the token, the person, the seat."""
-        person = await world.chat.accounts.introduce(claims(world, token_pair))
+        person = await world.chat.accounts.authenticate(claims(world, token_pair))
         return cls(world.chat, person, token_pair.sid)
 
     async def follows(self, conversation: ConversationId) -> None:

@@ -6,7 +6,7 @@ import attrs
 
 from chat_core import Chat
 from chat_web.dialects.intents import Dialect
-from chat_web.http.auth import Identity, Introductions
+from chat_web.http.auth import Authenticator, Identity
 from chat_web.sockets.pump import Pump, PumpLimits
 from chat_web.transports.interfaces import LIMITS, SocketLimits
 from chat_web.transports.websocket import WebSocket
@@ -96,7 +96,7 @@ class Wire:
         self,
         chat: Chat,
         dialect: Dialect,
-        introductions: Introductions,
+        authenticator: Authenticator,
         *,
         identity: Identity | None = None,
         limits: PumpLimits | None = None,
@@ -106,7 +106,7 @@ class Wire:
         self.pump = Pump(
             chat,
             dialect,
-            introductions.introduced,
+            authenticator.authenticated,
             identity=identity,
             limits=limits or PumpLimits(),
             left=self._leave,

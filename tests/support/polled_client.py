@@ -4,7 +4,7 @@ from engineio.async_socket import AsyncSocket
 
 from chat_core import Chat
 from chat_web.dialects.socketio import SocketIO
-from chat_web.http.auth import Introductions
+from chat_web.http.auth import Authenticator
 from chat_web.sockets.pump import Pump, PumpLimits
 from chat_web.transports.engine_io.session import Engine, EngineSession
 from chat_web.transports.engine_io.websocket import EngineWire
@@ -16,12 +16,12 @@ CLOSE_BY_POLL = "1"
 class PolledClient:
     """One client's end, as ``Wire``: ``say`` sends a packet, ``seen`` takes what came."""
 
-    def __init__(self, chat: Chat, introductions: Introductions, *, limits: PumpLimits | None = None) -> None:
+    def __init__(self, chat: Chat, authenticator: Authenticator, *, limits: PumpLimits | None = None) -> None:
         self.has_left = False
         self.pump = Pump(
             chat,
             SocketIO(),
-            introductions.introduced,
+            authenticator.authenticated,
             identity=None,
             limits=limits or PumpLimits(),
             left=self._leave,

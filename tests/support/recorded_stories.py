@@ -30,7 +30,7 @@ from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
 from chat_web.dialects.intents import Dialect
-from chat_web.http.auth import Identity, Introductions
+from chat_web.http.auth import Authenticator, Identity
 from tests.support.memory_wire import Closed, Wire
 from tests.support.polled_client import PolledClient
 
@@ -133,7 +133,7 @@ class Stage:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.introductions = Introductions(world.chat)
+        self.authenticator = Authenticator(world.chat)
         self.people: dict[str, Person] = {}
         self.wires: dict[str, Wire | PolledClient] = {}
         self.unread: dict[str, list[str | Closed]] = {}
@@ -179,15 +179,15 @@ class Stage:
             person = self.people[_person_of(name)] = self.world.chat.guest(f"Canary {_person_of(name)}")
             self.known[f"${_person_of(name)}"] = person.id
         identity = Identity(person=person, may_return=may_return)
-        token, _ = await self.introductions.token_of(person)
+        token, _ = await self.authenticator.token_of(person)
         self.known[f"$token_{_person_of(name)}"] = token
         if dialect == "p2":
-            self.wires[name] = PolledClient(self.world.chat, self.introductions)
+            self.wires[name] = PolledClient(self.world.chat, self.authenticator)
         else:
             self.wires[name] = Wire(
                 self.world.chat,
                 DIALECTS[dialect],
-                self.introductions,
+                self.authenticator,
                 identity=identity if dialect == "p0" else None,
             )
         self.unread.setdefault(name, [])

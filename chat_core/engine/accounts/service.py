@@ -233,12 +233,12 @@ class AccountService:
     # Whose token it is
 
     def peek(self, claims: Claims) -> Person | None:
-        """The person of a session that is known to live, at once; None: ask ``introduce``."""
+        """The person of a session that is known to live, at once; None: ask ``authenticate``."""
         return self.sessions.peek(claims)
 
-    async def introduce(self, claims: Claims) -> Person:
+    async def authenticate(self, claims: Claims) -> Person:
         """The person of good claims, named as of now. Raises ``TokenInvalid`` once the session is over."""
-        return await self.sessions.introduce(claims)
+        return await self.sessions.authenticate(claims)
 
     def left(self, person: Person) -> None:
         """The person is gone: when it was here last is written down, some time."""

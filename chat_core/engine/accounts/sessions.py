@@ -156,21 +156,21 @@ class Sessions:
     # Looking up
 
     def peek(self, claims: Claims) -> Person | None:
-        """The person of a session that is known to live, without asking anybody; None: ``introduce`` it."""
+        """The person of a session that is known to be live, from memory. None: call ``authenticate``."""
         known = self._known.get(claims.sid)
         if known is None or known.person is None or not self._is_fresh(known, claims):
             return None
         return known.person
 
-    async def introduce(self, claims: Claims) -> Person:
+    async def authenticate(self, claims: Claims) -> Person:
         """The person of good claims, named as it is now. Raises ``TokenInvalid`` or ``Unavailable``.
 
         That the token is used is remembered: from then on the refresh token before its own is spent.
         """
         person = self.peek(claims)
-        return person if person is not None else await self._tasks.whole(self._introduce(claims))
+        return person if person is not None else await self._tasks.whole(self._authenticate(claims))
 
-    async def _introduce(self, claims: Claims) -> Person:
+    async def _authenticate(self, claims: Claims) -> Person:
         for _ in range(TRIES_MAX):
             endings = self._endings
             session = await self._accounts.session(claims.sid)

@@ -73,7 +73,7 @@ class Rpc(msgspec.Struct):
     data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))  # a schema can show no Raw
 
 
-class Refresh(msgspec.Struct):
+class RefreshRequest(msgspec.Struct):
     token: str
 
 
@@ -105,7 +105,7 @@ class Command(msgspec.Struct):
     presence_stats: PresenceStats | None = None
     history: History | None = None
     rpc: Rpc | None = None
-    refresh: Refresh | None = None
+    refresh: RefreshRequest | None = None
     send: Send | None = None
     ping: dict[str, None] | None = None
     sub_refresh: SubRefresh | None = None

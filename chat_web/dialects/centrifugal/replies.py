@@ -9,7 +9,7 @@ from chat_core import VERSION, Recovery
 from chat_web.dialects.centrifugal import errors, publications
 from chat_web.dialects.centrifugal.commands import History, Subscribe
 from chat_web.dialects.centrifugal.encoding import reply
-from chat_web.dialects.intents import Introduced, Page, PresenceResult
+from chat_web.dialects.intents import Authenticated, Page, PresenceResult
 from chat_web.encoding import wire
 
 
@@ -21,15 +21,15 @@ class Ticket:
     node: str
 
 
-def client(introduced: Introduced, ticket: Ticket | None = None) -> dict[str, Any]:
+def client(authenticated: Authenticated, ticket: Ticket | None = None) -> dict[str, Any]:
     """Who the connection is to the client, and for how long its token holds."""
-    result: dict[str, Any] = {"client": introduced.connection, "version": f"Parley {VERSION}"}
+    result: dict[str, Any] = {"client": authenticated.connection, "version": f"Parley {VERSION}"}
     if ticket is not None:
         result["session"] = ticket.session
         result["node"] = ticket.node
-    if introduced.expires_in_s is not None:
+    if authenticated.expires_in_s is not None:
         result["expires"] = True
-        result["ttl"] = max(1, int(introduced.expires_in_s))
+        result["ttl"] = max(1, int(authenticated.expires_in_s))
     return result
 
 

@@ -84,7 +84,7 @@ async def test_sessions_sockets_and_the_account_are_gone(world: World) -> None:
     await world.chat.accounts.erase(token_pair.person, password=PASSWORD)
     assert socket.ended is not None
     assert socket.ended[0] == 3503
-    assert await code_of(world.chat.accounts.introduce(claims(world, token_pair))) == "unauthenticated"
+    assert await code_of(world.chat.accounts.authenticate(claims(world, token_pair))) == "unauthenticated"
     assert await code_of(world.chat.accounts.refresh(token_pair.refresh_token or "")) == "bad_token"
     assert await code_of(world.chat.accounts.log_in("ann", PASSWORD)) == "bad_credentials"
     assert await code_of(world.chat.accounts.profile("ann")) == "unknown_user"

@@ -98,7 +98,7 @@ async def test_a_name_or_an_address_signs_in(world: World, name: str) -> None:
     assert (token_pair.account, token_pair.expires_in_s) == (account, 1800.0)
     assert token_pair.refresh_token is not None
     assert len(token_pair.refresh_token) >= 43
-    assert await world.chat.accounts.introduce(said) == account.person
+    assert await world.chat.accounts.authenticate(said) == account.person
 
 
 async def test_an_unknown_user_and_a_wrong_password_are_the_same(world: World) -> None:
@@ -233,7 +233,7 @@ async def test_a_guest_signs_in_without_an_account_and_is_called_something(world
         PersonKind.GUEST,
     )
     assert token_pair.expires_in_s == 86400.0
-    assert await world.chat.accounts.introduce(claims(world, token_pair)) == token_pair.person
+    assert await world.chat.accounts.authenticate(claims(world, token_pair)) == token_pair.person
     assert (await world.chat.accounts.guest()).person.display_name == "Guest"
     assert await code_of(world.chat.accounts.guest("x" * 41)) == "invalid"
     assert await code_of(world.chat.accounts.account(token_pair.person.id)) == "unknown_user"
@@ -258,9 +258,9 @@ async def test_a_guest_who_registers_stays_the_same_person_with_its_rooms(world:
 async def test_a_guests_token_is_a_users_from_then_on(world: World) -> None:
     token_pair = await world.chat.accounts.guest("Ann")
     account = await world.chat.accounts.register("ann", "ann@example.org", PASSWORD, guest=token_pair.person)
-    assert await world.chat.accounts.introduce(claims(world, token_pair)) == account.person
+    assert await world.chat.accounts.authenticate(claims(world, token_pair)) == account.person
     await world.advance(60)
-    assert await world.chat.accounts.introduce(claims(world, token_pair)) == account.person
+    assert await world.chat.accounts.authenticate(claims(world, token_pair)) == account.person
     assert token_pair.refresh_token is not None
     refreshed = await world.chat.accounts.refresh(token_pair.refresh_token)
     assert (refreshed.account, refreshed.expires_in_s) == (account, 1800.0)
@@ -290,7 +290,7 @@ async def test_what_is_changed_is_what_others_see(world: World) -> None:
     account = await world.chat.accounts.change(token_pair.person.id, change, sid=token_pair.sid)
     assert (account.display_name, account.email, account.birth_year) == ("Ann Lee", "new@example.org", 1990)
     assert socket.connection.person.display_name == "Ann Lee"
-    assert (await world.chat.accounts.introduce(claims(world, token_pair))).display_name == "Ann Lee"
+    assert (await world.chat.accounts.authenticate(claims(world, token_pair))).display_name == "Ann Lee"
     assert (await world.chat.accounts.profile("ANN")).bio == "Hi."
     assert (await world.chat.accounts.log_in("new@example.org", PASSWORD)).person.display_name == "Ann Lee"
     assert await code_of(world.chat.accounts.log_in("ann@example.org", PASSWORD)) == "bad_credentials"
@@ -333,8 +333,8 @@ async def test_another_password_ends_every_other_session_and_not_this_one(world:
     change = ProfileChange(password="another horse", current_password=PASSWORD)
     await world.chat.accounts.change(mine.person.id, change, sid=mine.sid, source=HERE)
     assert [socket.ended and socket.ended[0] for socket in sockets] == [None, 3503]
-    assert await code_of(world.chat.accounts.introduce(claims(world, other))) == "unauthenticated"
-    assert await world.chat.accounts.introduce(claims(world, mine)) == mine.person
+    assert await code_of(world.chat.accounts.authenticate(claims(world, other))) == "unauthenticated"
+    assert await world.chat.accounts.authenticate(claims(world, mine)) == mine.person
     assert other.refresh_token is not None
     assert await code_of(world.chat.accounts.refresh(other.refresh_token)) == "bad_token"
     assert await code_of(world.chat.accounts.log_in("ann", PASSWORD)) == "bad_credentials"

@@ -26,7 +26,7 @@ async def refreshed(world: World, token_pair: TokenPair) -> TokenPair:
 async def is_out(world: World, token_pair: TokenPair) -> bool:
     """Whether neither of the grant's tokens opens anything."""
     assert token_pair.refresh_token is not None
-    access = await code_of(world.chat.accounts.introduce(claims(world, token_pair)))
+    access = await code_of(world.chat.accounts.authenticate(claims(world, token_pair)))
     return (access, await code_of(world.chat.accounts.refresh(token_pair.refresh_token))) == (
         "unauthenticated",
         "bad_token",
@@ -43,7 +43,7 @@ async def test_a_refresh_gives_a_new_pair_of_the_same_session(world: World) -> N
     assert second.person == first.person
     assert {first.access_token, first.refresh_token}.isdisjoint({second.access_token, second.refresh_token})
     for token_pair in (first, second):
-        assert await world.chat.accounts.introduce(claims(world, token_pair)) == first.person
+        assert await world.chat.accounts.authenticate(claims(world, token_pair)) == first.person
 
 
 async def test_a_lost_answer_can_be_asked_for_again(world: World) -> None:
@@ -51,7 +51,7 @@ async def test_a_lost_answer_can_be_asked_for_again(world: World) -> None:
     await refreshed(world, first)
     second = await refreshed(world, first)
     third = await refreshed(world, second)
-    assert await world.chat.accounts.introduce(claims(world, third))
+    assert await world.chat.accounts.authenticate(claims(world, third))
 
 
 @pytest.mark.parametrize("used", ["refresh token", "access token", "access token after a minute"])
@@ -65,7 +65,7 @@ async def test_a_token_that_comes_again_after_its_successor_was_used_ends_all(
         second = await refreshed(world, second)
     else:
         await world.advance(60 if "minute" in used else 0)
-        await world.chat.accounts.introduce(claims(world, second))
+        await world.chat.accounts.authenticate(claims(world, second))
     assert await code_of(refreshed(world, first)) == "bad_token"
     assert socket.ended == (3503, "revoked: sign in again")
     assert await is_out(world, second)
@@ -74,12 +74,12 @@ async def test_a_token_that_comes_again_after_its_successor_was_used_ends_all(
 
 async def test_an_access_token_of_before_does_not_spend_the_one_before(world: World) -> None:
     first = await signed_in(world)
-    await world.chat.accounts.introduce(claims(world, first))
+    await world.chat.accounts.authenticate(claims(world, first))
     second = await refreshed(world, first)
     await world.advance(5)
-    await world.chat.accounts.introduce(claims(world, first))
+    await world.chat.accounts.authenticate(claims(world, first))
     third = await refreshed(world, first)
-    assert await world.chat.accounts.introduce(claims(world, third))
+    assert await world.chat.accounts.authenticate(claims(world, third))
     assert await code_of(refreshed(world, second)) == "bad_token", "it was void"
 
 
@@ -92,7 +92,7 @@ async def test_fifty_at_once_keep_the_client_in_with_one_chain(world: World) -> 
     live = [token_pair for token_pair in grants if _hash(token_pair) == session.family.newest]
     assert live == [grants[-1]], "whoever asked last has the one that holds"
     after = await refreshed(world, grants[-1])
-    assert await world.chat.accounts.introduce(claims(world, after))
+    assert await world.chat.accounts.authenticate(claims(world, after))
 
 
 async def test_fifty_at_once_on_two_nodes_keep_one_chain(world: World) -> None:
@@ -168,7 +168,7 @@ async def test_an_account_that_is_gone_is_refreshed_no_more() -> None:
         accounts.has_lost = True
         assert await code_of(refreshed(world, token_pair)) == "bad_token"
         await world.advance(60)
-        assert await code_of(world.chat.accounts.introduce(claims(world, token_pair))) == "unauthenticated"
+        assert await code_of(world.chat.accounts.authenticate(claims(world, token_pair))) == "unauthenticated"
 
 
 # Ending
@@ -180,7 +180,7 @@ async def test_who_logs_out_is_out_at_once_with_this_session_alone(world: World)
     await world.chat.accounts.log_out(here.sid)
     assert [socket.ended and socket.ended[0] for socket in sockets] == [3503, 3503, None]
     assert await is_out(world, here)
-    assert await world.chat.accounts.introduce(claims(world, there))
+    assert await world.chat.accounts.authenticate(claims(world, there))
     await world.chat.accounts.log_out(here.sid)
     await world.chat.accounts.log_out("unknown")
 
@@ -207,7 +207,7 @@ async def test_a_person_is_thrown_out_everywhere_or_everywhere_else(world: World
 async def test_a_session_that_has_ended_lets_nobody_in_however_the_two_meet(world: World) -> None:
     token_pair = await signed_in(world)
     said = claims(world, token_pair)
-    person = await world.chat.accounts.introduce(said)
+    person = await world.chat.accounts.authenticate(said)
     await world.chat.revoke(token_pair.sid)
     with pytest.raises(Disconnected) as refused:
         Socket(world.chat, person, token_pair.sid)
@@ -220,7 +220,7 @@ async def test_who_is_being_let_in_while_it_ends_stays_out(world: World) -> None
         token_pair = await signed_in(slow)
         await slow.advance(60)
         accounts.gate.clear()
-        introduced = asyncio.ensure_future(slow.chat.accounts.introduce(claims(slow, token_pair)))
+        introduced = asyncio.ensure_future(slow.chat.accounts.authenticate(claims(slow, token_pair)))
         await accounts.reached.wait()
         await slow.chat.revoke_person(token_pair.person.id)
         accounts.gate.set()
@@ -231,7 +231,7 @@ async def test_another_nodes_sockets_end_when_it_looks_again(world: World) -> No
     other = await world.node()
     token_pair = await signed_in(world)
     said = claims(world, token_pair)
-    person = await other.accounts.introduce(said)
+    person = await other.accounts.authenticate(said)
     socket = Socket(other, person, token_pair.sid)
     staying = await Socket.open(world, await world.chat.accounts.guest("Bob"))
     await world.chat.revoke(token_pair.sid)
@@ -240,7 +240,7 @@ async def test_another_nodes_sockets_end_when_it_looks_again(world: World) -> No
     assert list(socket.ended or ()) == [3503, "revoked: sign in again"]
     assert staying.ended is None
     await world.advance(10.1)
-    assert await code_of(other.accounts.introduce(said)) == "unauthenticated"
+    assert await code_of(other.accounts.authenticate(said)) == "unauthenticated"
 
 
 async def test_a_look_that_fails_is_taken_again(world: World) -> None:
@@ -278,13 +278,13 @@ async def test_a_session_is_asked_for_once_in_half_a_minute(world: World) -> Non
         token_pair = await signed_in(counted)
         said = claims(counted, token_pair)
         for _ in range(10):
-            assert await counted.chat.accounts.introduce(said)
+            assert await counted.chat.accounts.authenticate(said)
         assert accounts.asked == 0
         assert counted.chat.accounts.peek(said) == token_pair.person
         await counted.advance(30.1)
         assert counted.chat.accounts.peek(said) is None
         for _ in range(10):
-            assert await counted.chat.accounts.introduce(said)
+            assert await counted.chat.accounts.authenticate(said)
         assert accounts.asked == 1
 
 
@@ -300,7 +300,7 @@ async def test_a_session_is_its_own_persons_alone(world: World) -> None:
         issued_at=said.issued_at,
         expires_at=said.expires_at,
     )
-    assert await code_of(world.chat.accounts.introduce(swapped)) == "unauthenticated"
+    assert await code_of(world.chat.accounts.authenticate(swapped)) == "unauthenticated"
 
 
 async def test_a_pass_is_for_a_day_and_refreshes_nothing(world: World) -> None:
@@ -312,9 +312,9 @@ async def test_a_pass_is_for_a_day_and_refreshes_nothing(world: World) -> None:
     assert (session.person, session.family, session.ends_at) == (guest.id, None, world.clock.now() + DAY + 60)
     said = world.chat.accounts.tokens.verify(token_pair.access_token, world.clock.now())
     assert (said.sid, said.name, said.kind) == (token_pair.sid, "Ann", guest.kind)
-    assert await world.chat.accounts.introduce(said) == guest
+    assert await world.chat.accounts.authenticate(said) == guest
     await world.advance(60)
-    assert await world.chat.accounts.introduce(said) == guest
+    assert await world.chat.accounts.authenticate(said) == guest
 
 
 async def test_sessions_that_are_over_are_forgotten(world: World) -> None:
@@ -332,13 +332,13 @@ async def test_a_busy_session_is_unavailable_rather_than_wrong(world: World) -> 
         with pytest.raises(Unavailable):
             await refreshed(busy, second)
         with pytest.raises(Unavailable):
-            await busy.chat.accounts.introduce(claims(busy, second))
+            await busy.chat.accounts.authenticate(claims(busy, second))
 
 
 async def test_a_chat_of_its_own_signs_its_own_tokens() -> None:
     async with World(Config()) as world:
         token_pair = await world.chat.accounts.guest("Ann")
-        assert await world.chat.accounts.introduce(claims(world, token_pair)) == token_pair.person
+        assert await world.chat.accounts.authenticate(claims(world, token_pair)) == token_pair.person
 
 
 async def test_what_is_known_of_sessions_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +346,7 @@ async def test_what_is_known_of_sessions_is_bounded(world: World, monkeypatch: p
     grants = [await world.chat.accounts.guest(f"G{n}") for n in range(5)]
     sessions = world.chat.accounts.sessions
     assert sessions.remembered == (3, 3)
-    assert await world.chat.accounts.introduce(claims(world, grants[0])) == grants[0].person
+    assert await world.chat.accounts.authenticate(claims(world, grants[0])) == grants[0].person
 
 
 def _hash(token_pair: TokenPair) -> str:

@@ -17,7 +17,7 @@ from chat_web import dialects
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import commands, rpc
 from chat_web.dialects.channel_chat import ChannelChat
-from chat_web.dialects.intents import Complain
+from chat_web.dialects.intents import RejectFrame
 from chat_web.dialects.notifications import Notifications
 from chat_web.dialects.open_rooms import OpenRooms
 from chat_web.dialects.socketio import ClientState as P2Session
@@ -69,7 +69,7 @@ def test_every_frame_of_p0_is_understood(frame: Frame) -> None:
     dialect = AnonymousPair()
     client = dialect.client_state()
     client.is_settled = True
-    assert not any(isinstance(intent, Complain) for intent in dialect.received(client, frame.text))
+    assert not any(isinstance(intent, RejectFrame) for intent in dialect.received(client, frame.text))
 
 
 @pytest.mark.parametrize("frame", SOCKET_IO.asked, ids=lambda frame: frame.name)
@@ -77,7 +77,7 @@ def test_every_packet_of_p2_is_understood(frame: Frame) -> None:
     dialect, client = SocketIO(), P2Session(person=Person(id="ann", username="ann", display_name="Ann"))
     if frame.name == "connect":
         client.person = None
-    assert not any(isinstance(intent, Complain) for intent in dialect.received(client, frame.text))
+    assert not any(isinstance(intent, RejectFrame) for intent in dialect.received(client, frame.text))
 
 
 def test_every_packet_of_p2_stands_in_its_section_and_was_seen_in_a_recorded_conversation() -> None:
@@ -152,7 +152,7 @@ def test_every_frame_of_the_older_dialects_is_understood(name: str) -> None:
         client = OLDER[name].client_state()
         if name == "channel_chat":
             client.is_ready = True
-        assert not any(isinstance(intent, Complain) for intent in OLDER[name].received(client, frame.text))
+        assert not any(isinstance(intent, RejectFrame) for intent in OLDER[name].received(client, frame.text))
 
 
 @pytest.mark.parametrize("name", OLDER)

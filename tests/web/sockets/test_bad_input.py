@@ -15,7 +15,7 @@ from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import rpc as rpc_methods
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.http.auth import Identity, Introductions
+from chat_web.http.auth import Authenticator, Identity
 from chat_web.sockets.pump import PumpLimits
 from tests.support.memory_wire import Closed, Wire, masked
 from tests.support.noise import DIGITS, noise
@@ -31,7 +31,7 @@ class Bystanders:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.introductions = Introductions(world.chat)
+        self.authenticator = Authenticator(world.chat)
         self.ann = self.p0("ann")
         self.bob = self.p0("bob")
         self.cat = self.p5()
@@ -47,12 +47,12 @@ class Bystanders:
 
     def p0(self, name: str) -> Wire:
         identity = Identity(person=self.world.chat.guest(name), may_return=False)
-        return Wire(self.world.chat, AnonymousPair(), self.introductions, identity=identity, limits=UNHURRIED)
+        return Wire(self.world.chat, AnonymousPair(), self.authenticator, identity=identity, limits=UNHURRIED)
 
     def p5(self, limits: PumpLimits = UNHURRIED) -> Wire:
-        return Wire(self.world.chat, Centrifuge(), self.introductions, limits=limits)
+        return Wire(self.world.chat, Centrifuge(), self.authenticator, limits=limits)
 
-    async def introduced(self) -> Wire:
+    async def authenticated(self) -> Wire:
         wire = self.p5()
         wire.say('{"id":1,"connect":{}}')
         await self.told(wire)
@@ -122,7 +122,7 @@ BROKEN_FRAMES: Final = {
 @pytest.mark.parametrize("name", BROKEN_FRAMES)
 async def test_a_broken_frame_has_its_close_code(others: Bystanders, dialect: str, name: str) -> None:
     raw, code = BROKEN_FRAMES[name]
-    wire = others.p0("eve") if dialect == "p0" else await others.introduced()
+    wire = others.p0("eve") if dialect == "p0" else await others.authenticated()
     await others.told(wire)
     wire.send(raw)
     (closed,) = await others.told(wire)
@@ -133,7 +133,7 @@ async def test_a_broken_frame_has_its_close_code(others: Bystanders, dialect: st
 
 @pytest.mark.parametrize(("dialect", "most"), [("p0", 16 * 1024), ("p5", 64 * 1024)])
 async def test_one_byte_more_than_a_message_may_have(others: Bystanders, dialect: str, most: int) -> None:
-    wire = others.p0("eve") if dialect == "p0" else await others.introduced()
+    wire = others.p0("eve") if dialect == "p0" else await others.authenticated()
     await others.told(wire)
     wire.say("x" * most)
     assert [line.get("event", "error") for line in await others.told(wire)] == ["error"]
@@ -145,7 +145,7 @@ async def test_one_byte_more_than_a_message_may_have(others: Bystanders, dialect
 
 
 async def test_fragments_count_together(others: Bystanders) -> None:
-    wire = await others.introduced()
+    wire = await others.authenticated()
     wire.send(masked(0x1, b"x" * 40_000, is_final=False))
     wire.send(masked(0x0, b"x" * 40_000))
     assert [closed.code for closed in await others.told(wire)] == [1009]
@@ -193,7 +193,7 @@ NO_COMMANDS: Final = {
 async def test_what_is_no_command_is_error_107_and_the_connection_stays(
     others: Bystanders, name: str
 ) -> None:
-    wire = await others.introduced()
+    wire = await others.authenticated()
     wire.say(NO_COMMANDS[name])
     (answer,) = await others.told(wire)
     assert answer["error"] == {"code": 107, "message": "bad request"}
@@ -353,7 +353,7 @@ def wrong_values(good: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("what", GOOD)
 async def test_wrong_values_in_every_field_of_every_command(others: Bystanders, what: str) -> None:
     for named, value in wrong_values(GOOD[what]):
-        wire = await others.introduced()
+        wire = await others.authenticated()
         wire.say(json.dumps({"id": 7, what: value}))
         (answer,) = await others.told(wire)
         if isinstance(answer, Closed):
@@ -368,7 +368,7 @@ async def test_wrong_values_in_every_field_of_every_command(others: Bystanders, 
 async def test_wrong_values_in_every_field_of_every_rpc(others: Bystanders, method: str) -> None:
     assert method in GOOD_RPC, "a new method belongs into the table"
     for named, value in wrong_values(GOOD_RPC[method]):
-        wire = await others.introduced()
+        wire = await others.authenticated()
         wire.say(json.dumps({"id": 7, "rpc": {"method": method, "data": value}}))
         (answer,) = await others.told(wire)
         assert answer["id"] == 7, named
@@ -382,7 +382,7 @@ async def test_wrong_values_in_every_field_of_every_rpc(others: Bystanders, meth
 @pytest.mark.parametrize("data", ["5", "null", '"x"', "[]", "{}", "NaN", DEEP])
 @pytest.mark.parametrize("method", ["search", "post", "keep", "join_channel"])
 async def test_data_of_the_wrong_shape(others: Bystanders, method: str, data: str) -> None:
-    wire = await others.introduced()
+    wire = await others.authenticated()
     wire.say(f'{{"id":7,"rpc":{{"method":"{method}","data":{data}}}}}')
     (answer,) = await others.told(wire)
     assert answer["error"]["code"] in (107, 1000)
@@ -394,7 +394,7 @@ async def test_data_of_the_wrong_shape(others: Bystanders, method: str, data: st
 
 @pytest.mark.parametrize("dialect", ["p0", "p5"])
 async def test_the_tenth_bad_frame_ends_the_connection(others: Bystanders, dialect: str) -> None:
-    wire = others.p0("eve") if dialect == "p0" else await others.introduced()
+    wire = others.p0("eve") if dialect == "p0" else await others.authenticated()
     await others.told(wire)
     for _ in range(9):
         wire.say('{"nonsense":')
@@ -407,7 +407,7 @@ async def test_the_tenth_bad_frame_ends_the_connection(others: Bystanders, diale
 
 
 async def test_ten_bad_lines_of_one_frame_count_ten_times_and_nothing_follows(others: Bystanders) -> None:
-    wire = await others.introduced()
+    wire = await others.authenticated()
     join = '{"id":9,"rpc":{"method":"join_channel","data":{"name":"general"}}}'
     wire.say("\n".join(["nonsense"] * 10 + [join]))
     assert (await others.told(wire))[-1] == TOO_MANY
@@ -415,7 +415,7 @@ async def test_ten_bad_lines_of_one_frame_count_ten_times_and_nothing_follows(ot
 
 
 async def test_what_is_well_formed_and_refused_does_not_count(others: Bystanders) -> None:
-    wire = await others.introduced()
+    wire = await others.authenticated()
     for n in range(1, 40):
         wire.say(f'{{"id":{n},"rpc":{{"method":"keep","data":{{"room":"nowhere"}}}}}}')
         wire.say(f'{{"id":{n},"rpc":{{"method":"dance"}}}}')
@@ -473,7 +473,7 @@ async def test_noise_gets_answers_and_disturbs_nobody(others: Bystanders, dialec
     wire: Wire | None = None
     for _ in range(FRAMES):
         if wire is None or not wire.is_open:
-            wire = others.p0("eve") if dialect == "p0" else await others.introduced()
+            wire = others.p0("eve") if dialect == "p0" else await others.authenticated()
             if dialect == "p0":
                 await others.told(wire)
         text = noise(rng, P0_SEEDS if dialect == "p0" else P5_SEEDS)

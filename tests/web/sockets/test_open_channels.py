@@ -11,7 +11,7 @@ from chat_web.config.settings import Settings
 from chat_web.config.variables import SettingsError
 from chat_web.dialects.centrifugal.encoding import ChannelLines, as_lines
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.http.auth import Introductions
+from chat_web.http.auth import Authenticator
 from chat_web.sockets.pump import PumpLimits
 from tests.support.memory_wire import Closed, Wire
 
@@ -20,10 +20,10 @@ class Client:
     """One connection; ``asks`` sends a command and gives its answer, pushes wait in ``pushed``."""
 
     def __init__(self, world: World, *, is_open: bool = True) -> None:
-        introductions = Introductions(world.chat)
+        authenticator = Authenticator(world.chat)
         dialect = Centrifuge(open_to_all=is_open)
         self.world = world
-        self.wire = Wire(world.chat, dialect, introductions, limits=PumpLimits(frames=None))
+        self.wire = Wire(world.chat, dialect, authenticator, limits=PumpLimits(frames=None))
         self.pushed: list[Any] = []
         self._id = 0
 

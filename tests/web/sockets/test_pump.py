@@ -24,7 +24,7 @@ from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import COMMANDS_MAX, Centrifuge
 from chat_web.dialects.intents import Intents
-from chat_web.http.auth import Identity, Introductions
+from chat_web.http.auth import Authenticator, Identity
 from chat_web.sockets.pump import INBOX_MAX, PumpLimits
 from tests.support.memory_wire import Closed, Wire, masked
 
@@ -32,8 +32,8 @@ SECRET = b"a secret of the tests, long enough for HS256"
 UNHURRIED = PumpLimits(frames=None)
 
 
-def introductions(world: World) -> Introductions:
-    return Introductions(world.chat)
+def authenticator(world: World) -> Authenticator:
+    return Authenticator(world.chat)
 
 
 def world_with_tokens_of(user_token_s: float) -> World:
@@ -43,12 +43,12 @@ def world_with_tokens_of(user_token_s: float) -> World:
 
 
 def p5(world: World, limits: PumpLimits = UNHURRIED, dialect: Centrifuge | None = None) -> Wire:
-    return Wire(world.chat, dialect or Centrifuge(), introductions(world), limits=limits)
+    return Wire(world.chat, dialect or Centrifuge(), authenticator(world), limits=limits)
 
 
 def p0(world: World, name: str, limits: PumpLimits = UNHURRIED) -> Wire:
     identity = Identity(person=world.chat.guest(name), may_return=True)
-    return Wire(world.chat, AnonymousPair(), introductions(world), identity=identity, limits=limits)
+    return Wire(world.chat, AnonymousPair(), authenticator(world), identity=identity, limits=limits)
 
 
 def command(id: int, **what: Any) -> str:
@@ -138,7 +138,7 @@ async def test_an_old_client_may_talk_before_it_is_told_where_it_stands(world: W
     await told(world, bob)
     person = ann.pump.identity  # the same person once more
     ann.drop()
-    again = Wire(world.chat, AnonymousPair(), introductions(world), identity=person, limits=UNHURRIED)
+    again = Wire(world.chat, AnonymousPair(), authenticator(world), identity=person, limits=UNHURRIED)
     again.say("I am back")
     assert [line["message"] for line in await told(world, bob)] == ["I am back"]
 
@@ -274,7 +274,7 @@ async def test_pongs_that_nobody_asked_for_count_as_frames(world: World) -> None
 
 async def test_a_token_that_runs_out_unrenewed_ends_the_connection() -> None:
     async with world_with_tokens_of(0.02) as world:
-        made = introductions(world)
+        made = authenticator(world)
         person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
         wire = Wire(world.chat, Centrifuge(), made, limits=PumpLimits(token_grace_s=0.01))
         token, _ = await made.token_of(person)
@@ -289,7 +289,7 @@ async def test_a_token_that_runs_out_unrenewed_ends_the_connection() -> None:
 
 
 async def test_a_token_is_renewed_by_its_own_person_alone(world: World) -> None:
-    made = introductions(world)
+    made = authenticator(world)
     ann, eve = world.chat.guest("ann"), world.chat.guest("eve")
     for other, expected in ((ann, None), (eve, Closed(3500, "invalid token"))):
         wire = Wire(world.chat, Centrifuge(), made, limits=UNHURRIED)
@@ -306,7 +306,7 @@ async def test_a_token_is_renewed_by_its_own_person_alone(world: World) -> None:
 
 async def test_an_expired_token_is_109_for_connect_and_for_refresh() -> None:
     async with world_with_tokens_of(1.0) as world:
-        made = introductions(world)
+        made = authenticator(world)
         person = (await world.chat.accounts.register("ann", "ann@example.org", "correct horse")).person
         old, _ = await made.token_of(person)
         await world.advance(60)
@@ -358,7 +358,7 @@ async def test_a_pong_that_we_did_not_read_is_waited_for(config: Config) -> None
 async def test_what_happened_while_the_standing_was_looked_up_is_told_behind_it(config: Config) -> None:
     store = SlowStore()
     async with World(config, store=store) as world:
-        made = introductions(world)
+        made = authenticator(world)
         token, _ = await made.token_of(world.chat.guest("ann"))
         first, second = (Wire(world.chat, Centrifuge(), made, limits=UNHURRIED) for _ in range(2))
         first.say(command(1, connect={"token": token}))
@@ -407,7 +407,7 @@ async def test_who_comes_back_to_its_place_in_the_line_searches_no_second_time()
         for _ in range(5):
             assert [line["event"] for line in await told(world, ann)] == ["connected", "waiting"]
             ann.drop()
-            ann = Wire(world.chat, AnonymousPair(), introductions(world), identity=identity, limits=UNHURRIED)
+            ann = Wire(world.chat, AnonymousPair(), authenticator(world), identity=identity, limits=UNHURRIED)
 
 
 # One connection's trouble is its own
@@ -435,7 +435,7 @@ async def test_a_bug_of_a_dialect_ends_its_own_connection_alone(world: World) ->
 
 
 async def test_eleven_connections_of_one_person(world: World) -> None:
-    made = introductions(world)
+    made = authenticator(world)
     token, _ = await made.token_of(world.chat.guest("ann"))
     wires = [Wire(world.chat, Centrifuge(), made, limits=UNHURRIED) for _ in range(11)]
     for wire in wires:
@@ -446,7 +446,7 @@ async def test_eleven_connections_of_one_person(world: World) -> None:
 
 
 async def test_what_happens_while_a_client_connects_is_told_afterwards(world: World) -> None:
-    made = introductions(world)
+    made = authenticator(world)
     ann = world.chat.guest("ann")
     token, _ = await made.token_of(ann)
     first = Wire(world.chat, Centrifuge(), made, limits=UNHURRIED)

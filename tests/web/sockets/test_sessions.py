@@ -12,7 +12,7 @@ from chat_core.model.account import Session
 from chat_core.testing import World
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifuge import Centrifuge
-from chat_web.http.auth import Introductions
+from chat_web.http.auth import Authenticator
 from chat_web.sockets.pump import PumpLimits
 from tests.support.memory_wire import Closed, Wire
 
@@ -45,8 +45,8 @@ async def signed_in(world: World, name: str = "ann") -> TokenPair:
 
 
 def p5(world: World) -> Wire:
-    introductions = Introductions(world.chat)
-    return Wire(world.chat, Centrifuge(), introductions, limits=PumpLimits(frames=None))
+    authenticator = Authenticator(world.chat)
+    return Wire(world.chat, Centrifuge(), authenticator, limits=PumpLimits(frames=None))
 
 
 async def told(world: World, wire: Wire) -> list[Any]:
@@ -88,14 +88,14 @@ async def test_another_password_ends_the_other_sockets_alone(world: World) -> No
 
 async def test_a_socket_of_p0_ends_too(world: World) -> None:
     token_pair = await world.chat.accounts.guest("Ann")
-    introductions = Introductions(world.chat)
-    identity = await introductions.introduced(token_pair.access_token)
+    authenticator = Authenticator(world.chat)
+    identity = await authenticator.authenticated(token_pair.access_token)
     assert (identity.person, identity.sid, identity.may_return) == (token_pair.person, token_pair.sid, True)
-    wire = Wire(world.chat, AnonymousPair(), introductions, identity=identity)
+    wire = Wire(world.chat, AnonymousPair(), authenticator, identity=identity)
     await told(world, wire)
     await world.chat.accounts.erase(token_pair.person)
     assert (await told(world, wire))[-1] == REVOKED
-    late = Wire(world.chat, AnonymousPair(), introductions, identity=identity)
+    late = Wire(world.chat, AnonymousPair(), authenticator, identity=identity)
     assert await told(world, late) == [REVOKED]
 
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from chat_core import Chat, ConversationId, JoinChannel, MessagePosted, Person, PersonKind, Post
-from chat_web.http.auth import INTRODUCTIONS
+from chat_web.http.auth import AUTHENTICATOR
 from chat_web.sockets.pump import PumpLimits
 from tests.support import p1_reader, p5_reader, servers
 from tests.support.fault_proxy import Fault, FaultProxy
@@ -65,7 +65,7 @@ async def arrived(
     readers: list[Reader] = []
     for n, transport in enumerate(["websocket", "http_stream", "sse"] * READERS):
         person = server.chat.guest(f"reader {n}")
-        token, _ = await server.app[INTRODUCTIONS].token_of(person)
+        token, _ = await server.app[AUTHENTICATOR].token_of(person)
         if protocol == "p1":
             await server.chat.do(person, JoinChannel(name=CHANNEL))
             readers.append(p1_reader.Reader(CHANNEL, url=url, name=person.username, token=token))
