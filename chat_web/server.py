@@ -11,7 +11,7 @@ from aiohttp import web
 from chat_core import VERSION
 from chat_web.app import create_app
 from chat_web.config.settings import Settings
-from chat_web.http.timeouts import DeadlineRunner
+from chat_web.http.timeouts import TimeoutRunner
 from chat_web.sockets.open_connections import PUMPS, close_sockets, spread_of
 
 BACKLOG: Final = 1024
@@ -35,7 +35,7 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     app = create_app(settings)
-    runner = DeadlineRunner(app, handle_signals=False)
+    runner = TimeoutRunner(app, handle_signals=False)
     try:
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_address=True)

@@ -17,7 +17,7 @@ from chat_web.encoding import wire
 from chat_web.http import cookies
 from chat_web.http.headers import origin_allowed
 from chat_web.http.operations import JSON, Call, Caller, NoBody, NoQuery, nothing, operation, reply
-from chat_web.http.rate_limits import SOURCES
+from chat_web.http.rate_limits import SOURCE_LIMITS
 
 DISPLAY_NAME_LENGTH_MAX: Final = 40
 
@@ -97,7 +97,7 @@ async def login(call: Call[NoQuery, Credentials]) -> web.Response:
 @operation(answers={200: schemas.SignedIn}, caller=Caller.ANYBODY)
 async def guest(call: Call[NoQuery, NewGuest]) -> web.Response:
     """A new guest, with a token; the cookie makes it the same person of later."""
-    call.request.app[SOURCES].guest(call.source, call.now)
+    call.request.app[SOURCE_LIMITS].guest(call.source, call.now)
     token_pair = await call.chat.accounts.guest(call.body.display_name.strip())
     response = reply(_shown(token_pair))
     if origin_allowed(call.request, call.request.app[SETTINGS]):  # no other site changes who somebody is
@@ -126,7 +126,7 @@ async def logout(call: Call[NoQuery, NoBody]) -> web.Response:
 
 
 def _count_registration(call: Call[NoQuery, NewAccount] | Call[NoQuery, Credentials]) -> None:
-    call.request.app[SOURCES].registration(call.source, call.now)
+    call.request.app[SOURCE_LIMITS].registration(call.source, call.now)
 
 
 def _signed_in(

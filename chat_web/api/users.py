@@ -13,7 +13,7 @@ from chat_web.api.cursors import cursor, name_of
 from chat_web.encoding import wire
 from chat_web.http import cookies
 from chat_web.http.operations import Call, NoBody, NoQuery, nothing, operation, reply
-from chat_web.http.rate_limits import REQUESTS
+from chat_web.http.rate_limits import REQUEST_LIMITS
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ async def leave(call: Call[NoQuery, DeleteAccount]) -> web.Response:
 @operation(answers={200: dict})
 async def export(call: Call[NoQuery, NoBody]) -> web.Response:
     """Everything stored about the caller, as one JSON file."""
-    call.request.app[REQUESTS].export(call.person.id, call.now)
+    call.request.app[REQUEST_LIMITS].export(call.person.id, call.now)
     response = reply(await call.chat.accounts.export(call.person))
     response.headers[hdrs.CONTENT_DISPOSITION] = 'attachment; filename="parley-export.json"'
     return response

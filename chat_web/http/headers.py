@@ -16,7 +16,7 @@ from chat_web.config import parsers
 from chat_web.config.settings import Settings
 from chat_web.http.client_address import is_secure
 from chat_web.http.paths import is_api, is_chat_page
-from chat_web.http.rate_limits import REQUESTS, SOURCES, Requests, Sources
+from chat_web.http.rate_limits import REQUEST_LIMITS, SOURCE_LIMITS, RequestLimits, SourceLimits
 
 __all__ = ["cookies_count", "headers_for", "install", "origin_allowed"]
 
@@ -46,8 +46,8 @@ _CORS_SECONDS: Final = "600"
 def install(app: web.Application, settings: Settings) -> None:
     """Give the application its settings, its sources, the headers of every answer, and CORS."""
     app[SETTINGS] = settings
-    app[SOURCES] = Sources(settings)
-    app[REQUESTS] = Requests(settings)
+    app[SOURCE_LIMITS] = SourceLimits(settings)
+    app[REQUEST_LIMITS] = RequestLimits(settings)
     app.middlewares.append(preflights)
     app.on_response_prepare.append(_add_headers)
 

@@ -26,7 +26,7 @@ from chat_web.app_keys import CHAT
 from chat_web.encoding.strict_json import NotUnderstood, decoded
 from chat_web.http.auth import Identity, caller_of
 from chat_web.http.errors import STATUS, Rejected
-from chat_web.http.rate_limits import REQUESTS, SOURCES
+from chat_web.http.rate_limits import REQUEST_LIMITS, SOURCE_LIMITS
 
 HTML: Final = "text/html"
 TEXT: Final = "text/plain"
@@ -83,7 +83,7 @@ class Call(Generic[Q, B]):
     @property
     def source(self) -> str:
         """The pseudonym of where the request comes from."""
-        return self.request.app[SOURCES].of(self.request, self.now)
+        return self.request.app[SOURCE_LIMITS].of(self.request, self.now)
 
     @property
     def chat(self) -> Chat:
@@ -254,9 +254,9 @@ async def _identity(request: web.Request, wanted: Caller) -> Identity | None:
     app, now = request.app, request.app[CHAT].clock.now()
     if wanted is Caller.PERSON or (wanted is Caller.GUEST and hdrs.AUTHORIZATION in request.headers):
         identity = await caller_of(request)
-        app[REQUESTS].take(identity.person.id, now)
+        app[REQUEST_LIMITS].take(identity.person.id, now)
         return identity
-    app[SOURCES].request(app[SOURCES].of(request, now), now)
+    app[SOURCE_LIMITS].request(app[SOURCE_LIMITS].of(request, now), now)
     return None
 
 

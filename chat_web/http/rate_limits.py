@@ -5,7 +5,7 @@ memory for a day: limits need to know the same from another, nobody needs the ad
 All maps are bounded; when one is full the source that was quiet longest is forgotten.
 
 Kept out: limits of a person (the core), and when a connection ends (its socket gives
-the place back by calling what ``Sources.connect`` returned).
+the place back by calling what ``SourceLimits.connect`` returned).
 """
 
 import hmac
@@ -23,10 +23,10 @@ from chat_web.http.client_address import address_of, prefix_of
 from chat_web.http.keyed_buckets import KeyedBuckets
 
 __all__ = [
-    "REQUESTS",
-    "SOURCES",
-    "Requests",
-    "Sources",
+    "REQUEST_LIMITS",
+    "SOURCE_LIMITS",
+    "RequestLimits",
+    "SourceLimits",
 ]
 
 CONNECTIONS_PER_SOURCE_MAX: Final = 50
@@ -40,7 +40,7 @@ EXPORTS: Final = Rate(per_second=5 / 3600, burst=5.0)
 _DAY_S: Final = 86400.0
 
 
-class Sources:
+class SourceLimits:
     """The limits of this node's sources. Where they do not hold, all is let through and nothing kept."""
 
     def __init__(self, settings: Settings, *, sources_max: int = SOURCES_MAX) -> None:
@@ -108,7 +108,7 @@ class Sources:
             self._connected[source] = left
 
 
-class Requests:
+class RequestLimits:
     """How often a caller may ask over HTTP: as often as a connection may send frames."""
 
     def __init__(self, settings: Settings) -> None:
@@ -132,7 +132,7 @@ class Requests:
 
 @attrs.define
 class _Place:
-    _sources: Sources
+    _sources: SourceLimits
     _source: str
     _is_taken: bool = True
 
@@ -142,5 +142,5 @@ class _Place:
             self._sources._leave(self._source)
 
 
-SOURCES: Final = web.AppKey("sources", Sources)
-REQUESTS: Final = web.AppKey("requests", Requests)
+SOURCE_LIMITS: Final = web.AppKey("sources", SourceLimits)
+REQUEST_LIMITS: Final = web.AppKey("requests", RequestLimits)

@@ -7,7 +7,7 @@ here too, in our shape and without an address in the log.
 
 Kept out: deadlines of WebSockets, which begin after the hand-over (``sockets``).
 
-``DeadlineRunner`` is used in place of ``web.AppRunner``. What it needs of aiohttp's
+``TimeoutRunner`` is used in place of ``web.AppRunner``. What it needs of aiohttp's
 private names is in ``aiohttp_private``.
 """
 
@@ -37,7 +37,7 @@ from chat_web.http.aiohttp_private import (
 from chat_web.http.headers import headers_for
 from chat_web.logs import AccessLogger
 
-__all__ = ["DEADLINES", "DeadlineRunner", "Deadlines", "when_lost"]
+__all__ = ["DEADLINES", "TimeoutRunner", "Timeouts", "when_lost"]
 
 HEADERS_MAX: Final = 64
 KEEP_ALIVE_S: Final = 75.0
@@ -46,7 +46,7 @@ _log = structlog.get_logger("parley.http")
 
 
 @attrs.frozen(kw_only=True)
-class Deadlines:
+class Timeouts:
     """Seconds that a peer has for each part of a request."""
 
     head_s: float = 10.0
@@ -55,17 +55,17 @@ class Deadlines:
     upload_paths: Sequence[str] = ("/api/uploads",)
 
 
-DEADLINES: Final = Deadlines()
+DEADLINES: Final = Timeouts()
 
 
 class TooSlow(TimeoutError):
     """A body that did not arrive in time; raised by what reads it, and answered with 408."""
 
 
-class DeadlineRunner(RunnerOfServer):
+class TimeoutRunner(RunnerOfServer):
     """An ``AppRunner`` whose connections have deadlines. The application must carry ``SETTINGS``."""
 
-    def __init__(self, app: web.Application, *, deadlines: Deadlines = DEADLINES, **options: Any) -> None:
+    def __init__(self, app: web.Application, *, deadlines: Timeouts = DEADLINES, **options: Any) -> None:
         options.setdefault("keepalive_timeout", KEEP_ALIVE_S)
         options.setdefault("access_log_class", AccessLogger)  # aiohttp's own writes queries and addresses
         super().__init__(app, max_headers=HEADERS_MAX, **options)
@@ -79,7 +79,7 @@ class DeadlineRunner(RunnerOfServer):
 class _Server(ServerOfConnections):
     """aiohttp's server, with connections of our own kind."""
 
-    def __init__(self, made: web.Server, deadlines: Deadlines, settings: Settings) -> None:
+    def __init__(self, made: web.Server, deadlines: Timeouts, settings: Settings) -> None:
         super().__init__(made, _Connection)
         self.deadlines = deadlines
         self.settings = settings
@@ -175,7 +175,7 @@ class _Connection(web.RequestHandler):
 def when_lost(request: web.BaseRequest, act: Callable[[], None]) -> Iterator[None]:
     """While a request waits for its answer: call ``act`` if its connection goes meanwhile.
 
-    Only where a ``DeadlineRunner`` runs the application.
+    Only where a ``TimeoutRunner`` runs the application.
     """
     connection = request.protocol
     if not isinstance(connection, _Connection):
@@ -202,7 +202,7 @@ def _late_head() -> bytes:
     )
 
 
-def _body_deadline(deadlines: Deadlines) -> Any:
+def _body_deadline(deadlines: Timeouts) -> Any:
     @web.middleware
     async def body_deadline(request: web.Request, handler: Handler) -> web.StreamResponse:
         body = request.content

@@ -24,7 +24,7 @@ from chat_web.encoding.strict_json import NotUnderstood, compact, decoded
 from chat_web.http.errors import Rejected
 from chat_web.http.headers import headers_for
 from chat_web.http.operations import invalid, json_body, nothing, wrong_field
-from chat_web.sockets.open_connections import admit, place
+from chat_web.sockets.open_connections import admission, admit
 from chat_web.transports.http_stream import HttpStream
 from chat_web.transports.upgrade import hold_open
 
@@ -133,7 +133,7 @@ def _stream(
     ticket = Ticket(session=secrets.token_urlsafe(24), node=streams.node)
     dialect = Centrifuge(lines, ticket=ticket, open_to_all=settings.open_channels)
     headers = {**headers_for(request, settings), "X-Accel-Buffering": "no"}
-    with place(request, dialect, gone=lambda: streams.by_session.pop(ticket.session, None)) as pump:
+    with admission(request, dialect, gone=lambda: streams.by_session.pop(ticket.session, None)) as pump:
         answer, stream = hold_open(
             request,
             pump,

@@ -26,8 +26,8 @@ from chat_web.http.auth import AUTHENTICATOR, Authenticator, Identity, bearer_of
 from chat_web.http.cookies import guest_cookie, guest_token_of
 from chat_web.http.errors import Rejected
 from chat_web.http.headers import cookies_count, headers_for, origin_allowed
-from chat_web.http.rate_limits import SOURCES
-from chat_web.sockets.open_connections import admit, authenticate, place
+from chat_web.http.rate_limits import SOURCE_LIMITS
+from chat_web.sockets.open_connections import admission, admit, authenticate
 from chat_web.sockets.pump import PING_S
 from chat_web.transports.engine_io import requests
 from chat_web.transports.engine_io.session import Engine
@@ -93,7 +93,7 @@ async def socket_io(request: web.Request) -> web.StreamResponse:
     if asked.sid:
         return await requests.go_on(request, asked, engine, headers)
     admit(request)
-    with place(request, SOCKET_IO) as pump:
+    with admission(request, SOCKET_IO) as pump:
         return await requests.begin(request, asked, engine, headers, pump)
 
 
@@ -182,7 +182,7 @@ class _NoProtobuf:
 
 
 async def _refuse_protobuf(request: web.Request) -> web.StreamResponse:
-    sources, now = request.app[SOURCES], request.app[CHAT].clock.now()
+    sources, now = request.app[SOURCE_LIMITS], request.app[CHAT].clock.now()
     leave = sources.connect(sources.of(request, now), now)
     refusing = _NoProtobuf(leave)
     try:
@@ -203,7 +203,7 @@ async def _open(
 ) -> web.StreamResponse:
     for name, value in headers_for(request, request.app[SETTINGS]).items():
         headers.setdefault(name, value)
-    with place(request, dialect, identity) as pump:
+    with admission(request, dialect, identity) as pump:
         return await upgrade(
             request,
             pump,

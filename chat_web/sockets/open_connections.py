@@ -16,7 +16,7 @@ from chat_web.dialects.intents import Dialect
 from chat_web.http.auth import AUTHENTICATOR, Identity
 from chat_web.http.errors import Rejected
 from chat_web.http.headers import origin_allowed
-from chat_web.http.rate_limits import SOURCES
+from chat_web.http.rate_limits import SOURCE_LIMITS
 from chat_web.sockets.pump import Pump, PumpLimits
 
 DRAIN_SPREAD_S: Final = 10.0
@@ -71,12 +71,12 @@ async def authenticate(request: web.Request, token: str) -> Identity:
     app = request.app
     if not token:
         now = app[CHAT].clock.now()
-        app[SOURCES].guest(app[SOURCES].of(request, now), now)
+        app[SOURCE_LIMITS].guest(app[SOURCE_LIMITS].of(request, now), now)
     return await app[AUTHENTICATOR].authenticated(token)
 
 
 @contextlib.contextmanager
-def place(
+def admission(
     request: web.Request,
     dialect: Dialect,
     identity: Identity | None = None,
@@ -86,10 +86,10 @@ def place(
     """A pump for one more connection, to be opened inside; it has its place until it is closed.
 
     ``gone`` is called then, once, if it was opened.
-    Raises as ``Sources.connect``. What was not opened gives its place back.
+    Raises as ``SourceLimits.connect``. What was not opened gives its place back.
     """
     app = request.app
-    chat, pumps, sources = app[CHAT], app[PUMPS], app[SOURCES]
+    chat, pumps, sources = app[CHAT], app[PUMPS], app[SOURCE_LIMITS]
     now = chat.clock.now()
     leave = sources.connect(sources.of(request, now), now)
 

@@ -56,7 +56,7 @@ from chat_web.http.auth import Identity
 from chat_web.sockets.finishing_sink import FinishingSink
 from chat_web.sockets.frame_limits import FRAMES, FrameLimits
 from chat_web.sockets.heartbeat import Heartbeat
-from chat_web.sockets.queries import Questions
+from chat_web.sockets.queries import Queries
 from chat_web.transports.interfaces import Socket
 
 INBOX_MAX: Final = 64  # intents that wait; above it the socket is not read
@@ -97,7 +97,7 @@ class Pump:
         self._dialect = dialect
         self._join = dialect.encoder.join
         self._client_state = dialect.client_state()
-        self._questions = Questions(chat)
+        self._queries = Queries(chat)
         self._authenticate = authenticate
         self._identity = identity
         self._limits = limits
@@ -307,7 +307,7 @@ class Pump:
                 if self._connection is None:
                     self._finished(intent.ref, _not_authenticated())
                 else:
-                    self._chat.spawn(self._questions.ask(intent, self._connection, self._finished))
+                    self._chat.spawn(self._queries.ask(intent, self._connection, self._finished))
             case _:
                 raise TypeError(f"{type(intent).__name__} is carried out elsewhere")
 

@@ -27,7 +27,7 @@ Question: TypeAlias = ExecuteInChannel | Follow | FetchNotifications | Asked
 _log: Final = structlog.get_logger("parley.sockets")
 
 
-class Questions:
+class Queries:
     """Answers for any person; what the person may not read is refused as if it were not there."""
 
     def __init__(self, chat: Chat) -> None:

@@ -20,7 +20,7 @@ import structlog
 from chat_web.transports.flow_control import Flow
 from chat_web.transports.interfaces import Receiver, SocketLimits
 
-__all__ = ["LOST_CODE", "Carrier", "State"]
+__all__ = ["LOST_CODE", "ClientTransport", "State"]
 
 LOST_CODE: Final = 1006
 """Told to the receiver when the connection ended without a close frame."""
@@ -45,7 +45,7 @@ class State(enum.Enum):
 _CONNECTING, _OPEN, _CLOSING, _LOST = State
 
 
-class Carrier(Flow):
+class ClientTransport(Flow):
     """The server's end of one connection.  All methods belong to the event loop's thread."""
 
     __slots__ = (

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from chat_web.transports.client_transport import Carrier, State
+from chat_web.transports.client_transport import ClientTransport, State
 from chat_web.transports.interfaces import LIMITS, Receiver, SocketLimits
 
 __all__ = ["TURNS_MAX", "TURN_S", "HttpStream"]
@@ -27,7 +27,7 @@ TURN_S: Final = 10.0
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
-class HttpStream(Carrier):
+class HttpStream(ClientTransport):
     """The server's end.  `farewell` makes the last words from a close code and a reason."""
 
     __slots__ = ("_farewell_of", "_is_chunked", "_resumed", "_turn", "_waiting")

@@ -47,7 +47,7 @@ class Receiver(Protocol[Carried_contra]):
 
 
 class Socket(Protocol):
-    """What a connection is written to: a ``Carrier``, or what stands for one."""
+    """What a connection is written to: a ``ClientTransport``, or what stands for one."""
 
     def write(self, frames: bytes) -> None:
         """Send finished frames.  Never waits, never raises."""

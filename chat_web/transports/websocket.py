@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from chat_web.transports.client_transport import Carrier, State
+from chat_web.transports.client_transport import ClientTransport, State
 from chat_web.transports.frames import (
     Binary,
     Close,
@@ -45,7 +45,7 @@ _NO_PONG = (3012, "no pong")
 _OPEN = State.OPEN  # an attribute of an enum costs twice as much on the way of each message
 
 
-class WebSocket(Carrier):
+class WebSocket(ClientTransport):
     """The server's end of one connection.  All methods belong to the event loop's thread."""
 
     __slots__ = (

@@ -12,7 +12,7 @@ import pytest
 from chat_core import Committed, CreateChannel, Post, Status
 from chat_web.app_keys import CHAT
 from chat_web.sockets.open_connections import PUMPS
-from chat_web.transports.client_transport import Carrier
+from chat_web.transports.client_transport import ClientTransport
 from tests.support.dialect_sockets import DialectServer, Socket, dialect_server
 from tests.support.http_clients import HttpClient, code
 from tests.support.memory_wire import Closed
@@ -477,7 +477,9 @@ async def test_who_reads_slowly_gets_all_histories_one_after_the_other(here: Dia
     )
     pumps = here.server.app[PUMPS]
     async with asyncio.timeout(20):
-        while not any(isinstance(pump.socket, Carrier) and pump.socket.unsent > MUCH for pump in pumps.open):
+        while not any(
+            isinstance(pump.socket, ClientTransport) and pump.socket.unsent > MUCH for pump in pumps.open
+        ):
             await here.server.world.settle()
             await asyncio.sleep(0)
         await here.server.world.settle()

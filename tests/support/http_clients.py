@@ -12,7 +12,7 @@ from chat_core import Account, Config, Person, TokenPair, Tokens
 from chat_core.testing import FakeClock, World
 from chat_web.app import create_app
 from chat_web.app_keys import CHAT
-from chat_web.http.timeouts import DeadlineRunner
+from chat_web.http.timeouts import TimeoutRunner
 from tests.support.servers import PASSWORD, settings, tokens
 
 SAME_SOURCE: Final = "127.0.0.1"
@@ -117,7 +117,7 @@ async def running_server(
     config = config or Config(rate_limits=False, default_channels=("general",))
     async with World(config, clock=FakeClock(), tokens=keys or tokens()) as world:
         app = create_app(settings(rate_limits=rate_limits, **more), chat=world.chat)
-        runner = DeadlineRunner(app, handle_signals=False)
+        runner = TimeoutRunner(app, handle_signals=False)
         await runner.setup()
         try:
             await web.TCPSite(runner, SAME_SOURCE, 0).start()

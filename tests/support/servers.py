@@ -22,7 +22,7 @@ from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import create_app
 from chat_web.app_keys import CHAT
 from chat_web.config.settings import Settings
-from chat_web.http.timeouts import DeadlineRunner
+from chat_web.http.timeouts import TimeoutRunner
 from chat_web.sockets.open_connections import PUMPS, Pumps
 from chat_web.sockets.pump import PumpLimits
 from tests.support.log_leaks import check
@@ -90,7 +90,7 @@ async def serving(
     app = create_app(chosen or settings())
     if limits is not None:
         app[PUMPS].limits = limits
-    runner = DeadlineRunner(app, handle_signals=False)
+    runner = TimeoutRunner(app, handle_signals=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

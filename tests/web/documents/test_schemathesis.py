@@ -26,7 +26,7 @@ from chat_core import Chat, Person, open_chat
 from chat_core.testing.passwords import PlainPasswords
 from chat_web.app import config_of, create_app
 from chat_web.documents.openapi import document
-from chat_web.http.timeouts import DeadlineRunner
+from chat_web.http.timeouts import TimeoutRunner
 from chat_web.routes import ROUTES
 from chat_web.sockets.open_connections import PUMPS
 from chat_web.sockets.pump import PumpLimits
@@ -76,7 +76,7 @@ def fuzzed() -> Iterator[Fuzzed]:
         chat = await open_chat(config_of(chosen), tokens=servers.tokens(), passwords=PlainPasswords())
         app = create_app(chosen, chat=chat)
         app[PUMPS].limits = NO_PONG  # who asks here never answers a ping, so that a stream has an end
-        runner = DeadlineRunner(app, handle_signals=False)
+        runner = TimeoutRunner(app, handle_signals=False)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]

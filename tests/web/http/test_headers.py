@@ -17,7 +17,7 @@ from chat_web.http import headers as http_headers
 from chat_web.http.client_address import address_of, is_from_this_machine, is_secure
 from chat_web.http.keyed_buckets import KeyedBuckets
 from chat_web.http.paths import is_api, is_chat_page
-from chat_web.http.rate_limits import SOURCES, Requests, Sources
+from chat_web.http.rate_limits import SOURCE_LIMITS, RequestLimits, SourceLimits
 
 Headers = Mapping[str, str]
 LISTED = "https://chat.example.org"
@@ -43,7 +43,7 @@ async def _varied(_request: web.Request) -> web.Response:
 
 
 async def _source(request: web.Request) -> web.Response:
-    return web.Response(text=request.config_dict[SOURCES].of(request, 0.0))
+    return web.Response(text=request.config_dict[SOURCE_LIMITS].of(request, 0.0))
 
 
 def make_client(**given: Any) -> TestClient[web.Request, web.Application]:
@@ -274,14 +274,14 @@ def test_what_was_forwarded_is_never_from_this_machine() -> None:
 
 
 def test_a_source_is_a_pseudonym_of_a_prefix_for_a_day() -> None:
-    limits = Sources(Settings())
+    limits = SourceLimits(Settings())
 
     def name(remote: str, now: float = 0.0) -> str:
         return limits.of(request("/", remote=remote), now)
 
     assert name("192.0.2.1") == name("192.0.2.1") != name("192.0.2.2")
     assert name("2001:db8::1") == name("2001:db8::ffff:1") != name("2001:db8:0:1::1")
-    assert name("192.0.2.1", 1.0) != Sources(Settings()).of(request("/", remote="192.0.2.1"), 1.0)
+    assert name("192.0.2.1", 1.0) != SourceLimits(Settings()).of(request("/", remote="192.0.2.1"), 1.0)
     assert re.fullmatch("[0-9a-f]{32}", name("192.0.2.1"))
     assert name("192.0.2.1", 1.0) != name("192.0.2.1", 86401.0)
 
@@ -298,7 +298,7 @@ HELD = Settings(source_limits="on")
 
 
 def test_one_source_has_fifty_sockets_and_gets_them_back() -> None:
-    limits = Sources(HELD)
+    limits = SourceLimits(HELD)
     places = [limits.connect("a", n / 10) for n in range(50)]
 
     with pytest.raises(Refused) as caught:
@@ -314,7 +314,7 @@ def test_one_source_has_fifty_sockets_and_gets_them_back() -> None:
 
 
 def test_a_full_node_says_so_to_everyone_also_without_limits() -> None:
-    limits = Sources(Settings(max_connections=2, rate_limits=False))
+    limits = SourceLimits(Settings(max_connections=2, rate_limits=False))
     leave = limits.connect("a", 0.0)
     limits.connect("b", 0.0)
 
@@ -325,7 +325,7 @@ def test_a_full_node_says_so_to_everyone_also_without_limits() -> None:
 
 
 def test_too_many_at_once_wait_their_turn() -> None:
-    limits = Sources(HELD)
+    limits = SourceLimits(HELD)
     for n in range(200):
         limits.connect(f"source {n}", 0.0)
 
@@ -335,7 +335,7 @@ def test_too_many_at_once_wait_their_turn() -> None:
 
 
 def test_guests_and_accounts_have_a_rate_for_each_source() -> None:
-    limits = Sources(HELD)
+    limits = SourceLimits(HELD)
     for _ in range(50):
         limits.guest("a", 0.0)
     for _ in range(20):
@@ -359,11 +359,11 @@ Take: TypeAlias = Callable[[str, float], None]
 @pytest.mark.parametrize(
     ("take", "at_once", "wait_s"),
     [
-        (Requests(HELD).take, 40, 0.05),
-        (Requests(HELD).export, 5, 720.0),
-        (Sources(HELD).request, 100, 0.05),
-        (Sources(HELD).guest, 50, 12.0),
-        (Sources(HELD).registration, 20, 180.0),
+        (RequestLimits(HELD).take, 40, 0.05),
+        (RequestLimits(HELD).export, 5, 720.0),
+        (SourceLimits(HELD).request, 100, 0.05),
+        (SourceLimits(HELD).guest, 50, 12.0),
+        (SourceLimits(HELD).registration, 20, 180.0),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -384,14 +384,14 @@ def test_a_limit_is_so_many_at_once_and_then_one_at_a_time(take: Take, at_once: 
         take("a", now)
 
 
-def rates_of(limits: Sources | Requests) -> Mapping[str, int]:
+def rates_of(limits: SourceLimits | RequestLimits) -> Mapping[str, int]:
     """How many keys each of the limits remembers."""
     return {name: len(rates) for name, rates in vars(limits).items() if isinstance(rates, KeyedBuckets)}
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(source_limits="on", rate_limits=False)])
 def test_where_nothing_is_limited_nothing_is_kept(settings: Settings) -> None:
-    limits = Sources(settings)
+    limits = SourceLimits(settings)
 
     for _ in range(1000):
         limits.request("a", 0.0)
@@ -403,7 +403,7 @@ def test_where_nothing_is_limited_nothing_is_kept(settings: Settings) -> None:
 
 
 def test_without_limits_a_person_asks_as_often_as_it_likes_and_nothing_is_kept() -> None:
-    limits = Requests(Settings(rate_limits=False))
+    limits = RequestLimits(Settings(rate_limits=False))
 
     for _ in range(1000):
         limits.take("ann", 0.0)
@@ -412,7 +412,7 @@ def test_without_limits_a_person_asks_as_often_as_it_likes_and_nothing_is_kept()
 
 
 def test_the_memory_for_sources_is_bounded() -> None:
-    limits = Sources(HELD, sources_max=100)
+    limits = SourceLimits(HELD, sources_max=100)
     for n in range(1000):
         limits.request(str(n), 0.0)
         limits.guest(str(n), 0.0)

@@ -15,9 +15,9 @@ from aiohttp import web
 from chat_web import logs
 from chat_web.config.settings import Settings
 from chat_web.http import errors, headers
-from chat_web.http.timeouts import DEADLINES, DeadlineRunner, Deadlines
+from chat_web.http.timeouts import DEADLINES, TimeoutRunner, Timeouts
 
-SHORT = Deadlines(head_s=0.2, body_s=0.3, upload_s=5.0)
+SHORT = Timeouts(head_s=0.2, body_s=0.3, upload_s=5.0)
 GUARD_S = 10.0  # how long a test waits for what should take a fraction of a second
 
 
@@ -30,7 +30,7 @@ async def _ok(_request: web.Request) -> web.Response:
 
 
 class Server:
-    def __init__(self, runner: DeadlineRunner, port: int) -> None:
+    def __init__(self, runner: TimeoutRunner, port: int) -> None:
         self.runner = runner
         self.port = port
         self.asked = asyncio.Event()
@@ -96,7 +96,7 @@ async def server() -> AsyncIterator[Server]:
     app = web.Application(client_max_size=4096)
     errors.install(app)
     headers.install(app, Settings())
-    runner = DeadlineRunner(app, deadlines=SHORT, access_log=None)
+    runner = TimeoutRunner(app, deadlines=SHORT, access_log=None)
     server = Server(runner, 0)
 
     async def wait(_request: web.Request) -> web.Response:

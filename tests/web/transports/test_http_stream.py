@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from chat_core import CreateChannel, DeleteChannel, JoinChannel, PersonKind, Post
-from chat_web.http.rate_limits import SOURCES
+from chat_web.http.rate_limits import SOURCE_LIMITS
 from chat_web.sockets.emulation import STREAMS
 from chat_web.sockets.open_connections import close_sockets
 from chat_web.sockets.pump import PumpLimits
@@ -340,7 +340,7 @@ async def test_protobuf_is_refused_in_protobuf(session: aiohttp.ClientSession) -
             assert (await socket_.receive()).data == refusal % b"\x01"
             assert (await socket_.receive()).data == 3501
         async with asyncio.timeout(STORY_S):
-            while server.app[SOURCES].connections:  # noqa: ASYNC110 - nothing tells
+            while server.app[SOURCE_LIMITS].connections:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
 
 
