@@ -37,7 +37,7 @@ class Bucket:
         if self.tokens >= _ENOUGH:
             self.tokens -= 1.0
             return 0.0
-        return (1.0 - max(0.0, self.tokens)) / self.rate.per_second
+        return (1.0 - self.tokens) / self.rate.per_second
 
     def is_full(self, now: float) -> bool:
         """True when forgetting this bucket would change nothing."""

@@ -13,6 +13,7 @@ import msgspec
 
 from chat_core import (
     ANONYMOUS,
+    INSUFFICIENT_STATE,
     ChatError,
     Committed,
     Conversation,
@@ -182,7 +183,7 @@ class AnonymousPair(Dialect):
         if conversation != client.room:
             return ()
         if recoverable:
-            return (Disconnect(3010, "insufficient state: come back"),)
+            return (Disconnect(*INSUFFICIENT_STATE),)
         client.room = None
         # Left from another connection, if not by a skip: here the person goes on searching.
         return () if client.is_skipping else (Execute(Search(lobby=ANONYMOUS)),)

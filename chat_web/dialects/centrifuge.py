@@ -13,11 +13,12 @@ import attrs
 import msgspec
 
 from chat_core import (
+    BAD_REQUEST,
+    INVALID_TOKEN,
+    SERVER_ERROR,
     BadToken,
-    Channel,
     ChatError,
     Committed,
-    Conversation,
     ConversationId,
     Done,
     Encoder,
@@ -30,6 +31,7 @@ from chat_core import (
     TokenExpired,
 )
 from chat_web.dialects.centrifugal import encoding, errors, publications, replies, rpc
+from chat_web.dialects.centrifugal.client_state import ClientState, own_name, under_own_names
 from chat_web.dialects.centrifugal.commands import (
     Command,
     Connect,
@@ -47,7 +49,6 @@ from chat_web.dialects.centrifugal.commands import (
 )
 from chat_web.dialects.centrifugal.encoding import (
     OVER_WEBSOCKET,
-    ChannelLines,
     Lines,
     disconnect,
     push,
@@ -91,26 +92,6 @@ _PUBLISHED: Final = msgspec.json.Decoder(Published)
 _OPEN_DECODER: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(OpenCommand)
 
 
-@attrs.define
-class ClientState:
-    """One client: who it is, and which names it subscribed to."""
-
-    authenticated: Authenticated | None = None
-    is_connecting: bool = False
-    early: list[Personal] = attrs.field(factory=list)  # heard while connecting
-    subscriptions: dict[str, ConversationId] = attrs.field(factory=dict)
-    # Only where channels are open to all: names of channels as they were subscribed to, and
-    # those of them that have ended, whose name is kept for what waits to be sent.
-    names: dict[str, str] = attrs.field(factory=dict)
-    ended: dict[str, None] = attrs.field(factory=dict)
-
-    def name_of(self, conversation: Conversation) -> str:
-        """Under which name this client knows a conversation."""
-        if isinstance(conversation, Channel) and conversation.name in self.names:
-            return self.names[conversation.name]
-        return publications.name_of(conversation)
-
-
 @attrs.frozen
 class _Ref:
     """What an answer belongs to: the command and its id."""
@@ -144,7 +125,7 @@ class Centrifuge(Dialect):
 
     @property
     def finish(self) -> Finish | None:
-        return _under_own_names if self._is_open else None
+        return under_own_names if self._is_open else None
 
     def close_frame(self, code: int, reason: str) -> bytes:
         """The last push, where the transport has no close codes of its own."""
@@ -185,7 +166,7 @@ class Centrifuge(Dialect):
             case RefreshRequest() if isinstance(answer, TokenExpired):
                 return (Send(reply(ref.id, error=errors.TOKEN_EXPIRED)),)
             case RefreshRequest() if isinstance(answer, BadToken):
-                return (Disconnect(3500, "invalid token"),)
+                return (Disconnect(*INVALID_TOKEN),)
         if isinstance(answer, ChatError):
             is_rpc = isinstance(ref.command, rpc.Call)
             return (Send(reply(ref.id, error=errors.of(answer, is_rpc=is_rpc))),)
@@ -211,7 +192,7 @@ class Centrifuge(Dialect):
         data = publications.personal(event, now=now)
         if data is None or client.authenticated is None:
             return ()
-        return (Send(push(_own_name(client), pub={"data": data})),)
+        return (Send(push(own_name(client), pub={"data": data})),)
 
     def unsubscribed(
         self, client: ClientState, conversation: ConversationId, *, recoverable: bool
@@ -242,11 +223,11 @@ class Centrifuge(Dialect):
             return (RejectFrame(reply(0, error=errors.BAD_REQUEST)),)
         if isinstance(asked, Connect):
             if client.authenticated is not None or client.is_connecting:
-                return (Disconnect(3501, "bad request: connected already"),)
+                return (Disconnect(*BAD_REQUEST.because("connected already")),)
             client.is_connecting = True
             return (Authenticate(asked.token, _Ref(command.id, asked)),)
         if client.authenticated is None and not client.is_connecting:
-            return (Disconnect(3501, "bad request: connect first"),)
+            return (Disconnect(*BAD_REQUEST.because("connect first")),)
         if command.send is not None:  # there is nobody here to whom it means anything
             return ()
         return self._command(client, _Ref(command.id, asked))
@@ -273,7 +254,7 @@ class Centrifuge(Dialect):
     def _subscribe(self, client: ClientState, ref: _Ref) -> Intents:
         asked: Subscribe = ref.command
         name = asked.channel
-        if name in client.subscriptions or name == _own_name(client):
+        if name in client.subscriptions or name == own_name(client):
             return (Send(reply(ref.id, error=errors.ALREADY_SUBSCRIBED)),)
         if asked.delta or asked.type:
             return (Send(reply(ref.id, error=errors.NOT_AVAILABLE)),)
@@ -330,7 +311,7 @@ class Centrifuge(Dialect):
                 client.is_connecting = False
                 return (Send(reply(id, error=errors.TOKEN_EXPIRED)),)
             case BadToken():
-                return (Disconnect(3500, "invalid token"),)
+                return (Disconnect(*INVALID_TOKEN),)
             case Authenticated():
                 client.authenticated = answer
                 return ShowNotifications(), AskInitialState(_Ref(id, Connect()))
@@ -342,7 +323,7 @@ class Centrifuge(Dialect):
                     "ping": PING_S,
                     "pong": True,
                     "data": data,
-                    "subs": {_own_name(client): {}},
+                    "subs": {own_name(client): {}},
                 }
                 early = [pushed for event in client.early for pushed in self.pushed(client, event, now=now)]
                 client.early.clear()
@@ -351,7 +332,7 @@ class Centrifuge(Dialect):
                 client.is_connecting = False
                 return (Send(reply(id, error=errors.of(answer, is_rpc=True))),)
             case _:
-                return (Disconnect(3004, "server error: come back"),)
+                return (Disconnect(*SERVER_ERROR),)
 
     def _subscribed(
         self, client: ClientState, id: int, asked: Subscribe, answer: IntentResult, now: float
@@ -403,17 +384,6 @@ def _posting(asked: Publish) -> Callable[[ConversationId], Post | PublishData]:
     return lambda conversation: Post(
         conversation=conversation, content=body.content, client_id=body.client_id
     )
-
-
-def _under_own_names(client: ClientState, frames: bytes | ChannelLines) -> bytes:
-    """What the encoder joined, with the names that this client subscribed to."""
-    if isinstance(frames, bytes):
-        return frames
-    return frames.under(client.names.get(frames.channel) or f"channel:{frames.channel}")
-
-
-def _own_name(client: ClientState) -> str:
-    return "" if client.authenticated is None else f"user:{client.authenticated.person.id}"
 
 
 def _id_of(line: str) -> int:

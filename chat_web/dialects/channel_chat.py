@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from chat_core import (
+    SERVER_ERROR,
     Channel,
     ChannelChange,
     ChannelsChanged,
@@ -157,7 +158,7 @@ class ChannelChat(typed_frames.TypedFrames):
             case _, Done():
                 return self._ready(client)
             case _:
-                return (Disconnect(3004, "server error: come back"),)
+                return (Disconnect(*SERVER_ERROR),)
 
     def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
@@ -207,7 +208,7 @@ class ChannelChat(typed_frames.TypedFrames):
                 gap = {"gap": True} if has_gap else {}
                 return (typed_frames.send("history", channel=known.name, messages=shown, **gap),)
             case Unavailable():
-                return (Disconnect(3004, "server error: come back"),)
+                return (Disconnect(*SERVER_ERROR),)
             case _:
                 del client.channels[known.name]
                 return () if _is_gone(answer) else (typed_frames.refusal(answer),)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from chat_core import (
+    SERVER_ERROR,
     AnyNotification,
     Conversation,
     Event,
@@ -66,7 +67,7 @@ class Notifications(Dialect):
 
     def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if not isinstance(answer, PendingNotifications):
-            return (Disconnect(3004, "server error: come back"),)
+            return (Disconnect(*SERVER_ERROR),)
         early, client.early = client.early or [], None
         client.missed = frozenset(notification.key for notification in answer.notifications)
         live = (intent for notification in early for intent in self.pushed(client, notification, now=now))

@@ -10,6 +10,10 @@ import attrs
 import msgspec
 
 from chat_core import (
+    BAD_REQUEST,
+    INSUFFICIENT_STATE,
+    REVOKED,
+    SERVER_ERROR,
     Card,
     ChannelChange,
     ChannelsChanged,
@@ -115,9 +119,9 @@ class OpenRooms(typed_frames.TypedFrames):
             case Refused(code="guests_may_not") if ref is _JOIN:
                 return ()  # guests may read
             case Refused(message=message):
-                return typed_frames.refusal(answer), Disconnect(3501, f"bad request: {message}")
+                return typed_frames.refusal(answer), Disconnect(*BAD_REQUEST.because(message))
             case _:
-                return (Disconnect(3004, "server error: come back"),)
+                return (Disconnect(*SERVER_ERROR),)
 
     def pushed(self, client: ClientState, event: Personal, *, now: float) -> Intents:
         match event:
@@ -125,7 +129,7 @@ class OpenRooms(typed_frames.TypedFrames):
                 return ()
             case ChannelsChanged(channel=channel, change=change) if channel.id == self.room:
                 was = "was deleted" if change is ChannelChange.DELETED else "is no longer yours"
-                return Unfollow(self.room), Disconnect(3503, f"revoked: this room {was}")
+                return Unfollow(self.room), Disconnect(*REVOKED.because(f"this room {was}"))
             case _:
                 return ()
 
@@ -133,8 +137,8 @@ class OpenRooms(typed_frames.TypedFrames):
         self, client: ClientState, conversation: ConversationId, *, recoverable: bool
     ) -> Intents:
         if recoverable:
-            return (Disconnect(3010, "insufficient state: recover"),)
-        return (Disconnect(3503, "revoked: this room is no longer yours"),)
+            return (Disconnect(*INSUFFICIENT_STATE),)
+        return (Disconnect(*REVOKED.because("this room is no longer yours")),)
 
 
 def _user(person: Card) -> dict[str, str]:

@@ -11,6 +11,9 @@ import attrs
 import msgspec
 
 from chat_core import (
+    BAD_REQUEST,
+    REVOKED,
+    SERVER_ERROR,
     Conversation,
     ConversationId,
     End,
@@ -127,16 +130,16 @@ class TimedRooms(typed_frames.TypedFrames):
             case Recovery(conversation=Room() as room, messages=messages):
                 return self._history(client, messages), self._state(client, room, now)
             case Refused(message=message):
-                return typed_frames.refusal(answer), Disconnect(3501, f"bad request: {message}")
+                return typed_frames.refusal(answer), Disconnect(*BAD_REQUEST.because(message))
             case _:
-                return (Disconnect(3004, "server error: come back"),)
+                return (Disconnect(*SERVER_ERROR),)
 
     def unsubscribed(
         self, client: ClientState, conversation: ConversationId, *, recoverable: bool
     ) -> Intents:
         if recoverable:  # the log has a hole: begin again with what there is
             return (self._follow(),)
-        return (Disconnect(3503, "revoked: this room is no longer yours"),)
+        return (Disconnect(*REVOKED.because("this room is no longer yours")),)
 
     def _follow(self) -> Follow:
         return Follow(Address(id=self.room), ref=_FOLLOW, recent=Recent())

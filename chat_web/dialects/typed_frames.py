@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Protocol
 import attrs
 import msgspec
 
-from chat_core import ChatError, Committed, Done, Message, Refused
+from chat_core import SERVER_ERROR, ChatError, Committed, Done, Message, Refused
 from chat_web.dialects.intents import Dialect, Disconnect, IntentResult, Intents, RejectFrame, Send
 from chat_web.encoding.strict_json import NotUnderstood, decoded, encoded, glimpsed
 from chat_web.transports.frames import text_frame
@@ -106,7 +106,7 @@ def carried_out(ref: Ref, answer: IntentResult, shown: Callable[[Message], dict[
         case ChatError():
             return (refusal(answer, ref.client_id),)
         case _:
-            return (Disconnect(3004, "server error: come back"),)
+            return (Disconnect(*SERVER_ERROR),)
 
 
 def own_copy(message: Message, shown: dict[str, Any]) -> Send:

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from chat_core import BadToken, Channel, Unavailable
+from chat_core import BAD_REQUEST, BadToken, Channel, Unavailable
 from chat_web.app_keys import CHAT, SETTINGS
 from chat_web.dialects.anonymous import AnonymousPair
 from chat_web.dialects.centrifugal import protobuf
@@ -172,7 +172,7 @@ class _NoProtobuf:
     def opened(self, socket: Socket) -> None:
         self.is_open = True
         socket.write(binary_frame(protobuf.refusal()))
-        socket.close(3501, "bad request: JSON is spoken here, no protobuf")
+        socket.close(*BAD_REQUEST.because("JSON is spoken here, no protobuf"))
 
     def received(self, text: str) -> None:
         pass

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from chat_core import NO_PONG, NOT_AUTHENTICATED_IN_TIME
+
 __all__ = ["LOOP_STALL_S", "Heartbeat"]
 
 LOOP_STALL_S: Final = 5.0  # a timer that rings later than this starts its deadline again
@@ -74,7 +76,7 @@ class Heartbeat:
         self._timer = self._loop.call_at(when, ring)
 
     def _give_up_waiting(self) -> None:
-        self._beating.end(3502, "no connect command in time")
+        self._beating.end(*NOT_AUTHENTICATED_IN_TIME)
 
     def _ping(self) -> None:
         self._beating.ping()
@@ -85,4 +87,4 @@ class Heartbeat:
         if self._beating.is_paused:  # it was us who did not listen
             self._at(self._pong_s, self._give_up_pong)
         else:
-            self._beating.end(3012, "no pong")
+            self._beating.end(*NO_PONG)

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 from aiohttp import web
 
+from chat_core import SHUTDOWN
 from chat_web.app_keys import CHAT, SETTINGS
 from chat_web.config.settings import Settings
 from chat_web.dialects.intents import Dialect
@@ -21,7 +22,6 @@ from chat_web.sockets.pump import Pump, PumpLimits
 
 DRAIN_SPREAD_S: Final = 10.0
 DRAIN_ABORT_S: Final = 20.0
-SHUTDOWN: Final = (3001, "shutdown: come back")
 
 
 @attrs.define

@@ -15,6 +15,9 @@ import attrs
 import structlog
 
 from chat_core import (
+    SERVER_ERROR,
+    TOKEN_EXPIRED,
+    TOO_MANY_ERRORS,
     BadToken,
     Chat,
     ChatError,
@@ -200,7 +203,7 @@ class Pump:
     def _fail(self) -> None:
         """A bug of ours ends this connection and nothing else: others share the turn that told it."""
         _log.exception("dialect_failed", connection=self._id, dialect=self._dialect.name)
-        self.end(3004, "server error")
+        self.end(*SERVER_ERROR)
 
     # Intents
 
@@ -375,7 +378,7 @@ class Pump:
             self._expiry = None
         if identity.expires_in_s is not None:
             wait = identity.expires_in_s + self._limits.token_grace_s
-            self._expiry = self._loop.call_later(wait, self.end, 3005, "token expired: fetch a new one")
+            self._expiry = self._loop.call_later(wait, self.end, *TOKEN_EXPIRED)
 
     # Sending
 
@@ -395,7 +398,7 @@ class Pump:
 
     def _count_bad(self) -> None:
         if self._frames.has_too_many_bad(self._loop.time()):
-            self.end(3509, "too many errors")
+            self.end(*TOO_MANY_ERRORS)
 
     # What the heartbeat asks for
 

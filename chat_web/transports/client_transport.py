@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 import structlog
 
+from chat_web.transports.close_codes import SERVER_ERROR, SLOW
 from chat_web.transports.flow_control import Flow
 from chat_web.transports.interfaces import Receiver, SocketLimits
 
@@ -25,8 +26,6 @@ __all__ = ["LOST_CODE", "ClientTransport", "State"]
 LOST_CODE: Final = 1006
 """Told to the receiver when the connection ended without a close frame."""
 
-_SERVER_ERROR = (3004, "server error")
-_SLOW = (3008, "slow: too much unread")
 
 _PROGRESS_CHECKS: Final = 3
 """Looks at a blocked connection within `progress_s`; it is found out at most one look too late."""
@@ -108,7 +107,7 @@ class ClientTransport(Flow):
             return
         try:
             if transport.get_write_buffer_size() > self._limits.outbox_bytes_max:
-                self.close(*_SLOW)
+                self.close(*SLOW)
                 return
             transport.write(frames)
             self._bytes_written += len(frames)
@@ -210,7 +209,7 @@ class ClientTransport(Flow):
             place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
             # The error's own words may hold what a person wrote: they stay out.
             _log.error("receiver_failed", method=where, error=type(error).__name__, place=place)
-        self.close(*_SERVER_ERROR)
+        self.close(*SERVER_ERROR)
 
     # Going out, and the end.
 
@@ -260,7 +259,7 @@ class ClientTransport(Flow):
         if sent > sent_before or late_s > self._limits.loop_stall_s:
             looks_left = _PROGRESS_CHECKS
         if not looks_left:
-            self.close(*_SLOW)
+            self.close(*SLOW)
             return
         self._progress = self._at(
             self._limits.progress_s / _PROGRESS_CHECKS,

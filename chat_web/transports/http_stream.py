@@ -30,7 +30,7 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 class HttpStream(ClientTransport):
     """The server's end.  `farewell` makes the last words from a close code and a reason."""
 
-    __slots__ = ("_farewell_of", "_is_chunked", "_resumed", "_turn", "_waiting")
+    __slots__ = ("_close_frame_of", "_is_chunked", "_resumed", "_turn", "_waiting")
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class HttpStream(ClientTransport):
     ) -> None:
         """Not `is_chunked`: the end of the connection ends the answer (HTTP/1.0)."""
         super().__init__(receiver, limits)
-        self._farewell_of = close_frame
+        self._close_frame_of = close_frame
         self._is_chunked = is_chunked
         self._resumed = asyncio.Event()
         self._resumed.set()
@@ -93,7 +93,7 @@ class HttpStream(ClientTransport):
         return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked and data else data
 
     def _close_frame(self, code: int, reason: str) -> bytes:
-        return self.chunk(self._farewell_of(code, reason)) + (_LAST_CHUNK if self._is_chunked else b"")
+        return self.chunk(self._close_frame_of(code, reason)) + (_LAST_CHUNK if self._is_chunked else b"")
 
     def _said_goodbye(self) -> None:
         if self._transport is not None:

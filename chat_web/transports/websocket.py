@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import Final
 
 from chat_web.transports.client_transport import ClientTransport, State
+from chat_web.transports.close_codes import NO_PONG
 from chat_web.transports.frames import (
     Binary,
     Close,
@@ -40,7 +41,6 @@ from chat_web.transports.interfaces import LIMITS, Receiver, SocketLimits
 __all__ = ["PING_S", "WebSocket"]
 
 PING_S: Final = 25.0
-_NO_PONG = (3012, "no pong")
 
 _OPEN = State.OPEN  # an attribute of an enum costs twice as much on the way of each message
 
@@ -237,4 +237,4 @@ class WebSocket(ClientTransport):
             # It was us who did not listen.
             self._beat = self._at(self._limits.pong_s, self._expect_pong)
         else:
-            self.close(*_NO_PONG)
+            self.close(*NO_PONG)

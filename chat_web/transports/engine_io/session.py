@@ -26,6 +26,7 @@ from aiohttp import web
 from engineio.packet import CLOSE, MESSAGE, NOOP, Packet
 
 from chat_web.transports.client_transport import LOST_CODE
+from chat_web.transports.close_codes import SERVER_ERROR, SLOW
 from chat_web.transports.engine_io.engineio_private import ServerWithDriver
 from chat_web.transports.interfaces import LIMITS, Receiver, Socket, SocketLimits
 
@@ -144,7 +145,7 @@ class EngineSession:
         if self._state is not _State.OPEN:
             return
         if self._outbox.bytes_waiting > self._limits.outbox_bytes_max:
-            self.close(3008, "slow: too much unread")
+            self.close(*SLOW)
             return
         for packet in frames.decode().split(SEPARATOR)[:-1]:
             self._outbox.put_nowait(Packet(int(packet[0]), packet[1:]))
@@ -201,7 +202,7 @@ class EngineSession:
             self._receiver.received(packet)
         except Exception as error:  # its words may hold what a person wrote: they stay out
             _log.error("receiver_failed", error=type(error).__name__)
-            self.close(3004, "server error")
+            self.close(*SERVER_ERROR)
 
     async def take_all(self, body: str) -> None:
         """The packets of one body, as fast as they are taken."""
@@ -301,7 +302,7 @@ class EngineSession:
         if self._state is not _State.OPEN or not self._outbox.bytes_waiting:
             return
         if self._outbox.taken == taken:
-            self.close(3008, "slow: too much unread")
+            self.close(*SLOW)
         else:
             self._expect_progress(self._outbox.taken)
 

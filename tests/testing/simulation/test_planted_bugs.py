@@ -193,7 +193,7 @@ def a_hole_is_not_healed(patch: pytest.MonkeyPatch) -> None:
                 topic.told = event.seq
                 self._gather(topic, event)
 
-    patch.setattr(Hub, "tell", faulty)
+    patch.setattr(Hub, "broadcast", faulty)
     patch.setattr(LoadedConversations, "_missed", _last_only)
 
 
@@ -213,7 +213,7 @@ def told_twice(patch: pytest.MonkeyPatch) -> None:
         if topic is not None and events and topic.told % 5 == 0:
             topic.told -= 1
 
-    patch.setattr(Hub, "tell", faulty)
+    patch.setattr(Hub, "broadcast", faulty)
 
 
 def release_drops_what_was_held(patch: pytest.MonkeyPatch) -> None:

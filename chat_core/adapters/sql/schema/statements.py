@@ -81,7 +81,7 @@ CLIENT_ID: Final = "select id from messages where conversation = $1 and person =
 
 # Conversations with their members: a row for each member, or one row without.
 
-_STATE: Final = "c.id, c.kind, c.epoch, c.persistence, c.created_at, h.head, c.state"
+_STATE: Final = "c.id, c.kind, c.epoch, c.retention, c.created_at, h.head, c.state"
 _MEMBER: Final = "m.person, m.card_id, m.username, m.display_name, m.role, m.joined_at, m.has_left"
 _WITH_MEMBERS: Final = f"""
 select {_STATE}, {_MEMBER} from {{source}} c
