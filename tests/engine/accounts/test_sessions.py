@@ -342,7 +342,7 @@ async def test_a_chat_of_its_own_signs_its_own_tokens() -> None:
 
 
 async def test_what_is_known_of_sessions_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat_core.engine.accounts.sessions.LOGINS_KNOWN_MAX", 3)
+    monkeypatch.setattr("chat_core.engine.accounts.sessions.SESSIONS_KNOWN_MAX", 3)
     grants = [await world.chat.accounts.guest(f"G{n}") for n in range(5)]
     sessions = world.chat.accounts.sessions
     assert sessions.remembered == (3, 3)

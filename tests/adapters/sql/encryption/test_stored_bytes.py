@@ -68,7 +68,7 @@ class Place:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def admission(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "sqlite":
         return Place(tmp_path / "parley.db", tmp_path)
     cluster: Cluster = request.getfixturevalue("postgres")
