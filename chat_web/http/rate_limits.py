@@ -101,7 +101,7 @@ class SourceLimits:
         if self._hold and (wait_s := rates.take(source, now)):
             raise Refused("too_many", message, retry_after_s=wait_s)
 
-    def _leave(self, source: str) -> None:
+    def leave(self, source: str) -> None:
         self._total -= 1
         left = self._connected.pop(source, 1) - 1
         if left > 0:
@@ -139,7 +139,7 @@ class _Place:
     def leave(self) -> None:
         if self._is_taken:
             self._is_taken = False
-            self._sources._leave(self._source)
+            self._sources.leave(self._source)
 
 
 SOURCE_LIMITS: Final = web.AppKey("sources", SourceLimits)

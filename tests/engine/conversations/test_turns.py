@@ -166,12 +166,12 @@ async def test_a_failed_deadline_does_not_push_out_the_next() -> None:
 
 
 async def test_who_asked_may_go_away_at_any_moment_without_stopping_it() -> None:
-    for flush_queue in range(6):
+    for rounds in range(6):
         store = FailingStore()
         async with World(store=store) as world:
             ann, bob = await world.pair("ann", "bob", lobby="timed")
             asked = _ask(world, ann, "hi")
-            for _ in range(flush_queue):
+            for _ in range(rounds):
                 await asyncio.sleep(0)
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)

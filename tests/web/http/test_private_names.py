@@ -13,7 +13,7 @@ import pytest
 from chat_web.http import aiohttp_private
 from chat_web.transports.engine_io import engineio_private
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 BOTH: Final = (aiohttp_private, engineio_private)
 
 

@@ -429,7 +429,7 @@ async def test_a_bug_of_a_dialect_ends_its_own_connection_alone(world: World) ->
     for wire in (ann, bob):
         wire.say(rpc(2, "search", lobby="anonymous"))
         await world.settle()
-    assert (await told(world, ann))[-1] == Closed(3004, "server error")
+    assert (await told(world, ann))[-1] == Closed(3004, "server error: come back")
     types = [line["push"]["pub"]["data"]["type"] for line in await told(world, bob) if "push" in line]
     assert "matched" in types
 

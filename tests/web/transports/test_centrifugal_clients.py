@@ -59,7 +59,7 @@ async def test_it_publishes_and_hears_each_publication_once_with_its_offset(
 async def test_it_recovers_everything_that_it_missed_once_and_in_order(
     server: Process, transport: str
 ) -> None:
-    found = await play("recovers", transport=transport, url=server.url, flush_queue=5, missed=7)
+    found = await play("recovers", transport=transport, url=server.url, rounds=5, missed=7)
     assert found["rounds"] == [[True, True]] * 5
     offsets = found["offsets"]
     assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
@@ -69,7 +69,7 @@ async def test_it_recovers_everything_that_it_missed_once_and_in_order(
 
 @TRANSPORTS
 async def test_it_is_told_when_there_is_too_much_to_recover(server: Process, transport: str) -> None:
-    found = await play("recovers", transport=transport, url=server.url, flush_queue=1, missed=301)
+    found = await play("recovers", transport=transport, url=server.url, rounds=1, missed=301)
     assert found["rounds"] == [[True, False]]
     assert found["words"] == ["before 0", "after 0"]
 

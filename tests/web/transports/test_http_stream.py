@@ -56,7 +56,7 @@ class Stream:
 
 
 @pytest.fixture
-async def client_state() -> AsyncIterator[aiohttp.ClientSession]:
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
 

@@ -517,7 +517,7 @@ def test_an_error_of_the_receiver_ends_only_its_connection(
         if where == "closed":
             assert (code, recorder.heard[-1]) == (1000, (1000, ""))
         else:
-            assert (code, recorder.heard[-1]) == (3004, (3004, "server error"))
+            assert (code, recorder.heard[-1]) == (3004, (3004, "server error: come back"))
             assert "more" not in recorder.heard
 
     with capture_logs() as lines:
