@@ -138,7 +138,7 @@ def run_case(case: Case, options: argparse.Namespace, cores: Cores | None) -> Re
                 language = case.language(name, room_name(number))
                 rooms[name].append(Room(load, server.port, language, case.members, case.under_way))
         load.run_for(0.3)  # the news about those who came is over
-        for _ in range(options.flush_queue):
+        for _ in range(options.rounds):
             for name, server in servers.items():
                 sample = one_round(load, rooms[name], server, options.seconds, core)
                 runs[name].samples.append(sample)

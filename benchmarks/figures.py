@@ -206,7 +206,7 @@ def machine(options: argparse.Namespace, cores: Cores | None) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {model}, {os.cpu_count()} cores, Linux {platform.release()},"
         f" Python {platform.python_version()}; both servers on {options.loop}; {where};"
-        f" {options.flush_queue} rounds of {options.seconds:g} s each, in turn"
+        f" {options.rounds} rounds of {options.seconds:g} s each, in turn"
     )
 
 
@@ -241,7 +241,7 @@ def add_options(parser: argparse.ArgumentParser, cases: Sequence[str]) -> None:
 def checked_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """What was asked for; `names` are the servers that take turns."""
     options = parser.parse_args(arguments)
-    if options.flush_queue < 1 or options.seconds <= 0:
+    if options.rounds < 1 or options.seconds <= 0:
         parser.error("at least one round, of more than 0 s")
     other = "naive" if options.before is None else "before"
     options.names = [options.only] if options.only else [other, "parley"]

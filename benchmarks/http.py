@@ -359,7 +359,7 @@ def run_case(case: str, options: argparse.Namespace, cores: Cores | None) -> Res
     with ExitStack() as stack:
         servers = {name: stack.enter_context(started(name, options, cores)) for name in runs}
         callers = {name: stack.enter_context(Callers(name, server, case)) for name, server in servers.items()}
-        for _ in range(options.flush_queue):
+        for _ in range(options.rounds):
             for name, run in runs.items():
                 sample = one_round(callers[name], servers[name], options.seconds, core)
                 run.samples.append(sample)

@@ -125,7 +125,7 @@ async def pair(
 ) -> None:
     theirs: list[tuple[float, float]] = []
     ours: list[tuple[float, float]] = []
-    for _ in range(asked.flush_queue):
+    for _ in range(asked.rounds):
         async with naive(url) as send:
             await measure(send, senders, WARM_S)
             theirs.append(await measure(send, senders, asked.seconds))
