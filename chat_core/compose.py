@@ -307,7 +307,7 @@ async def backup(database: Path | str, copy: Path) -> None:
     """
     if _is_postgres(database):
         raise Unavailable(
-            f"PostgreSQL makes its own copies: pg_dump --format=custom --file={copy} DATABASE_URL"
+            f"Back up PostgreSQL with its own tools: pg_dump --format=custom --file={copy} DATABASE_URL"
         )
     from chat_core.adapters.sql.sqlite import backup as files
 
@@ -317,7 +317,7 @@ async def backup(database: Path | str, copy: Path) -> None:
 async def restore(copy: Path, database: Path | str) -> None:
     """Put a copy where there is no database. Raises as ``backup``."""
     if _is_postgres(database):
-        raise Unavailable(f"PostgreSQL takes its own copies back: pg_restore --dbname=DATABASE_URL {copy}")
+        raise Unavailable(f"Restore PostgreSQL with its own tools: pg_restore --dbname=DATABASE_URL {copy}")
     from chat_core.adapters.sql.sqlite import backup as files
 
     await asyncio.to_thread(files.restore, copy, Path(database))

@@ -243,4 +243,4 @@ def _time(value: object) -> float:
 
 
 def _invalid() -> TokenInvalid:
-    return TokenInvalid("The access token does not hold.")
+    return TokenInvalid("The access token is invalid.")

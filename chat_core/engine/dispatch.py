@@ -73,7 +73,7 @@ class Dispatch:
                     self._conversations.ask(command.conversation, command, person, reply)
                 case c.PublishData():
                     if not self._channels_are_open:
-                        raise Refused("not_member", "Channels take messages of their members only.")
+                        raise Refused("not_member", "Only members can post in a channel.")
                     self._people.take_message(person)
                     self._conversations.ask(command.conversation, command, person, reply)
                 case c.Start() | c.Keep() | c.Decline() | c.End() | c.Leave():
@@ -120,8 +120,8 @@ class Dispatch:
         except ChatError:
             raise
         except Exception as error:
-            _log.exception("the policy failed")
-            raise Unavailable("The server's policy does not answer. Try again.") from error
+            _log.exception("policy_failed")
+            raise Unavailable("The server's policy failed. Try again.") from error
 
     # Commands whose conversation has to be found before it can be asked
 
@@ -142,7 +142,7 @@ class Dispatch:
         if isinstance(room, Room):
             self._lobbies.skip(room, person, reply, was_here=was_here)
         else:
-            reply(Refused("unknown_room", "There is no such room for you."))
+            reply(Refused("unknown_room", "Room not found."))
 
     async def _about_message(
         self, command: c.Edit | c.Delete | c.React | c.Unreact, person: Person, reply: Reply
@@ -151,7 +151,7 @@ class Dispatch:
             home = await self._home(command.message)
             await self._reading.conversation(person, home)
         except Refused:
-            reply(Refused("unknown_message", "There is no such message."))
+            reply(Refused("unknown_message", "Message not found."))
         except ChatError as error:
             reply(error)
         else:
@@ -161,5 +161,5 @@ class Dispatch:
         """The conversation of a message."""
         message = await self._logs.message(message_id)
         if message is None:
-            raise Refused("unknown_message", "There is no such message.")
+            raise Refused("unknown_message", "Message not found.")
         return message.conversation

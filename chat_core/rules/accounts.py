@@ -183,4 +183,4 @@ def _tidy(name: str, value: object) -> object:
 
 def unknown_user() -> Refused:
     """The one answer for a user who is not there, and for one who does not want to be found."""
-    return Refused("unknown_user", "There is no such user.")
+    return Refused("unknown_user", "User not found.")

@@ -126,12 +126,12 @@ def evolve(channel: Channel, event: Logged) -> Channel:
 
 def unknown() -> Refused:
     """The one answer for a channel that is missing, and for one that is none of the caller's business."""
-    return Refused("unknown_channel", "There is no such channel.")
+    return Refused("unknown_channel", "Channel not found.")
 
 
 def not_there() -> Refused:
     """The answer where somebody is named who is no member."""
-    return Refused("unknown_user", "There is no such member.")
+    return Refused("unknown_user", "Member not found.")
 
 
 def _joins(channel: Channel, person: Person, by: Person, now: float) -> MemberJoined:
@@ -148,7 +148,7 @@ def _joined(channel: Channel, person: Person, by: Person, now: float) -> MemberJ
 
 def _check_moderates(member: Member | None) -> None:
     if member is None or member.role is Role.MEMBER:
-        raise Refused("not_owner", "Only the owner and the moderators can do that.")
+        raise Refused("not_owner", "Only the owner and moderators can do that.")
 
 
 def _removed(channel: Channel, gone: PersonId, by: Person, now: float) -> MemberLeft:
@@ -159,10 +159,10 @@ def _removed(channel: Channel, gone: PersonId, by: Person, now: float) -> Member
         raise not_there()
     if gone == channel.owner:
         if gone == by.id:
-            raise Refused("owner_must_stay", "Hand the channel over to a member first, or delete it.")
-        raise Refused("not_owner", "Nobody can send the owner out.")
+            raise Refused("owner_must_stay", "Transfer the channel to a member first, or delete it.")
+        raise Refused("not_owner", "The owner cannot be removed.")
     if member.role is Role.MODERATOR and by.id not in (channel.owner, gone):
-        raise Refused("not_owner", "Only the owner can send a moderator out.")
+        raise Refused("not_owner", "Only the owner can remove a moderator.")
     return MemberLeft(
         conversation=channel.id,
         seq=channel.head + 1,
@@ -176,7 +176,7 @@ def _removed(channel: Channel, gone: PersonId, by: Person, now: float) -> Member
 
 def _role(channel: Channel, command: SetRole, by: Person, now: float) -> tuple[Logged, ...]:
     if channel.owner != by.id:
-        raise Refused("not_owner", "Only the owner can name moderators.")
+        raise Refused("not_owner", "Only the owner can appoint moderators.")
     if command.role is Role.OWNER:
         words = "A role is member or moderator; a channel is handed over by leaving it."
         raise Refused("invalid", words, fields={"role": words})
@@ -184,7 +184,7 @@ def _role(channel: Channel, command: SetRole, by: Person, now: float) -> tuple[L
     if member is None:
         raise not_there()
     if command.member == channel.owner:
-        raise Refused("owner_must_stay", "Hand the channel over to a member first.")
+        raise Refused("owner_must_stay", "Transfer the channel to a member first.")
     if member.role is command.role:
         return ()
     return (
@@ -205,7 +205,7 @@ def _leave(channel: Channel, by: Person, new_owner: PersonId | None, now: float)
     if channel.owner == by.id:
         heir = None if new_owner is None or new_owner == by.id else channel.member(new_owner)
         if heir is None or new_owner is None:
-            raise Refused("owner_must_stay", "Hand the channel over to a member first, or delete it.")
+            raise Refused("owner_must_stay", "Transfer the channel to a member first, or delete it.")
         facts = (
             OwnerChanged(
                 conversation=channel.id,

@@ -136,12 +136,12 @@ def writer(conversation: Conversation, person: PersonId) -> Member:
     match conversation:
         case Room():
             if member is None:
-                raise Refused("unknown_room", "There is no such room for you.")
+                raise Refused("unknown_room", "Room not found.")
             if conversation.state is RoomState.ENDED:
                 raise Refused("wrong_state", "This room has ended.")
         case Channel():
             if conversation.deleted or (conversation.private and member is None):
-                raise Refused("unknown_room", "There is no such room for you.")  # as if it were not there
+                raise Refused("unknown_room", "Room not found.")  # as if it were not there
             if member is None:
                 raise Refused("not_member", "Join the channel first.")
     if member is None:
@@ -151,7 +151,7 @@ def writer(conversation: Conversation, person: PersonId) -> Member:
 
 def unknown() -> Refused:
     """The one answer for a message that is missing, and for one that the caller may not see."""
-    return Refused("unknown_message", "There is no such message.")
+    return Refused("unknown_message", "Message not found.")
 
 
 def digest(command: Post) -> str:
@@ -163,7 +163,7 @@ def digest(command: Post) -> str:
 def _repeat(command: Post, repeated: Message) -> tuple[Logged, ...]:
     _check_post(command)
     if not repeated.deleted and repeated.digest != digest(command):
-        raise Refused("client_id_reused", "This client_id was used for another message.")
+        raise Refused("client_id_reused", "This client_id was already used for another message.")
     return ()
 
 
@@ -209,7 +209,7 @@ def _edit(
     conversation: Conversation, command: Edit, target: Message, by: Person, now: float
 ) -> tuple[Logged, ...]:
     if target.by != by.id:
-        raise Refused("not_yours", "Only its author can edit a message.")
+        raise Refused("not_yours", "Only the author can edit a message.")
     if target.deleted:
         raise Refused("wrong_state", "This message was deleted.")
     check_content(command.content)
@@ -223,7 +223,7 @@ def _delete(
     conversation: Conversation, target: Message, member: Member, by: Person, now: float
 ) -> tuple[Logged, ...]:
     if target.by != by.id and member.role not in (Role.OWNER, Role.MODERATOR):
-        raise Refused("not_yours", "Only its author can delete a message.")
+        raise Refused("not_yours", "Only the author can delete a message.")
     if target.deleted:
         return ()
     values = {"message_id": target.id, "person": member.card}

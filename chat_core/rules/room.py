@@ -76,7 +76,7 @@ def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now:
             raise InvariantBroken("Close asked by a person")
         return due + (() if room.state is ENDED else (_ended(room, command.reason, now),))
     if by is None or room.member(by) is None:
-        raise Refused("unknown_room", "There is no such room for you.")
+        raise Refused("unknown_room", "Room not found.")
     return due + _asked(room, command, by, now)
 
 
@@ -164,7 +164,7 @@ def _started(room: Room, countdown_s: float, by: PersonId | None, now: float) ->
 
 def _keep(room: Room, by: PersonId, now: float, *, in_answer: bool) -> tuple[RoomEvent, ...]:
     if room.state not in (COUNTDOWN, NOTIFICATION):
-        raise Refused("wrong_state", "There is nothing to decide in this room now.")
+        raise Refused("wrong_state", "There is nothing to decide in this room right now.")
     if in_answer and not _is_asked(room, by):
         raise Refused("nothing_to_answer", "Nobody has asked you to keep this room.")
     if room.answers.get(by) is Decision.KEEP:

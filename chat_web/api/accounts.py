@@ -112,7 +112,7 @@ async def refresh(call: Call[NoQuery, RefreshToken]) -> web.Response:
     if token is None and call.request.content_type == JSON:
         token = cookies.refresh_token_of(call.request)
     if not token:
-        raise Refused("bad_token", "There is no refresh token. Sign in.")
+        raise Refused("bad_token", "No refresh token. Sign in.")
     return _signed_in(call, await call.chat.accounts.refresh(token))
 
 

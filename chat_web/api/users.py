@@ -195,7 +195,7 @@ async def _changed(call: Call[NoQuery, Any], change: ProfileChange) -> Account:
 
 def _users_only(call: Call[Any, Any]) -> None:
     if call.person.kind is PersonKind.GUEST:
-        raise Refused("guests_may_not", "Only who has an account can do that. Sign up first.")
+        raise Refused("guests_may_not", "Only people with an account can do that. Sign up first.")
 
 
 def _profile_change(asked: Changes | ProfileChanges) -> ProfileChange:

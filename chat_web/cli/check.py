@@ -77,7 +77,7 @@ def _address(settings: Settings) -> Iterator[str]:
         yield f"HOST {settings.host} is not found; for example HOST=127.0.0.1"
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            yield f"HOST {settings.host} is no address of this machine; for example HOST=127.0.0.1"
+            yield f"HOST {settings.host} is not an address of this machine; for example HOST=127.0.0.1"
 
 
 def _unwritable(folder: Path) -> str:

@@ -76,28 +76,30 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="start the server (the default)")
     for name, does in (
-        ("init-db", "make the database where it is missing, and bring its schema up to date"),
-        ("migrate", "bring the schema of the database up to date; the server does so at its start, too"),
+        ("init-db", "create the database if it is missing, and update its schema"),
+        ("migrate", "update the database schema; the server also does this at start"),
     ):
         command = commands.add_parser(name, help=does)
-        command.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
+        command.add_argument("--dry-run", action="store_true", help="print the SQL without running it")
     for name, does in (
-        ("backup", "copy the SQLite file to FILE, while the server goes on"),
-        ("restore", "make the SQLite file from such a copy, where there is none"),
+        ("backup", "copy the SQLite file to FILE while the server runs"),
+        ("restore", "restore the SQLite file from a copy, if there is no database"),
     ):
         command = commands.add_parser(name, help=does)
-        command.add_argument("file", metavar="FILE", type=Path, help="the copy; the signing key is not in it")
-    config = commands.add_parser("config", help="show each setting, its value and where that came from")
+        command.add_argument(
+            "file", metavar="FILE", type=Path, help="the copy; it does not contain the signing key"
+        )
+    config = commands.add_parser("config", help="show each setting, its value and its source")
     config.add_argument("--json", action="store_true", help="as JSON, for programs")
-    commands.add_parser("check", help="say what is wrong with the configuration, and how to mend it")
+    commands.add_parser("check", help="report configuration errors and how to fix them")
     commands.add_parser(
-        "rotate-keys", help="encrypt everything with the first of MESSAGE_KEYS, while the server goes on"
+        "rotate-keys", help="encrypt everything with the first of MESSAGE_KEYS while the server runs"
     )
     create = commands.add_parser(
-        "create-user", help="make an account; the password is asked for, or read from standard input"
+        "create-user", help="create an account; the password is prompted for, or read from standard input"
     )
     create.add_argument("name", metavar="NAME", help="the user name")
-    create.add_argument("--email", default="", help="an e-mail address to sign in with, too")
+    create.add_argument("--email", default="", help="an e-mail address that also signs in")
     return parser
 
 
@@ -123,10 +125,10 @@ def _why_not(settings: Settings, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return (
-                f"PORT {settings.port} of {settings.host} is taken; choose another, or PORT=0 for a free one"
+                f"PORT {settings.port} of {settings.host} is in use; choose another, or PORT=0 for a free one"
             )
         case errno.EADDRNOTAVAIL:
-            return f"HOST {settings.host} is no address of this machine; for example HOST=127.0.0.1"
+            return f"HOST {settings.host} is not an address of this machine; for example HOST=127.0.0.1"
         case _:
             return f"cannot start: {error}"
 
@@ -196,7 +198,7 @@ def _check() -> int:
         _fail(line, FAILED)
     if wrong:
         return FAILED
-    sys.stdout.write("Nothing is wrong with the configuration.\n")
+    sys.stdout.write("The configuration is valid.\n")
     return OK
 
 
@@ -210,7 +212,7 @@ def _create_user(settings: Settings, name: str, email: str) -> int:
         )
     password = _password()
     if password is None:
-        return _fail("the two passwords are not the same", FAILED)
+        return _fail("the passwords do not match", FAILED)
     try:
         account = asyncio.run(create_account(config, name, password, email=email))
     except Refused as refused:
@@ -226,7 +228,7 @@ def _password() -> str | None:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass("Password: ")
-    return password if getpass.getpass("The same again: ") == password else None
+    return password if getpass.getpass("Repeat password: ") == password else None
 
 
 def _fail(line: str, status: int) -> int:

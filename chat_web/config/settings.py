@@ -52,7 +52,7 @@ class Settings:
         "JWT_SECRET_KEY",
         "",
         parsers.secret,
-        "signs tokens, at least 32 bytes; empty: made once and kept beside the database",
+        "signs tokens, at least 32 bytes; empty: generated once and kept in the data folder",
         example=NEW_KEY,
         is_secret=True,
     )
@@ -70,7 +70,7 @@ class Settings:
         "JWT_PREVIOUS_KEYS",
         "",
         parsers.secrets_or_files,
-        "keys that signed until now: secrets, or file:PATH of Ed25519 keys, with commas between",
+        "previous signing keys: secrets, or file:PATH of Ed25519 keys, separated by commas",
         example=NEW_KEY,
         is_secret=True,
     )
@@ -78,13 +78,13 @@ class Settings:
         "JWT_ACCESS_TOKEN_EXPIRE_MINUTES",
         "30",
         parsers.number(0, 1440, above=True, scale=60.0),
-        "how long an access token holds",
+        "how long an access token is valid",
     )
     refresh_token_s: float = var(
         "REFRESH_TOKEN_EXPIRE_DAYS",
         "14",
         parsers.number(0, 30, above=True, scale=_DAY_S),
-        "how long an unused refresh token holds; 30 days is the end of each session",
+        "how long an unused refresh token is valid; a session ends after 30 days",
     )
     token_grace_s: float = var(
         "TOKEN_GRACE_SECONDS", "25", _seconds(0, 3600), "how long a live socket may outlive its token"
@@ -94,46 +94,46 @@ class Settings:
         "MESSAGE_KEYS",
         "",
         parsers.secrets,
-        "encrypt texts and e-mail addresses: keys, with commas between; the first encrypts, all decrypt",
+        "encrypts texts and e-mail addresses: keys separated by commas; the first encrypts, all decrypt",
         example=NEW_KEY,
         is_secret=True,
     )
 
-    debug: bool = var("DEBUG", "false", parsers.flag, "more in the log, and `/demo` for everybody")
+    debug: bool = var("DEBUG", "false", parsers.flag, "verbose logs, and `/demo` for everybody")
     allowed_origins: tuple[str, ...] = var(
         "ALLOWED_ORIGINS",
         "",
         parsers.origins,
-        "other sites that may use this server, with commas between",
+        "other sites that may use this server, separated by commas",
         example="https://chat.example.org",
     )
     trusted_proxies: tuple[parsers.Network, ...] = var(
         "TRUSTED_PROXIES",
         "",
         parsers.networks,
-        "whose X-Forwarded-For counts, with commas between",
+        "proxies whose X-Forwarded-For is trusted, separated by commas",
         example="127.0.0.1,10.0.0.0/8",
     )
     login_creates_account: bool = var(
-        "LOGIN_CREATES_ACCOUNT", "false", parsers.flag, "an unknown name that logs in becomes an account"
+        "LOGIN_CREATES_ACCOUNT", "false", parsers.flag, "a login with an unknown name creates an account"
     )
     admin_users: tuple[str, ...] = var(
-        "ADMIN_USERS", "", parsers.users, "who may open /admin, with commas between", example="ann,bob"
+        "ADMIN_USERS", "", parsers.users, "users who may open /admin, separated by commas", example="ann,bob"
     )
     metrics_token: str = var(
         "METRICS_TOKEN",
         "",
         parsers.secret,
-        "opens /metrics to others than this machine",
+        "allows /metrics from other machines",
         example=NEW_KEY,
         is_secret=True,
     )
 
     default_channels: tuple[str, ...] = var(
-        "DEFAULT_CHANNELS", "general,random", parsers.channels, "made at the start if missing"
+        "DEFAULT_CHANNELS", "general,random", parsers.channels, "created at start if missing"
     )
     open_channels: bool = var(
-        "OPEN_CHANNELS", "false", parsers.flag, "anyone makes any channel (development only)"
+        "OPEN_CHANNELS", "false", parsers.flag, "anyone may create any channel (development only)"
     )
     guests_may_post: bool = var(
         "GUESTS_MAY_POST", "false", parsers.flag, "guests may join and post in public channels"
@@ -148,52 +148,64 @@ class Settings:
         "NOTIFICATION_SECONDS", "30", _seconds(0, _YEAR_S, above=True), "how long its members may decide"
     )
     resume_s: float = var(
-        "RESUME_SECONDS", "10", _seconds(0, 3600), "how long a place is kept for who lost the connection"
+        "RESUME_SECONDS", "10", _seconds(0, 3600), "how long a place is kept after the connection is lost"
     )
     rematch_after_s: float = var(
-        "REMATCH_AFTER_SECONDS", "5", _seconds(0, _DAY_S), "how long two who just parted are kept apart"
+        "REMATCH_AFTER_SECONDS",
+        "5",
+        _seconds(0, _DAY_S),
+        "how long two people who just parted are not paired again",
     )
 
     durability: str = var(
         "DURABILITY",
         "full",
         parsers.choice("full", "relaxed"),
-        "relaxed: acknowledged before it is on the disk",
+        "relaxed: acknowledges before data is on disk",
     )
     retention_s: float = var(
         "RETENTION_DAYS",
         "0",
         parsers.number(0, 36500, scale=_DAY_S),
-        "how long channels and kept rooms keep messages; 0: for good",
+        "how long channels and kept rooms keep messages; 0: permanently",
     )
     messages_per_s: float = var(
-        "MESSAGES_PER_SECOND", "2", parsers.number(0, 1e6, above=True), "messages of one person, lasting"
+        "MESSAGES_PER_SECOND",
+        "2",
+        parsers.number(0, 1e6, above=True),
+        "messages per person and second, sustained",
     )
     messages_burst: int = var(
-        "MESSAGES_BURST", "20", parsers.whole(1, 1_000_000), "messages of one person, at once"
+        "MESSAGES_BURST", "20", parsers.whole(1, 1_000_000), "messages per person, burst"
     )
     searches_per_minute: float = var(
-        "SEARCHES_PER_MINUTE", "30", parsers.number(0, 1e6, above=True), "searches and skips of one person"
+        "SEARCHES_PER_MINUTE",
+        "30",
+        parsers.number(0, 1e6, above=True),
+        "searches and skips per person and minute",
     )
     max_connections: int = var(
-        "MAX_CONNECTIONS", "10000", parsers.whole(1, 1_000_000), "sockets of this node"
+        "MAX_CONNECTIONS", "10000", parsers.whole(1, 1_000_000), "maximum number of sockets per node"
     )
     source_limits: str = var(
         "SOURCE_LIMITS",
         "auto",
         parsers.choice("auto", "on", "off"),
-        "limits per address; auto: off only while nobody but this machine can connect",
+        "limits per address; auto: off only while only this machine can connect",
     )
     rate_limits: bool = var(
-        "RATE_LIMITS", "on", parsers.flag, "off: no limit of rate or per address (development, load tests)"
+        "RATE_LIMITS",
+        "on",
+        parsers.flag,
+        "off: no rate limits and no limits per address (development, load tests)",
     )
     flush_s: float = var(
         "FLUSH_MS",
         "3",
         parsers.number(0, 1000, scale=0.001),
-        "the longest that a fan-out waits for company",
+        "how long a broadcast may wait to be batched, in milliseconds",
     )
-    upload_dir: Path = var("UPLOAD_DIR", "./data/uploads", parsers.folder, "where uploads are kept")
+    upload_dir: Path = var("UPLOAD_DIR", "./data/uploads", parsers.folder, "the folder for uploads")
     upload_bytes_max: int = var(
         "UPLOAD_MAX_BYTES", "8388608", parsers.whole(1, 1 << 30), "the largest upload"
     )
@@ -202,10 +214,10 @@ class Settings:
         "LOG_LEVEL",
         "INFO",
         parsers.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
-        "the least important line that is logged",
+        "the lowest level that is logged",
     )
     log_dir: Path | None = var(
-        "LOG_DIR", "", parsers.optional_folder, "a folder for parley.log, too", example="./data/logs"
+        "LOG_DIR", "", parsers.optional_folder, "a folder for parley.log as well", example="./data/logs"
     )
 
     sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)

@@ -136,7 +136,7 @@ class ChannelChat(typed_frames.TypedFrames):
             case ChannelChatFrame(type="typing"):
                 return self._type(client, frame.channel)
             case _:
-                return (typed_frames.not_understood("Send a message with its content, or typing."),)
+                return (typed_frames.not_understood("Send a message with content, or typing."),)
 
     def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         match ref, answer:

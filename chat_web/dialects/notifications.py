@@ -60,7 +60,7 @@ class Notifications(Dialect):
         return (FetchNotifications(),)
 
     def received(self, client: ClientState, text: str) -> Intents:
-        return (typed_frames.not_understood("Nothing is asked for here."),)
+        return (typed_frames.not_understood("This socket takes no messages."),)
 
     def refused(self, text: str, error: Refused) -> Intents:
         return (typed_frames.unread(text, error),)

@@ -108,7 +108,7 @@ class OpenRooms(typed_frames.TypedFrames):
             case OpenRoomFrame(type="typing", is_typing=is_typing):
                 return (Execute(Type(conversation=self.room, is_typing=is_typing), ref),)
             case _:
-                return (typed_frames.not_understood("Send a message with its content, or typing."),)
+                return (typed_frames.not_understood("Send a message with content, or typing."),)
 
     def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if isinstance(ref, typed_frames.Ref):

@@ -121,7 +121,7 @@ class TimedRooms(typed_frames.TypedFrames):
             case TimedRoomFrame(type="end"):
                 return (Execute(End(room=self.room), ref),)
             case _:
-                return (typed_frames.not_understood("Send a message with its content, typing, keep or end."),)
+                return (typed_frames.not_understood("Send a message with content, typing, keep or end."),)
 
     def answered(self, client: ClientState, ref: Any, answer: IntentResult, *, now: float) -> Intents:
         if isinstance(ref, typed_frames.Ref):

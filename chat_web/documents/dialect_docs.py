@@ -24,7 +24,7 @@ CLOSE_CODES: Final[Mapping[int, str]] = MappingProxyType(
         3012: "no pong",
         3500: "invalid token",
         3501: "bad request",
-        3502: "did not introduce itself in time",
+        3502: "did not authenticate in time",
         3503: "replaced, banned or revoked",
         3504: "too many connections",
         3509: "too many errors",

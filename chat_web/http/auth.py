@@ -25,7 +25,7 @@ async def found(chat: Chat, by: Person, username: str) -> Person:
 
 def unknown_user() -> Refused:
     """The one answer for who is not there, and for who does not want to be found."""
-    return Refused("unknown_user", "There is no such user.")
+    return Refused("unknown_user", "User not found.")
 
 
 @attrs.frozen(kw_only=True)

@@ -273,7 +273,7 @@ async def json_body(request: web.Request, *, empty_is: bytes | None = None) -> b
     raw = await _raw(request)
     if not raw:
         if empty_is is None:
-            raise Rejected("bad_request", "A JSON body is needed here.")
+            raise Rejected("bad_request", "A JSON body is required.")
         raw = empty_is
     elif request.content_type != JSON:
         raise Rejected("unsupported_media_type", "Send the body as application/json.")
@@ -296,7 +296,7 @@ async def _form(request: web.Request, shape: type[Any]) -> Any:
             raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX
         )
     except ValueError:
-        raise Rejected("bad_request", "The body is no form that can be read.") from None
+        raise Rejected("bad_request", "The body is not a valid form.") from None
     try:
         return msgspec.convert(dict(pairs), shape, strict=False)
     except msgspec.ValidationError as error:
@@ -305,7 +305,7 @@ async def _form(request: web.Request, shape: type[Any]) -> Any:
 
 async def _raw(request: web.Request) -> bytes:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-        raise Rejected("unsupported_media_type", "Send the body as it is, not compressed.")
+        raise Rejected("unsupported_media_type", "Send the body uncompressed.")
     return await request.read()
 
 

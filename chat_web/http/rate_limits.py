@@ -75,11 +75,11 @@ class SourceLimits:
         ``Refused("too_many")`` when the source has its share. Then nothing is taken.
         """
         if self._total >= self._connections_max:
-            raise Unavailable("This node has all the connections it takes.")
+            raise Unavailable("This node has reached its connection limit.")
         if self._hold and self._connected.get(source, 0) >= CONNECTIONS_PER_SOURCE_MAX:
-            raise Refused("too_many", "Too many connections from one place.", retry_after_s=10.0)
+            raise Refused("too_many", "Too many connections from your network.", retry_after_s=10.0)
         if self._hold and self._accepts.take("", now):
-            raise Unavailable("Too many connect at once.")
+            raise Unavailable("Too many connections at once.")
         self._total += 1
         if self._hold:
             self._connected[source] = self._connected.get(source, 0) + 1
@@ -87,15 +87,15 @@ class SourceLimits:
 
     def request(self, source: str, now: float) -> None:
         """Count one more request of somebody without a token. Raises ``Refused("too_many")``."""
-        self._take(self._requests, source, now, "Too many requests from one place.")
+        self._take(self._requests, source, now, "Too many requests from your network.")
 
     def guest(self, source: str, now: float) -> None:
         """Count one more guest. Raises ``Refused("too_many")``."""
-        self._take(self._guests, source, now, "Too many guests from one place.")
+        self._take(self._guests, source, now, "Too many guests from your network.")
 
     def registration(self, source: str, now: float) -> None:
         """Count one more account. Raises ``Refused("too_many")``."""
-        self._take(self._registrations, source, now, "Too many accounts from one place.")
+        self._take(self._registrations, source, now, "Too many accounts from your network.")
 
     def _take(self, rates: KeyedBuckets, source: str, now: float, message: str) -> None:
         if self._hold and (wait_s := rates.take(source, now)):
@@ -118,11 +118,11 @@ class RequestLimits:
 
     def take(self, caller: str, now: float) -> None:
         """Count one more request. Raises ``Refused("too_many")``."""
-        self._take(self._rates, caller, now, "You are asking fast.")
+        self._take(self._rates, caller, now, "Too many requests.")
 
     def export(self, caller: str, now: float) -> None:
         """Count one more export, which reads a lot. Raises ``Refused("too_many")``."""
-        self._take(self._exports, caller, now, "You have just had your data.")
+        self._take(self._exports, caller, now, "You exported your data recently.")
 
     def _take(self, rates: KeyedBuckets, caller: str, now: float, message: str) -> None:
         if self._hold and (wait_s := rates.take(caller, now)):

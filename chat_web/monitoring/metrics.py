@@ -62,7 +62,7 @@ async def metrics(request: web.Request) -> web.Response:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     is_known = scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode())
     if not (is_from_this_machine(request) or (token and is_known)):
-        raise Rejected("unauthenticated", "Figures are for this machine, or for who has METRICS_TOKEN.")
+        raise Rejected("unauthenticated", "Metrics are available from this machine, or with METRICS_TOKEN.")
     text = generate_latest(request.app[FIGURES].registry)
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -66,7 +66,7 @@ async def http_stream(request: web.Request) -> web.StreamResponse:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise Rejected("bad_request", "The body is no text in UTF-8.") from None
+        raise Rejected("bad_request", "The body is not UTF-8 text.") from None
     return _stream(request, _checked(text, "body"), OVER_HTTP_STREAM, LINES, b"")
 
 
@@ -97,7 +97,7 @@ async def emulation(request: web.Request) -> web.StreamResponse:
         return nothing()
     if not stream.is_open:
         raise _unknown()
-    raise Rejected("too_many", "This connection has enough to do. Wait a moment.", retry_after_s=RETRY_S)
+    raise Rejected("too_many", "This connection is busy. Wait a moment.", retry_after_s=RETRY_S)
 
 
 def _checked(text: str, what: str) -> str:
@@ -149,4 +149,4 @@ def _stream(
 
 
 def _unknown() -> Rejected:
-    return Rejected("unknown_session", "There is no such stream here: connect again.")
+    return Rejected("unknown_session", "Stream not found. Connect again.")

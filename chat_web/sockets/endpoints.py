@@ -53,9 +53,11 @@ async def anonymous_pair(request: web.Request) -> web.StreamResponse:
     """P0 ``/ws/{user_id}``: the label in the URL is nobody's identity."""
     label = request.match_info["user_id"]
     if label in _LABELS_TAKEN:
-        raise Rejected("unknown_route", "There is nothing at this address.")
+        raise Rejected("unknown_route", "Page not found.")
     if not _LABEL.fullmatch(label):
-        raise Rejected("bad_label", "The name in the address has 1 to 64 of A-Z a-z 0-9 _ . ~ -")
+        raise Rejected(
+            "bad_label", "The name in the address must be 1 to 64 characters of A-Z a-z 0-9 _ . ~ -"
+        )
     authenticator = request.app[AUTHENTICATOR]
     admit(request)
     headers: CIMultiDict[str] = CIMultiDict()
@@ -87,7 +89,7 @@ async def socket_io(request: web.Request) -> web.StreamResponse:
     """P2 ``/socket.io/``: a new session, or one of those that are open, by polls or by WebSocket."""
     asked = requests.judged(request)
     if not origin_allowed(request, request.app[SETTINGS]):
-        raise Rejected("forbidden", "Pages of this origin may not connect.")
+        raise Rejected("forbidden", "This origin is not allowed.")
     engine = request.app[ENGINE]
     headers = headers_for(request, request.app[SETTINGS])
     if asked.sid:
@@ -115,7 +117,7 @@ async def user_or_room(request: web.Request) -> web.StreamResponse:
         joins = state.name if is_new and isinstance(state, Channel) else None
         dialect = OpenRooms(room=state.id, joins=joins)
     else:
-        raise Rejected("not_yours", "Under a user's name only that user may connect.")
+        raise Rejected("not_yours", "Only this user may connect under their name.")
     return await _open(request, dialect, identity, CIMultiDict())
 
 
@@ -147,7 +149,7 @@ def _since(text: str) -> Mapping[str, int]:
     for part in filter(None, text.split(",")):
         match = _SEEN.fullmatch(part)
         if match is None:
-            raise Rejected("bad_request", "since is a list as in general:41,random:7.")
+            raise Rejected("bad_request", "since must be a list such as general:41,random:7.")
         since[match[1]] = int(match[2])
     return since
 

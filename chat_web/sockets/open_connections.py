@@ -63,7 +63,7 @@ def admit(request: web.Request, *, is_new: bool = True) -> None:
     if is_new and request.app[PUMPS].is_draining:
         raise Rejected("unavailable", "The server is about to restart. Try again in a moment.")
     if not origin_allowed(request, request.app[SETTINGS]):
-        raise Rejected("forbidden", "Pages of this origin may not connect.")
+        raise Rejected("forbidden", "This origin is not allowed.")
 
 
 async def authenticate(request: web.Request, token: str) -> Identity:

@@ -152,7 +152,7 @@ class Pump:
             self._heartbeat.ponged()
             return
         if wait := self._frames.wait_s(self._loop.time()):
-            error = Refused("too_many", "You are sending fast. Wait a moment.", retry_after_s=wait)
+            error = Refused("too_many", "Too fast. Wait a moment.", retry_after_s=wait)
             self._do(self._dialect.refused(text, error))
             self._count_bad()
             return
@@ -413,4 +413,4 @@ class Pump:
 
 
 def _not_authenticated() -> Refused:
-    return Refused("unauthenticated", "Introduce yourself first.")
+    return Refused("unauthenticated", "Not authenticated.")

@@ -58,7 +58,7 @@ class Queries:
             answer = error
         except Exception:
             _log.exception("query_failed", query=type(question).__name__)
-            answer = Unavailable("Something went wrong here. Try again.")
+            answer = Unavailable("Something went wrong. Try again.")
         finished(question.ref, answer)
 
     async def answer(self, person: Person, asked: Asked) -> IntentResult:

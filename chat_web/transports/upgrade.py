@@ -151,7 +151,7 @@ def _accept_of(request: web.Request) -> str:
         or "upgrade" not in _tokens(request, hdrs.CONNECTION)
         or not is_upgrade(request.protocol)  # else aiohttp reads what follows as HTTP
     ):
-        raise web.HTTPUpgradeRequired(headers=wants, text="This address speaks WebSocket only.")
+        raise web.HTTPUpgradeRequired(headers=wants, text="This address supports WebSocket only.")
     if request.version < (1, 1) or request.can_read_body:
         raise web.HTTPBadRequest(text="A WebSocket handshake is HTTP/1.1 and has no body.")
     if request.headers.getall(hdrs.SEC_WEBSOCKET_VERSION, []) != [_VERSION]:

@@ -147,7 +147,7 @@ async function ask() {
     if (search === asked && answer.room?.id) enter(answer.room, asked.lobby);
   } catch (error) {
     if (search !== asked || error.lost) return;
-    if (error.temporary) pause(asked, error.word === 'too_many' ? 'You are searching fast.' : error.text, error.seconds ?? 2);
+    if (error.temporary) pause(asked, error.word === 'too_many' ? 'Too many searches.' : error.text, error.seconds ?? 2);
     else stopSearch(error.text);
   }
 }

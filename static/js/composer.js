@@ -135,7 +135,7 @@ export class Composer {
   /** @returns {string} why what stands here cannot be sent, or '' */
   #refusal() {
     const pause = Math.ceil((this.#limitedUntil - performance.now()) / 1000);
-    if (pause > 0) return `You are sending fast. ${pause} s`;
+    if (pause > 0) return `Too fast. ${pause} s`;
     if (this.#full) return 'Many messages are waiting for the connection. Your text stays here.';
     const over = length(this.#field.value) - CONTENT_MAX;
     return over > 0 ? `${over} too many. A message has at most ${CONTENT_MAX} characters.` : '';

@@ -8,7 +8,7 @@ from chat_web.dialects.intents import Authenticated, Disconnect, Execute, Intent
 
 P0 = AnonymousPair()
 ANN = Person(id="ann", username="ann", display_name="Ann")
-NO_ROOM = Refused("unknown_room", "There is no such conversation for you.")
+NO_ROOM = Refused("unknown_room", "Conversation not found.")
 
 
 def client(room: str | None = None, *, has_waited: bool = False) -> ClientState:
@@ -37,7 +37,7 @@ def test_who_would_miss_messages_is_told_and_sent_away_to_come_back() -> None:
 
 def test_a_search_that_was_refused_is_made_again_by_a_skip() -> None:
     state = client()
-    refused = Refused("too_many", "You are searching fast.")
+    refused = Refused("too_many", "Too many searches.")
     assert errors(P0.answered(state, None, refused, now=0.0)) == ["too_many"]
     assert P0.received(state, '{"type":"skip"}') == (Execute(Search(lobby=ANONYMOUS)),)
     assert P0.received(client(has_waited=True), '{"type":"skip"}') == ()

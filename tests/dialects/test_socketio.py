@@ -8,7 +8,7 @@ from chat_web.dialects.intents import Address, Authenticate, Execute, Follow, In
 from chat_web.dialects.socketio import SEPARATOR, ClientState, SocketIO
 
 P2 = SocketIO()
-NO_ROOM = Refused("unknown_room", "There is no such room for you.")
+NO_ROOM = Refused("unknown_room", "Room not found.")
 SEARCH = Search(lobby=ANONYMOUS)
 
 
@@ -70,7 +70,7 @@ def test_a_skip_that_is_too_fast_leaves_everything_as_it_was() -> None:
     state = client("room")
     (skip,) = P2.received(state, '42["skip"]')
     assert isinstance(skip, Execute)
-    fast = Refused("too_many", "You are searching fast.")
+    fast = Refused("too_many", "Too many searches.")
     (told,) = said(P2.answered(state, skip.ref, fast, now=0.0))
     assert json.loads(told[2:])[1]["code"] == "too_many"
     assert (state.room, state.is_skipping) == ("room", False)
@@ -88,7 +88,7 @@ def test_what_the_store_cannot_do_is_unavailable() -> None:
 def test_who_was_refused_may_say_connect_again() -> None:
     state = ClientState()
     assert P2.received(state, "40") == (Authenticate("", CONNECT),)
-    P2.answered(state, CONNECT, Refused("too_many", "Too many guests from one place."), now=0.0)
+    P2.answered(state, CONNECT, Refused("too_many", "Too many guests from your network."), now=0.0)
     assert P2.received(state, '40{"token":"x"}') == (Authenticate("", CONNECT),)
 
 

@@ -106,7 +106,7 @@ async def test_a_store_that_breaks_in_an_unknown_way_is_reported(caplog: pytest.
             await ann.says("hi")
         store.is_broken = False
         await ann.says("hi")
-    assert "a turn failed" in caplog.text
+    assert "turn_failed" in caplog.text
 
 
 async def test_a_store_that_cannot_find_a_conversation_says_so() -> None:

@@ -268,7 +268,7 @@ class AccountService:
             try:
                 await result_of(partial(self._dispatch.ask, account.person, JoinChannel(name=name)))
             except ChatError:
-                _log.warning("a new user could not join the channel %s", name)
+                _log.warning("default_channel_join_failed: %s", name)
 
     async def _log_in(
         self, name: str, password: str, source: str, creating: Callable[[], None] | None
@@ -349,7 +349,7 @@ class AccountService:
         try:
             await self._accounts.seen(person, at)
         except ChatError:
-            _log.warning("when a user was here last could not be written down")
+            _log.warning("last_seen_update_failed")
 
     def _page(self, found: Sequence[Account], limit: int) -> ProfilePage:
         items = tuple(self.shown(account) for account in found[:limit])
@@ -383,11 +383,11 @@ def _limit(limit: int) -> int:
 
 
 def _has_account() -> Refused:
-    return Refused("wrong_state", "You have an account already.")
+    return Refused("wrong_state", "You already have an account.")
 
 
 def _bad_credentials() -> Refused:
-    return Refused("bad_credentials", "The name or the password is wrong.")
+    return Refused("bad_credentials", "Wrong user name or password.")
 
 
 def _username_taken() -> Refused:

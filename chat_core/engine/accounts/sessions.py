@@ -151,7 +151,7 @@ class Sessions:
             if renewal.session.revoked_at is not None:
                 self._ended(renewal.session)
             raise _bad_token()
-        raise Unavailable("This session is very busy. Try again.")
+        raise Unavailable("This session is busy. Try again.")
 
     # Looking up
 
@@ -185,7 +185,7 @@ class Sessions:
                 raise _over()
             if self._keep(_Known(used, person, now), endings):
                 return person
-        raise Unavailable("This session is very busy. Try again.")
+        raise Unavailable("This session is busy. Try again.")
 
     def _is_fresh(self, known: _Known, claims: Claims) -> bool:
         now, session = self._clock.now(), known.session
@@ -337,7 +337,7 @@ def _hash(token: str) -> str:
 
 
 def _bad_token() -> Refused:
-    return Refused("bad_token", "This refresh token does not hold. Sign in again.")
+    return Refused("bad_token", "This refresh token is invalid or has expired. Sign in again.")
 
 
 def _over() -> TokenInvalid:

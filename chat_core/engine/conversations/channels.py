@@ -65,10 +65,10 @@ class Channels:
         """Make a channel that ``by`` owns."""
         try:
             if by.kind is PersonKind.GUEST:
-                raise Refused("guests_may_not", "Guests cannot make channels. Sign in first.")
+                raise Refused("guests_may_not", "Guests cannot create channels. Sign in first.")
             channel = await self._open(command, by)
         except NameTaken:
-            reply(Refused("channel_exists", "There is a channel of this name already."))
+            reply(Refused("channel_exists", "A channel with this name already exists."))
         except ChatError as error:
             reply(error)
         else:

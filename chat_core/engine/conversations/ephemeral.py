@@ -34,7 +34,7 @@ class EphemeralEvents:
         state = self._conversations.peek(command.conversation)
         member = None if state is None else state.member(person.id)
         if member is None:
-            reply(Refused("unknown_room", "There is no such conversation for you."))
+            reply(Refused("unknown_room", "Conversation not found."))
             return
         self._hub.broadcast_ephemeral(
             PersonTyped(

@@ -170,7 +170,7 @@ class LoadedConversations:
             if state is None:
                 if self._loaded.get(loaded.id) is loaded:
                     del self._loaded[loaded.id]
-                raise Refused("unknown_room", "There is no such conversation any more.")
+                raise Refused("unknown_room", "This conversation no longer exists.")
             missed = await self._missed(loaded, known, state)
             if loaded.known is not known or loaded.state is not None or loaded.doubts != doubts:
                 continue  # a turn, a hint or another reading was faster, or this one began before the doubt

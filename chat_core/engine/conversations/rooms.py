@@ -44,7 +44,7 @@ class Rooms:
         pair = frozenset((by.id, other.id))
         try:
             if by.kind is PersonKind.GUEST:
-                raise Refused("guests_may_not", "Guests meet people in lobbies. Sign in first.")
+                raise Refused("guests_may_not", "Guests can meet people in lobbies only. Sign in first.")
             if len(pair) == 1:
                 words = "A room is made with somebody else."
                 raise Refused("invalid", words, fields={"with": words})

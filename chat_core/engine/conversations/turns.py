@@ -164,7 +164,7 @@ class Conversations:
 
     def _enqueue(self, loaded: LoadedConversation, ask: PendingCommand) -> None:
         if len(loaded.asks) >= ASKS_WAITING_MAX:
-            ask.reply(Unavailable("This conversation is very busy. Try again."))
+            ask.reply(Unavailable("This conversation is busy. Try again."))
             return
         loaded.asks.append(ask)
         if not loaded.is_turning:
@@ -198,9 +198,9 @@ class Conversations:
                     self._loaded.doubt(loaded, ours=True)  # nobody knows: read again before the next turn
                     _answer_rest(batch, error)
                 except Exception:
-                    _log.exception("a turn failed")
+                    _log.exception("turn_failed")
                     self._loaded.doubt(loaded, ours=True)
-                    _answer_rest(batch, Unavailable("Something went wrong here. Try again."))
+                    _answer_rest(batch, Unavailable("Something went wrong. Try again."))
         finally:
             loaded.is_turning = False
 
@@ -228,7 +228,7 @@ class Conversations:
                 self._loaded.apply_committed(loaded, commit, ours=True)
             break
         else:
-            raise Unavailable("This conversation is very busy. Try again.")
+            raise Unavailable("This conversation is busy. Try again.")
         if plan.events:
             self._hub.flush_soon(loaded.id)  # before the answers, so that an answer leaves with its own copy
         for ask, answer in plan.answers:
@@ -343,11 +343,11 @@ def unknown(command: ConversationCommand) -> Refused:
     """The refusal for a conversation that is not there."""
     match command:
         case JoinChannel() | LeaveChannel() | DeleteChannel() | AddMember() | RemoveMember() | SetRole():
-            return Refused("unknown_channel", "There is no such channel.")
+            return Refused("unknown_channel", "Channel not found.")
         case Edit() | Delete() | React() | Unreact():
             return message_rules.unknown()
         case _:
-            return Refused("unknown_room", "There is no such room for you.")
+            return Refused("unknown_room", "Room not found.")
 
 
 def _target(ask: PendingCommand) -> MessageId | None:

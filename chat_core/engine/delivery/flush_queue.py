@@ -29,4 +29,4 @@ class FlushQueue:
             try:
                 call()
             except Exception:
-                _log.exception("a call at the end of a round failed")
+                _log.exception("flush_failed")

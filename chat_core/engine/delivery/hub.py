@@ -329,7 +329,7 @@ class Hub:
             try:
                 own, others = group.encoder.encode(event, topic.conversation)
             except Exception:
-                _log.exception("an event could not be encoded: %s", type(event).__name__)
+                _log.exception("event_encoding_failed: %s", type(event).__name__)
                 continue
             if own is not None or others is not None:
                 group.frames.append((event.by, own, others))

@@ -120,4 +120,4 @@ class Blocks:
                     return behind
         if self._people.get(card_id) is not None:
             return card_id
-        raise Refused("unknown_user", "There is no such person.")
+        raise Refused("unknown_user", "Person not found.")

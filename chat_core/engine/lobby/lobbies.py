@@ -86,7 +86,7 @@ class Lobbies:
                     raise Refused("wrong_state", "The server is about to restart. Try again soon.")
                 blocked = await self._blocked(by)
                 if was_here and not self._people.is_here(by.id):
-                    raise Refused("wrong_state", "You left before there was a place for you.")
+                    raise Refused("wrong_state", "You left before you were added to the queue.")
                 if queue.place(by.id) is None:
                     queue.seek(
                         by,
@@ -122,7 +122,7 @@ class Lobbies:
                 self.search(Search(lobby=room.lobby), by, reply, was_here=was_here)
 
         if room.lobby not in self._queues:
-            reply(Refused("wrong_state", "No lobby made this room; leave it instead."))
+            reply(Refused("wrong_state", "This room was not created by a lobby. Leave it instead."))
         else:
             self._conversations.ask(room.id, Leave(room=room.id), by, left)
 
@@ -218,5 +218,5 @@ class Lobbies:
     def _queue(self, lobby: LobbyName) -> WaitingQueue:
         queue = self._queues.get(lobby)
         if queue is None:
-            raise Refused("unknown_lobby", "There is no such lobby.")
+            raise Refused("unknown_lobby", "Lobby not found.")
         return queue

@@ -85,10 +85,10 @@ class Matchmaking:
         try:
             pairs = queue.propose(self._matchers[queue.rules.name], self._rng, now=self._clock.now())
         except InvariantBroken:
-            _log.exception("the matcher of %s gave an answer that cannot be", queue.rules.name)
+            _log.exception("matcher_returned_invalid_pairing: %s", queue.rules.name)
             pairs = []
         except Exception:
-            _log.exception("the matcher of %s failed", queue.rules.name)
+            _log.exception("matcher_failed: %s", queue.rules.name)
             pairs = []
         for pair in pairs:
             settled = asyncio.get_running_loop().create_future()

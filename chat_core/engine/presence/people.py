@@ -204,14 +204,14 @@ class People:
         if self._messages is not None:
             online = self.online(person)
             online.messages = online.messages or Bucket(self._messages)
-            self._take(online.messages, "You are sending fast.")
+            self._take(online.messages, "Too fast.")
 
     def take_search(self, person: Person) -> None:
         """Count one search or skip; refuse it when the person is too fast."""
         online = self.online(person)
         if self._searches is not None:
             online.searches = online.searches or Bucket(self._searches)
-            self._take(online.searches, "You are searching fast.")
+            self._take(online.searches, "Too many searches.")
 
     def renamed(self, person: Person) -> None:
         """The person is called otherwise, or is a user from now on."""

@@ -88,7 +88,7 @@ class Alarms:
             try:
                 callback()
             except Exception:  # the others that are due are not to pay for it
-                _log.exception("an alarm failed")
+                _log.exception("alarm_failed")
         self._arm()
 
     def _is_live(self, entry: tuple[float, int, Key]) -> bool:

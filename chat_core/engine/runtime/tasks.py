@@ -33,7 +33,7 @@ class Tasks:
         except StopIteration:
             return
         except Exception as error:
-            _log.error("a task of the core failed", exc_info=error)
+            _log.error("task_failed", exc_info=error)
             return
         self.spawn(_rest(_Begun(work, waits_for)))
 
@@ -55,7 +55,7 @@ class Tasks:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a task of the core failed", exc_info=error)
+            _log.error("task_failed", exc_info=error)
 
 
 class _Begun:

@@ -50,7 +50,7 @@ SOCKET_IO: Final = Dialogue(
         Frame(
             name="not_connected",
             summary="The other answer to it.",
-            example='44{"message":"Too many guests from one place.","data":{"code":"too_many"}}',
+            example='44{"message":"Too many guests from your network.","data":{"code":"too_many"}}',
         ),
         Frame(
             name="matched",

@@ -65,6 +65,6 @@ NOTIFICATIONS: Final = Dialogue(
         _notification("room_kept", "All said keep."),
         _notification("room_ended", "The room is over."),
         frame("mention", "A message names one.", type="mention", room_id=ROOM, **{"from": BOB}, at=AT),
-        error("bad_request", "Nothing is asked for here."),
+        error("bad_request", "This socket takes no messages."),
     ),
 )

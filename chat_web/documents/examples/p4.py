@@ -32,6 +32,6 @@ OPEN_ROOMS: Final = Dialogue(
         frame("types", "Somebody types, or has stopped.", type="typing", **_BOB, is_typing=True),
         frame("user_joined", "A member's first connection.", type="user_joined", **_BOB),
         frame("user_left", "A member's last connection is gone, or the member.", type="user_left", **_BOB),
-        error("bad_request", "Send a message with its content, or typing."),
+        error("bad_request", "Send a message with content, or typing."),
     ),
 )

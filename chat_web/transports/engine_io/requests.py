@@ -43,14 +43,16 @@ def judged(request: web.Request) -> Asked:
     if request.method not in (hdrs.METH_GET, hdrs.METH_POST):
         raise Rejected("method_not_allowed")
     if query.get("EIO") != "4":
-        raise Rejected("bad_request", "Engine.IO 4 is spoken here: a client of Socket.IO 3 or 4 is needed.")
+        raise Rejected(
+            "bad_request", "This server speaks Engine.IO 4. Use a Socket.IO client of version 3 or 4."
+        )
     if "j" in query:
-        raise Rejected("bad_request", "There is no JSONP here.")
+        raise Rejected("bad_request", "JSONP is not supported.")
     transport = query.get("transport", "")
     sid = query.get("sid", "")
     is_post = request.method == hdrs.METH_POST
     if transport not in (_POLLING, _WEBSOCKET) or (is_post and (transport != _POLLING or not sid)):
-        raise Rejected("bad_request", "The transport is polling or websocket.")
+        raise Rejected("bad_request", "The transport must be polling or websocket.")
     if transport == _WEBSOCKET and request.headers.get(hdrs.UPGRADE, "").lower() != _WEBSOCKET:
         raise Rejected("upgrade_required")
     return Asked(transport, sid, is_post)
@@ -84,32 +86,32 @@ async def go_on(
     """A poll, a body of packets, or another transport, of a session that there is."""
     session = engine.sessions.get(asked.sid)
     if session is None:
-        raise Rejected("bad_request", "There is no such session.")
+        raise Rejected("bad_request", "Session not found.")
     environ = environ_of(request, transport=asked.transport, sid=asked.sid)
     environ[SESSION], environ[HEADERS] = session, headers
     if asked.transport == _WEBSOCKET:
         if not session.may_upgrade:
-            raise Rejected("bad_request", "This session has its WebSocket.")
+            raise Rejected("bad_request", "This session already has a WebSocket.")
         response: web.StreamResponse = await engine.handle_request(environ)
         return response
     if not session.is_connected or not session.is_polling:
-        raise Rejected("bad_request", "This session is carried by a WebSocket.")
+        raise Rejected("bad_request", "This session uses a WebSocket.")
     if asked.is_post:
         return await _post(request, session)
     if session.is_polled:
-        raise Rejected("bad_request", "This session is polled already.")
+        raise Rejected("bad_request", "This session is already being polled.")
     with when_lost(request, session.lose), session.polled(request.transport):
         polled: web.Response = await engine.handle_request(environ)
     if polled.status != 200:
-        raise Rejected("bad_request", "The session is over.")
+        raise Rejected("bad_request", "The session has ended.")
     return polled
 
 
 async def _post(request: web.Request, session: EngineSession) -> web.Response:
     if session.is_posting:
-        raise Rejected("bad_request", "One body at a time.")
+        raise Rejected("bad_request", "Send one body at a time.")
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-        raise Rejected("unsupported_media_type", "Send the body as it is, not compressed.")
+        raise Rejected("unsupported_media_type", "Send the body uncompressed.")
     with session.posting():
         body = b""
         if (request.content_length or 0) <= PACKET_BYTES_MAX:
@@ -123,6 +125,6 @@ async def _post(request: web.Request, session: EngineSession) -> web.Response:
             text = body.decode()
         except UnicodeDecodeError:
             session.close(1007, "a text is not UTF-8")
-            raise Rejected("bad_request", "The body is no UTF-8.") from None
+            raise Rejected("bad_request", "The body is not UTF-8.") from None
         await session.take_all(text)
     return web.Response(text="ok")

@@ -108,7 +108,7 @@ async def test_an_unknown_user_and_a_wrong_password_are_the_same(world: World) -
         with pytest.raises(Refused) as refused:
             await world.chat.accounts.log_in(name, "wrong horse")
         said.append((refused.value.code, refused.value.message, refused.value.fields))
-    assert said == [("bad_credentials", "The name or the password is wrong.", {})] * 3
+    assert said == [("bad_credentials", "Wrong user name or password.", {})] * 3
 
 
 async def test_an_unknown_user_costs_a_hash_too() -> None:
@@ -185,7 +185,7 @@ async def test_a_login_makes_an_account_where_that_is_so() -> None:
 
 async def test_a_refusal_to_make_an_account_makes_none() -> None:
     def refuse() -> None:
-        raise Refused("too_many", "Too many accounts from one place.")
+        raise Refused("too_many", "Too many accounts from your network.")
 
     async with World(Config(login_creates_account=True), tokens=tokens()) as world:
         assert await code_of(world.chat.accounts.log_in("ann", PASSWORD, creating=refuse)) == "too_many"

@@ -84,7 +84,7 @@ async def test_a_private_channel_is_nobody_elses_business(parley_world: World) -
         parley_world.chat.channel(eve.person, "tea"),
         parley_world.chat.channel(eve.person, "no"),
     ):
-        with pytest.raises(Refused, match="no such channel"):
+        with pytest.raises(Refused, match="Channel not found"):
             await question
     with pytest.raises(Refused):
         await eve.follows(tea.id)

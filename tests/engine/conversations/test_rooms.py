@@ -74,7 +74,7 @@ async def test_who_blocked_cannot_be_told_from_who_is_not_there(parley_world: Wo
     ann, bob = await parley_world.user("ann"), await parley_world.user("bob")
     await bob.blocks(ann)
     refusal = await ann.is_refused(OpenRoom(other=bob.person))
-    assert (refusal.code, refusal.message) == ("unknown_user", "There is no such user.")
+    assert (refusal.code, refusal.message) == ("unknown_user", "User not found.")
     bob.sees_no(Notification)
 
 

@@ -156,7 +156,7 @@ def test_a_port_that_is_taken_is_one_line_and_status_one(
         assert main([], serve=serve_for_a_moment) == 1
 
     assert capsys.readouterr().err == (
-        f"parley: PORT {port} of 127.0.0.1 is taken; choose another, or PORT=0 for a free one\n"
+        f"parley: PORT {port} of 127.0.0.1 is in use; choose another, or PORT=0 for a free one\n"
     )
 
 
@@ -168,7 +168,7 @@ def test_an_address_of_another_machine_is_one_line_and_status_one(
 
     assert main([], serve=serve_for_a_moment) == 1
 
-    assert capsys.readouterr().err.startswith("parley: HOST 192.0.2.1 is no address of this machine")
+    assert capsys.readouterr().err.startswith("parley: HOST 192.0.2.1 is not an address of this machine")
 
 
 def test_a_log_that_cannot_be_written_is_one_line_and_status_two(
@@ -197,7 +197,7 @@ def test_an_interrupt_is_an_ordinary_end() -> None:
 def test_nothing_is_wrong_without_any_configuration_and_nothing_is_made(tmp_path: Path) -> None:
     ended = run("check", folder=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "Nothing is wrong with the configuration.\n"
+    assert ended.stdout == "The configuration is valid.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -258,7 +258,7 @@ def test_a_key_that_others_may_read(tmp_path: Path) -> None:
 def test_an_address_of_another_machine_is_said(tmp_path: Path) -> None:
     ended = run("check", folder=tmp_path, HOST="192.0.2.1")
     assert ended.returncode == 1
-    assert "HOST 192.0.2.1 is no address of this machine" in ended.stderr
+    assert "HOST 192.0.2.1 is not an address of this machine" in ended.stderr
 
 
 # create-user
@@ -303,7 +303,7 @@ def test_at_a_terminal_the_password_is_typed_twice_and_not_shown(tmp_path: Path)
             os.chdir(tmp_path)
             os.execve(sys.executable, command, base)
         said = b""
-        for asked, typed in ((b"Password: ", "correct horse"), (b"again: ", second)):
+        for asked, typed in ((b"Password: ", "correct horse"), (b"Repeat password: ", second)):
             while not said.endswith(asked):
                 said += os.read(terminal, 1024)
             os.write(terminal, typed.encode() + b"\n")

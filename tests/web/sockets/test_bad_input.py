@@ -279,7 +279,7 @@ async def test_connect_comes_once(others: Bystanders, second: str) -> None:
     for text in ["\n".join(lines)] if second == "one frame" else lines:
         wire.say(text)
         seen = await others.told(wire)
-    assert seen[-1] == Closed(3501, "bad request: connected already")
+    assert seen[-1] == Closed(3501, "bad request: already connected")
     wire.drop()
 
 

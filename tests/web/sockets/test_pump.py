@@ -115,7 +115,7 @@ async def test_a_frame_of_too_many_commands_is_not_understood(world: World) -> N
 async def test_what_follows_a_bad_connect_in_the_same_frame_is_not_done(world: World) -> None:
     wire = await connected(world)
     wire.say("\n".join([command(2, connect={}), rpc(3, "join_channel", name="general")]))
-    assert await told(world, wire) == [Closed(3501, "bad request: connected already")]
+    assert await told(world, wire) == [Closed(3501, "bad request: already connected")]
     channel = await world.chat.channel(world.chat.guest("eve"), "general")
     assert not channel.members
 

@@ -52,7 +52,7 @@ def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mappin
             if dry_run:
                 return migrations.told(migrations.known(), sqlite=True)
             if not create:
-                raise Unavailable(f"There is no database {path}.")
+                raise Unavailable(f"Database not found: {path}.")
         _make_file(path)
         db = connect(path, synchronous="FULL")
         try:
