@@ -48,7 +48,7 @@ class BcryptPasswords:
     async def _run(self, work: Callable[[], T]) -> T:
         with self._lock:
             if self._asked >= HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX:
-                raise Unavailable("Too many are signing in at this moment. Try again.")
+                raise Unavailable("Too many people are signing in. Try again.")
             self._asked += 1
         try:
             asked = self._threads.submit(work)

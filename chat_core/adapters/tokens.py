@@ -87,14 +87,14 @@ def _ed25519(pem: bytes) -> tuple[Ed25519PrivateKey | None, Ed25519PublicKey]:
             else serialization.load_pem_public_key(pem)
         )
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("no PEM of an unencrypted Ed25519 key") from None
+        raise ValueError("not a PEM file with an unencrypted Ed25519 key") from None
     match loaded:
         case Ed25519PrivateKey():
             return loaded, loaded.public_key()
         case Ed25519PublicKey():
             return None, loaded
         case _:
-            raise ValueError("a key of another kind than Ed25519")
+            raise ValueError("not an Ed25519 key")
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ class SignedTokens:
         """The first key of ``ring`` signs; without one that can, this raises ``ValueError``."""
         keys = tuple(ring)
         if not keys or keys[0].signing is None:
-            raise ValueError("the first key must be one that signs")
+            raise ValueError("the first key must be a private (signing) key")
         self._signer = keys[0]
         self._ring: Mapping[str, Key] = {key.kid: key for key in reversed(keys)}
         self._lifetimes_s = {PersonKind.USER: user_token_s, PersonKind.GUEST: guest_token_s}
@@ -153,7 +153,7 @@ class SignedTokens:
         }
         key = self._signer
         if key.signing is None:
-            raise ValueError("the first key must be one that signs")
+            raise ValueError("the first key must be a private (signing) key")
         headers = {"typ": TOKEN_TYPE, "kid": key.kid}
         return jwt.encode(claims, key.signing, algorithm=key.algorithm, headers=headers)
 
@@ -243,4 +243,4 @@ def _time(value: object) -> float:
 
 
 def _invalid() -> TokenInvalid:
-    return TokenInvalid("The access token does not hold.")
+    return TokenInvalid("The access token is invalid.")

@@ -142,7 +142,7 @@ class Dispatch:
         if isinstance(room, Room):
             self._lobbies.skip(room, person, reply, was_here=was_here)
         else:
-            reply(Refused("unknown_room", "There is no such room for you."))
+            reply(Refused("unknown_room", "Room not found."))
 
     async def _about_message(
         self, command: c.Edit | c.Delete | c.React | c.Unreact, person: Person, reply: Reply

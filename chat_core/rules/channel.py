@@ -160,9 +160,9 @@ def _removed(channel: Channel, gone: PersonId, by: Person, now: float) -> Member
     if gone == channel.owner:
         if gone == by.id:
             raise Refused("owner_must_stay", "Hand the channel over to a member first, or delete it.")
-        raise Refused("not_owner", "Nobody can send the owner out.")
+        raise Refused("not_owner", "The owner cannot be removed.")
     if member.role is Role.MODERATOR and by.id not in (channel.owner, gone):
-        raise Refused("not_owner", "Only the owner can send a moderator out.")
+        raise Refused("not_owner", "Only the owner can remove a moderator.")
     return MemberLeft(
         conversation=channel.id,
         seq=channel.head + 1,

@@ -70,7 +70,7 @@ def decide(
             return messages.purge(conversation, target, now=now)
         case Start() | Keep() | Decline() | End() | Leave() | Close() | Tick():
             if not isinstance(conversation, Room):
-                raise Refused("unknown_room", "There is no such room for you.")
+                raise Refused("unknown_room", "Room not found.")
             return rooms.decide(conversation, command, by=None if by is None else by.id, now=now)
         case (
             JoinChannel()

@@ -136,12 +136,12 @@ def writer(conversation: Conversation, person: PersonId) -> Member:
     match conversation:
         case Room():
             if member is None:
-                raise Refused("unknown_room", "There is no such room for you.")
+                raise Refused("unknown_room", "Room not found.")
             if conversation.state is RoomState.ENDED:
                 raise Refused("wrong_state", "This room has ended.")
         case Channel():
             if conversation.deleted or (conversation.private and member is None):
-                raise Refused("unknown_room", "There is no such room for you.")  # as if it were not there
+                raise Refused("unknown_room", "Room not found.")  # as if it were not there
             if member is None:
                 raise Refused("not_member", "Join the channel first.")
     if member is None:

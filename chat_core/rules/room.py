@@ -76,7 +76,7 @@ def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now:
             raise InvariantBroken("Close asked by a person")
         return due + (() if room.state is ENDED else (_ended(room, command.reason, now),))
     if by is None or room.member(by) is None:
-        raise Refused("unknown_room", "There is no such room for you.")
+        raise Refused("unknown_room", "Room not found.")
     return due + _asked(room, command, by, now)
 
 

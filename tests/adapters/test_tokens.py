@@ -98,7 +98,7 @@ def test_a_bad_token_is_invalid_and_the_message_tells_nothing(name: str) -> None
     with pytest.raises(TokenInvalid) as caught:
         TOKENS.verify(BAD[name](), NOW)
 
-    assert (caught.value.code, str(caught.value)) == ("unauthenticated", "The access token does not hold.")
+    assert (caught.value.code, str(caught.value)) == ("unauthenticated", "The access token is invalid.")
     assert caught.value.__cause__ is None
 
 

@@ -193,7 +193,7 @@ def test_p3_begins_again_where_the_log_has_a_hole_and_p4_is_told_to_come_back() 
 def test_p3_and_p4_close_where_the_room_cannot_be_opened(dialect: Any) -> None:
     client = dialect.client_state()
     follow = dialect.opened(client, WHO)[-1]
-    refused = Refused("unknown_room", "There is no such room for you.")
+    refused = Refused("unknown_room", "Room not found.")
     error, closed = dialect.answered(client, follow.ref, refused, now=NOW)
     assert (shown(error)["code"], closed.code) == ("unknown_room", 3501)
     assert dialect.answered(client, follow.ref, Unavailable("not now"), now=NOW)[0].code == 3004

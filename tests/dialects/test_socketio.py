@@ -8,7 +8,7 @@ from chat_web.dialects.intents import Address, Authenticate, Execute, Follow, In
 from chat_web.dialects.socketio import SEPARATOR, ClientState, SocketIO
 
 P2 = SocketIO()
-NO_ROOM = Refused("unknown_room", "There is no such room for you.")
+NO_ROOM = Refused("unknown_room", "Room not found.")
 SEARCH = Search(lobby=ANONYMOUS)
 
 

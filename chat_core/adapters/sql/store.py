@@ -140,7 +140,7 @@ class SQLStore:
         limit: int,
     ) -> Sequence[Message]:
         if self.cipher.key_id is not None:
-            raise Refused("search_off", "Search is off here: what is written is kept encrypted.")
+            raise Refused("search_off", "Search is off: this server stores messages encrypted.")
         terms = sought(text)
         if not terms:
             return []

@@ -61,7 +61,7 @@ class Reading:
         """A room that the person is a member of. Refuses the rest, all alike."""
         state = await self._conversations.state(room)
         if not isinstance(state, Room) or state.member(person.id) is None:
-            raise Refused("unknown_room", "There is no such room for you.")
+            raise Refused("unknown_room", "Room not found.")
         return state
 
     async def history(

@@ -347,7 +347,7 @@ def unknown(command: ConversationCommand) -> Refused:
         case Edit() | Delete() | React() | Unreact():
             return message_rules.unknown()
         case _:
-            return Refused("unknown_room", "There is no such room for you.")
+            return Refused("unknown_room", "Room not found.")
 
 
 def _target(ask: PendingCommand) -> MessageId | None:

@@ -153,7 +153,7 @@ _REPLIES: Final = (
     Frame(
         name="refused",
         summary="A refusal: its message begins with the code.",
-        example={"id": 1, "error": {"code": 1009, "message": "unknown_room There is no such room for you."}},
+        example={"id": 1, "error": {"code": 1009, "message": "unknown_room Room not found."}},
     ),
     Frame(name="ping_of_server", summary="Every 25 s: answer with the same.", example={}),
     Frame(

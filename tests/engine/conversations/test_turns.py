@@ -205,7 +205,7 @@ async def test_a_room_that_is_not_there_is_refused_as_one_that_is_not_yours(parl
     ann, _ = await parley_world.pair("ann", "bob")
     eve = await parley_world.comes("eve")
     refusals = [await eve.is_refused(Post(conversation=room, content="hi")) for room in (ann.room, "nowhere")]
-    assert [str(refusal) for refusal in refusals] == ["There is no such room for you."] * 2
+    assert [str(refusal) for refusal in refusals] == ["Room not found."] * 2
 
 
 async def test_messages_are_edited_deleted_and_reacted_to(parley_world: World) -> None:

@@ -51,7 +51,7 @@ async def test_it_publishes_and_hears_each_publication_once_with_its_offset(
     first = found["offset"] + 1
     assert found["ann"] == found["bob"] == [[first, "hello"], [first + 1, "by rpc"]]
     assert found["durable"] is True
-    unknown_room = "unknown_room There is no such room for you."
+    unknown_room = "unknown_room Room not found."
     assert found["refusals"] == [103, 108, 1009, unknown_room, 102]
 
 

@@ -290,4 +290,4 @@ async def _alone(db: _Db, what: Change | Question[Any]) -> object:
             raise InvariantBroken(f"This cannot be stored: {error!r}") from error
         else:
             return result
-    raise Unavailable("The store could not be written: others were faster. Try again.")
+    raise Unavailable("Write conflict. Try again.")

@@ -41,7 +41,7 @@ def restore(copy: Path, path: Path) -> None:
 def _new(path: Path) -> Iterator[Path]:
     """A draft that becomes ``path`` at the end, unless there was one, or something went wrong."""
     if path.exists():
-        raise Unavailable(f"{path} is there already: nothing is written over.")
+        raise Unavailable(f"{path} already exists and is not overwritten.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
@@ -68,7 +68,7 @@ def _check(draft: Path, copy: Path) -> None:
         if db.execute("pragma integrity_check").fetchone() != ("ok",):
             raise Unavailable(f"{copy} is damaged.")
         if not db.execute("select 1 from sqlite_master where name = 'schema_migrations'").fetchone():
-            raise Unavailable(f"{copy} is no database of Parley.")
+            raise Unavailable(f"{copy} is not a Parley database.")
         migrations.missing((row[0] for row in db.execute(migrations.DONE)), database=str(copy))
 
 
