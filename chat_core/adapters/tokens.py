@@ -131,13 +131,13 @@ class SignedTokens:
         return len(self._verified)
 
     def lifetime_s(self, kind: PersonKind) -> float:
-        """How long a token of this kind of person holds: the ``expires_in`` of an answer."""
+        """How long a token of this kind of person is valid: the ``expires_in`` of an answer."""
         return self._lifetimes_s[kind]
 
     def issue_access(
         self, person_id: str, name: str, kind: PersonKind, sid: str, now: float, *, jti: str = ""
     ) -> str:
-        """A signed token that holds from ``now`` on. Whole seconds, where the lifetime is whole."""
+        """A signed token that is valid from ``now`` on. Whole seconds, where the lifetime is whole."""
         issued_at = math.floor(now)
         lifetime_s = self._lifetimes_s[kind]
         claims = {
@@ -203,7 +203,7 @@ class SignedTokens:
 
 
 def _held(signed: _Signed, now: float) -> Claims:
-    """The claims, if they hold now. The last look is whether they still do: expired means once good."""
+    """The claims, if valid now. The last look is whether they still do: expired means once good."""
     until = signed.key.accepted_until
     if (until is not None and now >= until) or signed.starts_at > now + LEEWAY_S:
         raise _invalid()
