@@ -156,7 +156,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_options(parser, CASES)
     parser.add_argument(
-        "--rooms", type=int, help=f"so many rooms at once (as many as hold {MEMBERS_IN_ALL} members)"
+        "--rooms", type=int, help=f"so many rooms at once (as many as fit {MEMBERS_IN_ALL} members)"
     )
     parser.add_argument("--big", action="store_true", help=f"{BIG_CASE} too")
     options = checked_options(parser, arguments)

@@ -36,6 +36,6 @@ venv_install() {
     rm -rf build # what setuptools left there would be packed again, deleted files too
     # shellcheck disable=SC2086
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input $what >&2 ||
-        venv_fail "the installation failed; what pip said stands above"
+        venv_fail "the installation failed; see pip's output above"
     echo "$state" >"$stamp"
 }

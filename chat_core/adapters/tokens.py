@@ -87,14 +87,14 @@ def _ed25519(pem: bytes) -> tuple[Ed25519PrivateKey | None, Ed25519PublicKey]:
             else serialization.load_pem_public_key(pem)
         )
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("no PEM of an unencrypted Ed25519 key") from None
+        raise ValueError("not a PEM file with an unencrypted Ed25519 key") from None
     match loaded:
         case Ed25519PrivateKey():
             return loaded, loaded.public_key()
         case Ed25519PublicKey():
             return None, loaded
         case _:
-            raise ValueError("a key of another kind than Ed25519")
+            raise ValueError("not an Ed25519 key")
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ class SignedTokens:
         """The first key of ``ring`` signs; without one that can, this raises ``ValueError``."""
         keys = tuple(ring)
         if not keys or keys[0].signing is None:
-            raise ValueError("the first key must be one that signs")
+            raise ValueError("the first key must be a private (signing) key")
         self._signer = keys[0]
         self._ring: Mapping[str, Key] = {key.kid: key for key in reversed(keys)}
         self._lifetimes_s = {PersonKind.USER: user_token_s, PersonKind.GUEST: guest_token_s}
@@ -131,13 +131,13 @@ class SignedTokens:
         return len(self._verified)
 
     def lifetime_s(self, kind: PersonKind) -> float:
-        """How long a token of this kind of person holds: the ``expires_in`` of an answer."""
+        """How long a token of this kind of person is valid: the ``expires_in`` of an answer."""
         return self._lifetimes_s[kind]
 
     def issue_access(
         self, person_id: str, name: str, kind: PersonKind, sid: str, now: float, *, jti: str = ""
     ) -> str:
-        """A signed token that holds from ``now`` on. Whole seconds, where the lifetime is whole."""
+        """A signed token that is valid from ``now`` on. Whole seconds, where the lifetime is whole."""
         issued_at = math.floor(now)
         lifetime_s = self._lifetimes_s[kind]
         claims = {
@@ -153,7 +153,7 @@ class SignedTokens:
         }
         key = self._signer
         if key.signing is None:
-            raise ValueError("the first key must be one that signs")
+            raise ValueError("the first key must be a private (signing) key")
         headers = {"typ": TOKEN_TYPE, "kid": key.kid}
         return jwt.encode(claims, key.signing, algorithm=key.algorithm, headers=headers)
 
@@ -203,7 +203,7 @@ class SignedTokens:
 
 
 def _held(signed: _Signed, now: float) -> Claims:
-    """The claims, if they hold now. The last look is whether they still do: expired means once good."""
+    """The claims, if valid now. The last look is whether they still do: expired means once good."""
     until = signed.key.accepted_until
     if (until is not None and now >= until) or signed.starts_at > now + LEEWAY_S:
         raise _invalid()

@@ -1,7 +1,7 @@
 """Ports: what the engine needs from outside, as Protocols. Adapters do not inherit from them.
 
 Each method is atomic; each docstring says what it does, in which order, how it
-fails and what cancelling means. One contract suite per port stands in
+fails and what cancelling means. One contract suite per port is in
 ``chat_core.testing.contracts`` and runs on every adapter.
 """
 
@@ -91,7 +91,7 @@ class Log(Protocol):
     """
 
     async def append(self, change: Change) -> None:
-        """Write the events and the state, wholly or not at all; on return they are there for good.
+        """Write the events and the state atomically; on return they are durable.
 
         Raises ``Stale`` when the version is not ``change.expected`` (or a new
         conversation is there already), ``ClientIdTaken``, ``NameTaken``,
@@ -105,7 +105,7 @@ class Log(Protocol):
     async def after(self, conversation: ConversationId, seq: int, limit: int) -> Sequence[Logged]:
         """The first ``limit`` events with a higher seq, in order. May start later where a log was cut.
 
-        A message's text is the one of now: what was deleted comes as a tombstone.
+        A message's text is the current one: deleted text comes as a tombstone.
         """
 
     async def messages(
@@ -127,7 +127,7 @@ class Log(Protocol):
 
 
 class PersonalData(Protocol):
-    """What the store keeps about one person: for who wants to have it, or to have it gone."""
+    """One person's stored data, for export and erasure."""
 
     async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
         """Every conversation of which the person is, or ever was, a member, by id."""
@@ -163,7 +163,7 @@ class PersonalData(Protocol):
 
 
 class RetentionStore(Protocol):
-    """What is older than it may become, for the job that removes it. Times are seconds since 1970."""
+    """Finds and deletes data past its retention period. Times are seconds since 1970."""
 
     async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
         """The first ``limit`` conversations above an id, by id."""
@@ -279,7 +279,7 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
     async def notifications_of(self, person: PersonId) -> Sequence[AnyNotification]:
         """The person's notices that were not dropped, oldest first: the newest 100.
 
-        A room looks as it did then, but for its members, who are those of now.
+        A room looks as it did then, except its members, which are the current ones.
         """
 
     async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
@@ -289,7 +289,7 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
         """Raise ``Unavailable`` unless a write would succeed now."""
 
     async def close(self) -> None:
-        """Finish what was begun, let go of the files. Harmless twice."""
+        """Finish pending work, let go of the files. Idempotent."""
 
 
 Hint: TypeAlias = Callable[[Conversation, Sequence[Logged]], None]
@@ -309,7 +309,7 @@ class Backplane(Log, Protocol):
     def publish(self, after: Conversation, events: Sequence[Logged]) -> None:
         """Tell every listener, at most once, that these were stored. Never waits, never fails.
 
-        A hint may be lost, late or doubled: who misses one sees the hole in
+        A hint may be lost, late or doubled: a receiver that misses one sees the hole in
         ``seq`` and reads the log.
         """
 
@@ -317,7 +317,7 @@ class Backplane(Log, Protocol):
         """Hand on what is published, also by this node. Returns what ends it."""
 
     async def close(self) -> None:
-        """Let go of connections. Harmless twice."""
+        """Let go of connections. Idempotent."""
 
 
 class BadToken(Refused):
@@ -349,15 +349,15 @@ class Claims:
 
 
 class Tokens(Protocol):
-    """Access tokens: who somebody is, signed by this server."""
+    """Access tokens: a person's identity, signed by this server."""
 
     def lifetime_s(self, kind: PersonKind) -> float:
-        """How long a token of this kind of person holds."""
+        """How long a token of this kind of person is valid."""
 
     def issue_access(
         self, person_id: PersonId, name: str, kind: PersonKind, sid: str, now: float, *, jti: str = ""
     ) -> str:
-        """A signed token that holds from ``now`` on. Without a ``jti`` it gets one by chance."""
+        """A signed token that is valid from ``now`` on. Without a ``jti`` it gets a random one."""
 
     def verify(self, token: str, now: float) -> Claims:
         """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""

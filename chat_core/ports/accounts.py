@@ -13,7 +13,7 @@ from chat_core.model.ids import PersonId
 
 
 class UsernameTaken(ChatError):
-    """Another account has this user name, but perhaps for its case."""
+    """Another account has this user name; case is ignored."""
 
 
 class EmailTaken(ChatError):
@@ -41,7 +41,7 @@ class Accounts(Protocol):
         """The account of this person."""
 
     async def by_ids(self, people: Sequence[PersonId]) -> Sequence[Account]:
-        """The accounts of these people, in any order; who has none is left out."""
+        """The accounts of these people, in any order; people without one are left out."""
 
     async def by_username(self, username: str) -> Account | None:
         """The account of this user name, without regard to case."""
@@ -77,7 +77,7 @@ class Accounts(Protocol):
         """Those of whom something may still stand elsewhere, the oldest first."""
 
     async def erased(self, person: PersonId) -> None:
-        """Nothing stands anywhere any more. Twice is once."""
+        """No data of the person remains. Idempotent."""
 
     async def open_session(self, session: Session, *, password: str | None = None) -> bool:
         """Write down a new session; False, and nothing, where ``password`` is not the account's hash."""
@@ -98,7 +98,7 @@ class Accounts(Protocol):
         """End a session; False where it was over, or never was."""
 
     async def revoke_all(self, person: PersonId, at: float, *, keep_sid: str = "") -> None:
-        """End every session of the person, but for ``keep_sid``."""
+        """End every session of the person except ``keep_sid``."""
 
     async def live(self, sids: Sequence[str], now: float) -> frozenset[str]:
         """Those of these sessions that are neither revoked nor at their end."""
@@ -120,4 +120,4 @@ class Passwords(Protocol):
         """Whether it is the password of the hash; for None, False after the same time. Raises as ``hash``."""
 
     def close(self) -> None:
-        """Let go of the threads. Harmless twice."""
+        """Let go of the threads. Idempotent."""

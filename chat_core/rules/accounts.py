@@ -104,7 +104,7 @@ def wrong_display_name(name: str) -> str | None:
 
 
 def changed(account: Account, change: ProfileChange, *, year: int) -> Account:
-    """The account after a change, but for the password. Refuses the whole of it where a part is wrong.
+    """The account after a change, except the password. Refuses the whole of it where a part is wrong.
 
     ``year`` is the one of now: nobody is born later.
     """

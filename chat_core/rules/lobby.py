@@ -35,7 +35,7 @@ class LobbyRules:
 
 @attrs.frozen(kw_only=True)
 class Seeker:
-    """A person who waits. ``rank`` orders the line; ``since`` is when this search began."""
+    """A waiting person. ``rank`` orders the queue; ``since`` is when this search began."""
 
     person: Person
     rank: int
@@ -172,7 +172,7 @@ class WaitingQueue:
         return pairs
 
     def reserved(self, pair: Pair) -> Pair:
-        """The pair as it stands now: blocks may have come since it was proposed."""
+        """The current pair: blocks may have come since it was proposed."""
         return self._reserved[pair[0].person.id], self._reserved[pair[1].person.id]
 
     def commit(self, pair: Pair, room: ConversationId) -> None:
@@ -204,7 +204,7 @@ class WaitingQueue:
             self._left_behind[person] = rank
 
     def forget(self, person: PersonId) -> None:
-        """The person is gone for good: nothing is owed any more."""
+        """The person is gone permanently: drop all that is pending."""
         self._left_behind.pop(person, None)
 
     def part(self, one: PersonId, other: PersonId, *, now: float) -> None:

@@ -1,6 +1,6 @@
 """Messages: posting, editing, deleting, reacting.
 
-These rules hold in every room and channel. ``decide`` gets the message that a
+These rules apply in every room and channel. ``decide`` gets the message that a
 command points at (``target``) and, for a post, what an earlier post with the
 same ``client_id`` made (``repeated``): finding them is the engine's matter.
 Kept out: rates (``rules.rate``) and who may read.

@@ -167,12 +167,12 @@ def test_a_public_key_verifies_what_its_private_one_signed() -> None:
 
     assert public.kid == ED.kid
     assert SignedTokens([HS, public]).verify(issue(SignedTokens([ED])), NOW).name == "ann"
-    with pytest.raises(ValueError, match="signs"):
+    with pytest.raises(ValueError, match="private"):
         SignedTokens([public])
 
 
 def test_a_ring_without_keys_is_refused() -> None:
-    with pytest.raises(ValueError, match="signs"):
+    with pytest.raises(ValueError, match="private"):
         SignedTokens([])
 
 

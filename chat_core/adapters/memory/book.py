@@ -38,7 +38,7 @@ class Book:
         return None
 
     def as_now(self, event: Logged) -> Logged:
-        """The event with the text of now: what was deleted is a tombstone in its history too."""
+        """The event with the current text: a deleted message is a tombstone in its history too."""
         if isinstance(event, MessagePosted):
             return attrs.evolve(event, message=self.messages[event.message.id])
         if isinstance(event, MessageEdited) and event.message_id in self.messages:

@@ -27,7 +27,7 @@ class Notifications:
     def of(
         self, person: PersonId, state_of: Callable[[ConversationId], Conversation]
     ) -> Sequence[AnyNotification]:
-        """The person's notices, with the members of now."""
+        """The person's notices, with the current members."""
         found: list[AnyNotification] = []
         for (home, _, _), notification in self._kept.get(person, {}).items():
             members = state_of(home).members

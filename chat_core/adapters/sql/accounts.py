@@ -22,7 +22,7 @@ _ERRORS: Final = {"id": AccountExists, "username": UsernameTaken, "email": Email
 
 
 class SQLAccounts:
-    """``ports.Accounts`` beside the conversations. Closed with the store."""
+    """``ports.Accounts`` alongside the conversations. Closed with the store."""
 
     def __init__(self, store: SQLStore) -> None:
         self._db = store.database
@@ -201,7 +201,7 @@ async def _put_token(db: Connection, session: Session) -> None:
 
 
 def _email_keys(email: str, cipher: Cipher) -> Sequence[str]:
-    """What an address may be stored under, the way of now first; nothing where there is no address."""
+    """What an address may be stored under, the current way first; nothing where there is no address."""
     key = email_key(email)
     if not key:
         return ()

@@ -50,4 +50,4 @@ class Database(Protocol):
         """Leave no bytes of what was deleted lying about, as far as that is the driver's to do."""
 
     async def close(self) -> None:
-        """Finish what was begun. Harmless twice."""
+        """Finish pending work. Idempotent."""

@@ -110,7 +110,9 @@ async def rotate(store: SQLStore, progress: Progress) -> int:
     progress(0, total)
     written = await _all(store, lambda done: progress(min(done, total), total))
     if written and await _all(store, lambda _: None) and await _all(store, lambda _: None):
-        raise WrongKeys("A server goes on writing with another key: restart it with MESSAGE_KEYS of now.")
+        raise WrongKeys(
+            "A server goes on writing with another key: restart it with the current MESSAGE_KEYS."
+        )
     progress(total, total)
     first = store.cipher.key_id
     await store.database.write(lambda db: db.run(DROP_OTHER_KEYS, first))

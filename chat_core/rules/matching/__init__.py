@@ -1,4 +1,4 @@
-"""Matchers: plain functions over those who wait (see ``rules.lobby.Matcher``)."""
+"""Matchers: plain functions over the waiting people (see ``rules.lobby.Matcher``)."""
 
 from collections.abc import Mapping
 from typing import Final

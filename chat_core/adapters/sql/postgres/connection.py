@@ -140,7 +140,7 @@ def unavailable(doing: str, error: BaseException) -> Unavailable:
 
 
 async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
-    """Bring the schema up to date; name -> SQL of the steps that it lacked. Harmless twice.
+    """Bring the schema up to date; name -> SQL of the steps that it lacked. Idempotent.
 
     With ``create`` a missing database is made. ``dry_run`` changes nothing. Two
     processes at once are safe. Raises ``Unavailable`` with a sentence for people.

@@ -1,6 +1,6 @@
 """The store in PostgreSQL, 15 or newer, over asyncpg; several processes may share one database.
 
-Writes go through the one ``postgres_writer``, reads through a pool beside it.
+Writes go through the one ``postgres_writer``, reads through a separate pool.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class PostgresServer:
         """Nothing: rows of before go with the server's own vacuum, its log with its own recycling."""
 
     async def close(self) -> None:
-        """Finish what was begun, let the connections go. Harmless twice. Cancelling it does not stop it."""
+        """Finish pending work, let the connections go. Idempotent. Cancelling it does not stop it."""
         self._closed = True
         await asyncio.shield(asyncio.ensure_future(self._close()))
 

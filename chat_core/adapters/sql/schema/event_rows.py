@@ -95,7 +95,7 @@ def event_row(event: Logged) -> Row:
 
 
 def event(conversation: ConversationId, row: Row) -> Logged:
-    """The event of a row: seq, at, person, kind, message, body, and the message's text of now."""
+    """The event of a row: seq, at, person, kind, message, body, and the current message text."""
     seq, at, by, kind, about, body, content = row
     cls = KINDS.get(kind)
     common: dict[str, Any] = {"conversation": conversation, "seq": seq, "at": at, "by": by}

@@ -40,7 +40,7 @@ _PRAGMAS: Final = (
 
 
 def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mapping[str, str]:
-    """Bring the file's schema up to date; name -> SQL of the steps that it lacked. Blocks; harmless twice.
+    """Bring the file's schema up to date; name -> SQL of the steps that it lacked. Blocks; idempotent.
 
     With ``create`` a missing file is made. Folders that are made are for their
     owner alone, and so is the file, also one that was there; a folder that was

@@ -1,4 +1,4 @@
-"""Reader threads beside the writer: a page of history never waits for a commit."""
+"""Reader threads alongside the writer: a page of history never waits for a commit."""
 
 import asyncio
 import sqlite3

@@ -1,6 +1,6 @@
 """The store in a SQLite file: standard library only, one process or several on one machine.
 
-Writes go through the one ``writer``, reads through the ``readers`` beside it.
+Writes go through the one ``writer``, reads through separate ``readers``.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ class SQLiteFile:
         await self._writer.truncate()  # the pages of before must not stay in the log
 
     async def close(self) -> None:
-        """Finish what was begun, copy the log back, let go of the file. Harmless twice.
+        """Finish pending work, copy the log back, let go of the file. Idempotent.
 
         Cancelling it does not stop it.
         """
