@@ -225,6 +225,7 @@ def _pairs(dependencies: Dependencies, ground: _Ground, talk: _Talk) -> _Pairs:
     blocks = Blocks(
         clock=dependencies.clock,
         store=dependencies.store,
+        accounts=dependencies.accounts.accounts,
         people=ground.people,
         lobbies=lobbies,
         conversations=talk.conversations,

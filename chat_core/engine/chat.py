@@ -36,7 +36,7 @@ from chat_core.model.conversation import Channel, Conversation
 from chat_core.model.errors import Disconnected
 from chat_core.model.events import Logged
 from chat_core.model.ids import ConversationId, PersonId
-from chat_core.model.limits import HEAL_S
+from chat_core.model.limits import HEAL_S, OPEN_ROOMS_SHOWN_MAX
 from chat_core.model.message import Message
 from chat_core.model.person import Person, PersonKind, guest
 from chat_core.ports import Backplane, Clock, Hint, Store
@@ -190,7 +190,7 @@ class Chat:
 
     async def initial_state(self, person: Person) -> InitialState:
         """Where the person stands: open rooms, channels, and the line it waits in."""
-        rooms = await self.reading.open_rooms(person)
+        rooms = (await self.reading.open_rooms(person))[:OPEN_ROOMS_SHOWN_MAX]
         channels = await self.reading.channels_of(person)
         return InitialState(
             rooms=tuple(rooms), channels=tuple(channels), waiting=self.lobbies.placed(person.id)

@@ -26,6 +26,7 @@ RECOVERY_EVENTS_MAX: Final = 300  # of a stored log
 EPHEMERAL_EVENTS_MAX: Final = 100  # the last of a log of retention none
 EPHEMERAL_KEPT_S: Final = 120.0  # after the end of its room
 HISTORY_PAGE_MAX: Final = 300  # events a page
+OPEN_ROOMS_SHOWN_MAX: Final = 200  # the newest open rooms, shown to who connects
 RECENT_MESSAGES_MAX: Final = 50  # shown to who begins to follow
 BACKLOG_MESSAGES_MAX: Final = 500  # shown to who comes back to where it was; above it, the recent ones
 SEARCH_LENGTH_MAX: Final = 200  # code points of what is searched for

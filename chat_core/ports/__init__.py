@@ -201,8 +201,14 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
     async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:
         """The channels that the person is a member of, by id."""
 
-    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
-        """The rooms in which both are members now, newest first, at most 200."""
+    async def open_rooms_of(self, person: PersonId) -> Sequence[Room]:
+        """Every room that has not ended and that the person is a member of now, newest first.
+
+        Decisions rest on this, so it has no limit.
+        """
+
+    async def open_rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        """Every room that has not ended and that both are members of now, newest first; no limit."""
 
     async def channels_listed(
         self, person: PersonId, *, after: str, part: str, limit: int

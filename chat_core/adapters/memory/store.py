@@ -7,7 +7,7 @@ import attrs
 
 from chat_core.adapters.memory.log import MemoryLog, joined
 from chat_core.adapters.memory.notifications import Notifications
-from chat_core.model.conversation import Channel, Conversation, Room
+from chat_core.model.conversation import Channel, Conversation, Room, RoomState
 from chat_core.model.events import AnyNotification, NotificationKey, RoomEnded
 from chat_core.model.ids import ConversationId, MessageId, PersonId
 from chat_core.model.message import Cursor, Message
@@ -53,11 +53,16 @@ class MemoryStore(MemoryLog):
         channels = [state for state in self.states() if isinstance(state, Channel) and state.member(person)]
         return sorted(channel.id for channel in channels)
 
-    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
-        rooms = [state for state in self.states() if isinstance(state, Room)]
-        common = [room for room in rooms if room.member(one) is not None and room.member(other) is not None]
-        common.sort(key=lambda room: (room.created_at, room.id), reverse=True)
-        return common[:ROOMS_LISTED_MAX]
+    async def open_rooms_of(self, person: PersonId) -> Sequence[Room]:
+        rooms = [
+            state
+            for state in self.states()
+            if isinstance(state, Room) and state.state is not RoomState.ENDED and state.member(person)
+        ]
+        return sorted(rooms, key=lambda room: (room.created_at, room.id), reverse=True)
+
+    async def open_rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        return [room for room in await self.open_rooms_of(one) if room.member(other) is not None]
 
     async def channels_listed(
         self, person: PersonId, *, after: str, part: str, limit: int

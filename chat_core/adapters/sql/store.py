@@ -85,8 +85,12 @@ class SQLStore:
         found = await self._conversations(sql.ROOMS_OF, person, ROOMS_LISTED_MAX)
         return [room for room in found if isinstance(room, Room)]
 
-    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
-        found = await self._conversations(sql.ROOMS_OF_TWO, one, other, ROOMS_LISTED_MAX)
+    async def open_rooms_of(self, person: PersonId) -> Sequence[Room]:
+        found = await self._conversations(sql.OPEN_ROOMS_OF, person)
+        return [room for room in found if isinstance(room, Room)]
+
+    async def open_rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        found = await self._conversations(sql.OPEN_ROOMS_OF_TWO, one, other)
         return [room for room in found if isinstance(room, Room)]
 
     async def channels_of(self, person: PersonId) -> Sequence[ConversationId]:

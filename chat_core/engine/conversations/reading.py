@@ -116,10 +116,17 @@ class Reading:
         return sorted(rooms, key=lambda room: (room.created_at, room.id), reverse=True)
 
     async def open_rooms(self, person: Person) -> Sequence[Room]:
-        """The rooms that the person is in and that have not ended."""
-        listed = await self._store.rooms_of(person.id)
-        rooms = [room for room in listed if room.state is not RoomState.ENDED and room.member(person.id)]
-        for room_id in self._people.ephemeral_rooms(person.id):
+        """Every room that the person is in and that has not ended; stored ones first, newest first."""
+        return await self._with_ephemeral(await self._store.open_rooms_of(person.id), person.id)
+
+    async def open_rooms_of_two(self, person: Person, other: PersonId) -> Sequence[Room]:
+        """Every room that both are in and that has not ended."""
+        rooms = await self._with_ephemeral(await self._store.open_rooms_of_two(person.id, other), person.id)
+        return [room for room in rooms if room.member(other) is not None]
+
+    async def _with_ephemeral(self, stored: Sequence[Room], person: PersonId) -> Sequence[Room]:
+        rooms = list(stored)
+        for room_id in self._people.ephemeral_rooms(person):
             room = await self._conversations.state(room_id)
             if isinstance(room, Room) and room.state is not RoomState.ENDED:
                 rooms.append(room)

@@ -8,7 +8,7 @@ from chat_core.engine.conversations.turns import Conversations
 from chat_core.engine.delivery.notifications import Notifications
 from chat_core.engine.results import Committed, Reply
 from chat_core.model.commands import OpenRoom
-from chat_core.model.conversation import Member, Persistence, Room, RoomRules, RoomState
+from chat_core.model.conversation import Member, Persistence, Room, RoomRules
 from chat_core.model.errors import ChatError, Refused
 from chat_core.model.events import Notification, NotificationKind
 from chat_core.model.ids import PersonId
@@ -64,9 +64,8 @@ class Rooms:
     async def _opened(self, by: Person, other: Person) -> Committed:
         if other.id in await self._store.blocked_with(by.id):
             raise accounts.unknown_user()  # who blocked the caller is not told of
-        for room in await self._store.rooms_of_two(by.id, other.id):
-            if room.state is not RoomState.ENDED:
-                return Committed(conversation=room, repeated=True, durable=self._store.durable)
+        for room in await self._store.open_rooms_of_two(by.id, other.id):
+            return Committed(conversation=room, repeated=True, durable=self._store.durable)
         now = self._clock.now()
         room = Room(
             id=self._new_id(),

@@ -15,6 +15,7 @@ from chat_core.model.errors import ChatError, Refused, Unavailable
 from chat_core.model.ids import PersonId
 from chat_core.model.person import Person
 from chat_core.ports import Clock, Store
+from chat_core.ports.accounts import Accounts
 
 
 class Blocks:
@@ -25,6 +26,7 @@ class Blocks:
         *,
         clock: Clock,
         store: Store,
+        accounts: Accounts,
         people: People,
         lobbies: Lobbies,
         conversations: Conversations,
@@ -33,6 +35,7 @@ class Blocks:
     ) -> None:
         self._clock = clock
         self._store = store
+        self._accounts = accounts
         self._people = people
         self._lobbies = lobbies
         self._conversations = conversations
@@ -95,14 +98,13 @@ class Blocks:
 
     async def _part(self, person: Person, other: PersonId) -> None:
         """End the common rooms of two of whom one blocked the other; raises where one has not ended yet."""
-        for room in await self._reading.open_rooms(person):
-            if room.member(other) is not None:
-                close = Close(room=room.id, reason=EndReason.BLOCKED)
-                try:
-                    await result_of(partial(self._conversations.ask, room.id, close, None))
-                except Unavailable:
-                    self._conversations.ask_with_retry(room.id, close, None)
-                    raise
+        for room in await self._reading.open_rooms_of_two(person, other):
+            close = Close(room=room.id, reason=EndReason.BLOCKED)
+            try:
+                await result_of(partial(self._conversations.ask, room.id, close, None))
+            except Unavailable:
+                self._conversations.ask_with_retry(room.id, close, None)
+                raise
 
     async def _behind(self, person: Person, card_id: PersonId) -> PersonId:
         """The person behind a card: in an anonymous room the card shows a pseudonym.
@@ -118,6 +120,9 @@ class Blocks:
                 behind = state.owner_of(card_id)
                 if behind is not None:
                     return behind
-        if self._people.get(card_id) is not None:
+        if self._people.get(card_id) is not None or await self._accounts.by_id(card_id) is not None:
             return card_id
+        for channel in await self._reading.channels_of(person):
+            if channel.owner_of(card_id) is not None:
+                return card_id  # a guest who is not here
         raise Refused("unknown_user", "Person not found.")

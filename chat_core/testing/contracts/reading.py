@@ -14,9 +14,12 @@ from chat_core.model.commands import (
     Edit,
     End,
     JoinChannel,
+    Keep,
     Leave,
     Post,
     React,
+    Start,
+    Tick,
 )
 from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Person
@@ -32,7 +35,7 @@ class ReadingContract(abc.ABC):
     def store(self) -> AbstractAsyncContextManager[Store]:
         """An empty store, closed at the end."""
 
-    async def test_the_rooms_of_two_are_those_both_are_in_newest_first(self) -> None:
+    async def test_the_open_rooms_of_two_are_all_that_both_are_in_newest_first(self) -> None:
         async with self.store() as store:
             author = _author()
             ann, bob, cleo = (author.person(name) for name in ("ann", "bob", "cleo"))
@@ -42,14 +45,29 @@ class ReadingContract(abc.ABC):
                 author.room(ann, bob, cleo, at=STARTS_AT + 9),
                 author.room(ann, cleo, at=STARTS_AT),
             )
-            for story in (new, old, left, other):
+            kept = author.room(ann, bob, at=STARTS_AT - 5)
+            for story in (new, old, left, other, kept):
                 await store.append(story.opening())
+            await store.append(kept.turn((ann, Start(room=kept.id))))
+            kept.now += 300
+            await store.append(kept.turn((ann, Tick(room=kept.id))))
+            await store.append(kept.turn((ann, Keep(room=kept.id)), (bob, Keep(room=kept.id))))
             await store.append(left.turn((bob, Leave(room=left.id))))
             await store.append(old.turn((ann, End(room=old.id))))
             await store.append(author.channel("general", ann).opening())
-            equal(list(await store.rooms_of_two(ann.id, bob.id)), [new.state, old.state])
-            equal(list(await store.rooms_of_two(bob.id, ann.id)), [new.state, old.state])
-            equal(list(await store.rooms_of_two(bob.id, cleo.id)), [])
+            equal(list(await store.open_rooms_of_two(ann.id, bob.id)), [new.state, kept.state])
+            equal(list(await store.open_rooms_of_two(bob.id, ann.id)), [new.state, kept.state])
+            equal(list(await store.open_rooms_of_two(bob.id, cleo.id)), [])
+            equal(list(await store.open_rooms_of(bob.id)), [new.state, kept.state])
+            equal(list(await store.open_rooms_of("nobody")), [])
+            ended = [author.room(ann, bob, at=STARTS_AT + 20 + n) for n in range(201)]
+            for story in ended:
+                await store.append(story.opening())
+            equal(len(await store.open_rooms_of_two(ann.id, bob.id)), 203, "there is no limit")
+            equal(len(await store.open_rooms_of(ann.id)), 205)
+            for story in ended:
+                await store.append(story.turn((ann, End(room=story.id))))
+            equal(list(await store.open_rooms_of_two(ann.id, bob.id)), [new.state, kept.state])
 
     async def test_channels_are_listed_by_name_to_who_may_read_them(self) -> None:
         async with self.store() as store:

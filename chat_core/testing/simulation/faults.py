@@ -164,9 +164,15 @@ class FaultyStore(FaultyLog):
         await self._linger()
         return rooms
 
-    async def rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+    async def open_rooms_of(self, person: PersonId) -> Sequence[Room]:
         await self._reach()
-        rooms = await self._store.rooms_of_two(one, other)
+        rooms = await self._store.open_rooms_of(person)
+        await self._linger()
+        return rooms
+
+    async def open_rooms_of_two(self, one: PersonId, other: PersonId) -> Sequence[Room]:
+        await self._reach()
+        rooms = await self._store.open_rooms_of_two(one, other)
         await self._linger()
         return rooms
 

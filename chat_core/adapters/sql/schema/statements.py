@@ -110,14 +110,27 @@ ROOMS_OF: Final = (  # members_person
 CHANNELS_OF: Final = """
 select conversation from members
 where person = $1 and kind = 'channel' and not has_left order by conversation"""  # members_person
-ROOMS_OF_TWO: Final = (  # members_person, members' key
+# A scalar query, not "not exists": that one PostgreSQL turns into a scan of all events.
+_IS_OPEN: Final = """(
+        select e.seq from events e where e.conversation = l.conversation and e.kind = 'room_ended' limit 1
+    ) is null"""  # events_room_ended_of
+OPEN_ROOMS_OF: Final = (  # members_person
     _WITH_MEMBERS.format(
-        source="""(
+        source=f"""(
+    select r.* from members l
+    join conversations r on r.id = l.conversation
+    where l.person = $1 and l.kind = 'room' and not l.has_left and {_IS_OPEN}
+)"""
+    )
+    + " order by c.created_at desc, c.id desc, m.place"
+)
+OPEN_ROOMS_OF_TWO: Final = (  # members_person, members' key
+    _WITH_MEMBERS.format(
+        source=f"""(
     select r.* from members l
     join members o on o.conversation = l.conversation and o.person = $2 and not o.has_left
     join conversations r on r.id = l.conversation
-    where l.person = $1 and l.kind = 'room' and not l.has_left
-    order by r.created_at desc, r.id desc limit $3
+    where l.person = $1 and l.kind = 'room' and not l.has_left and {_IS_OPEN}
 )"""
     )
     + " order by c.created_at desc, c.id desc, m.place"
