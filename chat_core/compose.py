@@ -39,7 +39,7 @@ TIMED: Final = "timed"
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """What an embedder may choose. Times in seconds.
+    """Configuration of a chat. Times in seconds.
 
     ``database``: None keeps everything in memory, a path is an SQLite file, a
     ``postgresql://`` URL a PostgreSQL 15 or newer.
@@ -286,7 +286,7 @@ async def _opened(database: Path | str, config: Config) -> "tuple[SQLStore, Acco
 
 
 async def migrate(database: Path | str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
-    """Bring a database's schema up to date; name -> SQL of the steps that it lacked. Harmless twice.
+    """Bring a database's schema up to date; name -> SQL of the steps that it lacked. Idempotent.
 
     ``create`` makes a missing database, ``dry_run`` changes nothing. Two
     processes at once are safe. Raises ``Unavailable`` with a sentence for people.

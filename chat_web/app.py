@@ -63,7 +63,7 @@ def create_app(
 
 
 def config_of(settings: Settings) -> Config:
-    """What the core is to be, by the settings."""
+    """The configuration of the core, from the settings."""
     return Config(
         database=settings.database,
         is_durable=settings.durability == "full",

@@ -35,7 +35,7 @@ STATIC: Final = _folder("static")
 
 
 class StaticFiles:
-    """What may be fetched below ``/static``: read once, at the start."""
+    """The files below ``/static``, read once at start."""
 
     def __init__(self, folder: Path) -> None:
         self.files = {
@@ -144,7 +144,7 @@ KEPT_OF_TALKS: Final = "Talks with strangers are never stored: they are gone whe
 
 
 def kept_of_timed_rooms(countdown_s: float) -> str:
-    """What is kept of a timed room, with how long one lasts."""
+    """The retention of a timed room, with its length."""
     return f"Timed rooms ({length(countdown_s)}) are stored, so that you can keep them."
 
 

@@ -99,7 +99,7 @@ def _ed25519(pem: bytes) -> tuple[Ed25519PrivateKey | None, Ed25519PublicKey]:
 
 @attrs.frozen
 class _Signed:
-    """What a good signature stands under. ``starts_at``: from when on it holds."""
+    """A key that verifies signatures. ``starts_at``: the time from which it is valid."""
 
     claims: Claims
     starts_at: float
@@ -171,7 +171,7 @@ class SignedTokens:
         return _held(signed, now)
 
     def _signed(self, token: str) -> _Signed:
-        """What a token of ours says, whenever it holds."""
+        """The claims of a token that this server signed, expired or not."""
         try:
             key = self._key(jwt.get_unverified_header(token))
             claims: dict[str, Any] = jwt.decode(

@@ -1,4 +1,4 @@
-"""The engine: decide, store, become, tell.
+"""The engine: decide, store, apply, broadcast.
 
     conversations  turns: one writer a conversation, batched, stored before told
     alarms         one heap of deadlines, one timer

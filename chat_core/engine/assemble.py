@@ -40,7 +40,7 @@ from chat_core.model.commands import Leave
 
 @attrs.frozen(kw_only=True)
 class _Ground:
-    """What everything else is built on."""
+    """The parts that all others are built on."""
 
     tasks: Tasks
     alarms: Alarms

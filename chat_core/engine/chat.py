@@ -161,7 +161,7 @@ class Chat:
         return self.accounts.sessions.has_ended(sid)
 
     async def revoke(self, sid: str) -> None:
-        """End a session: its tokens hold no more, its connections close at once (3503)."""
+        """End a session: its tokens are invalid, its connections close at once (3503)."""
         await self.accounts.log_out(sid)
 
     async def revoke_person(self, person: PersonId, *, except_sid: str | None = None) -> None:

@@ -16,7 +16,7 @@ from chat_core.rules.rate import Rate
 
 @attrs.frozen(kw_only=True)
 class AccountDependencies:
-    """What accounts are put together from. ``guesses`` is None where nobody counts them.
+    """Dependencies of accounts. ``guesses`` is None if password attempts are not counted.
 
     ``tokens`` is called when the first is needed: its driver comes in only where it is used.
     """

@@ -1,4 +1,4 @@
-"""Receipts: what a command gives back to who asked."""
+"""Results of commands."""
 
 import asyncio
 from collections.abc import Callable, Mapping

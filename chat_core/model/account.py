@@ -14,7 +14,7 @@ from chat_core.model.person import Person, PersonKind
 
 
 class Status(enum.StrEnum):
-    """What a user shows others while here. ``OFFLINE`` is chosen by who wants to be left alone."""
+    """The status that a user shows while online. ``OFFLINE`` makes them invisible."""
 
     ONLINE = "online"
     AWAY = "away"
@@ -24,7 +24,7 @@ class Status(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Profile:
-    """What everybody may know about a user. ``last_seen`` is None for who never was here."""
+    """The public profile of a user. ``last_seen`` is None if they never signed in."""
 
     id: PersonId
     username: str
@@ -82,7 +82,7 @@ class Account:
 
 @attrs.frozen(kw_only=True)
 class ProfileChange:
-    """What a user wants to be otherwise; what is None stays.
+    """A change of a profile; fields that are None stay as they are.
 
     A ``birth_year`` of 0 takes it away. ``password`` needs ``current_password``.
     """
@@ -137,7 +137,7 @@ class Session:
 
 @attrs.frozen(kw_only=True)
 class TokenPair:
-    """What signing in and refreshing answer. ``account`` is None for a guest."""
+    """The result of signing in and refreshing. ``account`` is None for a guest."""
 
     person: Person
     account: Account | None

@@ -49,7 +49,7 @@ class EndReason(enum.StrEnum):
 
 
 class Decision(enum.StrEnum):
-    """What a member said to "Keep talking?"; ``DECLINED`` only lets the countdown go on."""
+    """A member's answer to "Keep talking?"; ``DECLINED`` only lets the countdown continue."""
 
     KEEP = "keep"
     DECLINED = "declined"
@@ -75,7 +75,7 @@ class RoomRules:
 
 @value(kw_only=True, slots=False)  # no slots: see ``advanced``
 class Conversation:
-    """What rooms and channels share.
+    """The fields that rooms and channels share.
 
     ``head`` is the seq of the newest event (0: none yet) and also the version
     that a write compares and sets. ``epoch`` names this very log: it differs

@@ -1,4 +1,4 @@
-"""What can go wrong, by whose fault it is.
+"""Errors, by whose fault they are.
 
     ChatError
     +-- Refused       the caller's fault, safe to show: a stable ``code`` and a sentence
@@ -71,7 +71,7 @@ class Unavailable(ChatError):
 
 
 class WrongKeys(Unavailable):
-    """What is in the database was encrypted with a key that is not among those given."""
+    """The database was encrypted with a key that is not configured."""
 
 
 class Disconnected(ChatError):

@@ -267,7 +267,7 @@ class Notification(Personal):
 
     @property
     def key(self) -> "NotificationKey":
-        """What is one person's alone: the room, the seq after which it was so, and the kind."""
+        """The key of the notification for its person: the room, the seq and the kind."""
         return self.room.id, self.room.head, self.kind
 
 
@@ -287,4 +287,4 @@ class Mentioned(Personal):
 MENTION: Final = "mention"
 NotificationKey: TypeAlias = tuple[ConversationId, int, str]
 AnyNotification: TypeAlias = Notification | Mentioned
-"""What a person is to hear of, once: kept until a device was told."""
+"""A notification for one person, kept until a device received it."""

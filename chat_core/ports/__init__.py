@@ -123,7 +123,7 @@ class Log(Protocol):
     async def posted(
         self, conversation: ConversationId, pairs: Sequence[tuple[PersonId, str]]
     ) -> Mapping[tuple[PersonId, str], Message]:
-        """What was posted under these (author, client_id) pairs; missing ones are left out."""
+        """The messages posted under these (author, client_id) pairs; missing ones are left out."""
 
 
 class PersonalData(Protocol):
@@ -169,7 +169,7 @@ class RetentionStore(Protocol):
         """The first ``limit`` conversations above an id, by id."""
 
     async def blank_before(self, conversation: ConversationId, before: float) -> int:
-        """What was written before becomes tombstones, without reactions; returns how many.
+        """Turns older messages into tombstones without reactions; returns how many.
 
         No event is written: whoever shows an old text goes on until it looks again.
         """
@@ -178,14 +178,14 @@ class RetentionStore(Protocol):
         """At most ``limit`` rooms that ended before, in the order of their ends."""
 
     async def drop(self, conversation: ConversationId) -> None:
-        """Remove a conversation and all that is of it. Twice is once."""
+        """Remove a conversation and all that is of it. Idempotent."""
 
     async def forget_pairings(self, before: float) -> int:
         """Remove the pairings that ended before; returns how many."""
 
 
 class Store(Log, PersonalData, RetentionStore, Protocol):
-    """What must survive: conversations of retention ``stored``, sessions, blocks, read marks.
+    """Persistent data: persistent conversations, pairings, blocks, read marks.
 
     ``durable`` says whether what was acknowledged survives a power cut.
     """
@@ -231,7 +231,7 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
     async def messages_by(
         self, person: PersonId, *, before: Cursor | None, after: Cursor | None, limit: int
     ) -> Sequence[Message]:
-        """What the person wrote and did not delete, in the order of the marks; pages as ``messages``.
+        """The person's messages that are not deleted, in the order of the cursors; pages as ``messages``.
 
         What stands in a deleted channel is left out.
         """
@@ -259,7 +259,7 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
         """The channel of this name, unless it was deleted."""
 
     async def open_pairing(self, pairing: Pairing) -> None:
-        """Write down that two met. Twice is once."""
+        """Write down that two met. Idempotent."""
 
     async def close_pairing(self, pairing: ConversationId, ended_at: float) -> None:
         """Write down when they parted, unless that is known already."""
@@ -268,7 +268,7 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
         """Close what a crash left open; returns how many. Called before anybody is let in."""
 
     async def block(self, by: PersonId, person: PersonId, at: float) -> None:
-        """Remember that ``by`` blocks ``person``. Twice is once."""
+        """Remember that ``by`` blocks ``person``. Idempotent."""
 
     async def unblock(self, by: PersonId, person: PersonId) -> None:
         """Forget it."""
@@ -289,7 +289,7 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
         """
 
     async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
-        """The person was told these. Twice is once."""
+        """The person was told these. Idempotent."""
 
     async def check(self) -> None:
         """Raise ``Unavailable`` unless a write would succeed now."""
@@ -302,7 +302,7 @@ Hint: TypeAlias = Callable[[Conversation, Sequence[Logged]], None]
 
 
 class Backplane(Log, Protocol):
-    """What is live: fan-out between nodes, and the logs of retention ``none``.
+    """Live data: fan-out between nodes, and the logs of ephemeral conversations.
 
     Its ``Log`` keeps the last 100 events of a conversation, until 2 minutes
     after its room has ended, and never on a disk. ``is_shared`` says whether
@@ -343,7 +343,7 @@ class TokenInvalid(BadToken):
 
 @attrs.frozen(kw_only=True)
 class Claims:
-    """What a good token says. Times are seconds since 1970."""
+    """The claims of a valid token. Times are seconds since 1970."""
 
     person_id: PersonId
     name: str

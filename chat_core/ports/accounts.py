@@ -25,7 +25,7 @@ class AccountExists(ChatError):
 
 
 class Accounts(Protocol):
-    """Who has an account, and the sessions of everybody.
+    """Accounts, and the sessions of users and guests.
 
     Every method happens wholly or not at all, and on return it is there for
     good. ``Unavailable`` and cancelling leave unknown whether it happened.

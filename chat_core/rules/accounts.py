@@ -43,12 +43,12 @@ _BIO_REFUSED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def username_key(username: str) -> str:
-    """What must be unique of a user name: ann and Ann are one name."""
+    """The unique key of a user name: ann and Ann are the same name."""
     return username.lower()
 
 
 def email_key(email: str) -> str:
-    """What must be unique of an e-mail address."""
+    """The unique key of an e-mail address."""
     return email.strip().lower()
 
 
@@ -62,7 +62,7 @@ def check_new(username: str, email: str, password: str, *, needs_email: bool = T
 
 
 def wrong_username(username: str) -> str | None:
-    """What is wrong with a user name, in words; None where nothing is."""
+    """The problem with a user name as a sentence; None if it is valid."""
     if not _USERNAME.fullmatch(username):
         lengths = f"{USERNAME_LENGTH_MIN} to {USERNAME_LENGTH_MAX}"
         return f"A user name is {lengths} of A-Z, a-z, 0-9, _, . and -."
@@ -74,7 +74,7 @@ def wrong_username(username: str) -> str | None:
 
 
 def wrong_email(email: str) -> str | None:
-    """What is wrong with an address. Whether mail arrives there, only mail can tell."""
+    """The problem with an e-mail address; None if it is valid. Does not check that mail arrives."""
     address = email.strip()
     if len(address) > EMAIL_LENGTH_MAX:
         return f"An e-mail address has at most {EMAIL_LENGTH_MAX} characters."
@@ -84,7 +84,7 @@ def wrong_email(email: str) -> str | None:
 
 
 def wrong_password(password: str) -> str | None:
-    """What is wrong with a new password."""
+    """The problem with a new password; None if it is valid."""
     if len(password) < PASSWORD_LENGTH_MIN:
         return f"A password has at least {PASSWORD_LENGTH_MIN} characters."
     if len(password) > PASSWORD_LENGTH_MAX:
@@ -95,7 +95,7 @@ def wrong_password(password: str) -> str | None:
 
 
 def wrong_display_name(name: str) -> str | None:
-    """What is wrong with how a person wants to be called."""
+    """The problem with a display name; None if it is valid."""
     if not name.strip() or len(name) > DISPLAY_NAME_LENGTH_MAX:
         return f"A name has 1 to {DISPLAY_NAME_LENGTH_MAX} characters."
     if _NAME_REFUSED.search(name):
@@ -175,7 +175,7 @@ _CHECKS: Final[Mapping[str, Callable[..., str | None]]] = {
 
 
 def _tidy(name: str, value: object) -> object:
-    """What is stored: names without the blanks around them, interests once each."""
+    """The stored form: names without surrounding white space, each interest once."""
     if isinstance(value, tuple):
         return tuple(dict.fromkeys(interest.strip() for interest in value))
     return value.strip() if name in ("display_name", "email") and isinstance(value, str) else value

@@ -70,7 +70,7 @@ def opening(channel: Channel, *, by: Person | None, now: float) -> tuple[Logged,
 def decide(
     channel: Channel, command: ChannelCommand | PublishData, *, by: Person, now: float
 ) -> tuple[Logged, ...]:
-    """What happens when ``by`` asks for this at ``now``. Refuses what may not be."""
+    """Decides the events of a command by ``by`` at ``now``. Refuses what is not allowed."""
     member = channel.member(by.id)
     if channel.deleted or (channel.private and member is None):
         raise unknown()

@@ -25,7 +25,7 @@ PARTED_PAIRS_MAX: Final = 20_000  # remembered for the rematch pause; the oldest
 
 @attrs.frozen(kw_only=True)
 class LobbyRules:
-    """What a lobby makes of two seekers. ``rematch_after_s``: see ``WaitingQueue.may_pair``."""
+    """The rules of a lobby. ``rematch_after_s``: see ``WaitingQueue.may_pair``."""
 
     name: LobbyName
     persistence: Persistence
@@ -47,7 +47,7 @@ class Seeker:
 Pair: TypeAlias = tuple[Seeker, Seeker]
 MayPair: TypeAlias = Callable[[Seeker, Seeker], bool]
 Matcher: TypeAlias = Callable[[Sequence[Seeker], MayPair, Random], Sequence[Pair]]
-"""Who talks to whom: ``(waiting, may_pair, rng) -> pairs``.
+"""Decides who is paired: ``(waiting, may_pair, rng) -> pairs``.
 
 ``waiting`` is one partition of one lobby's line, in rank order. It may leave
 anybody waiting, but not two who may pair. It is called at each arrival and every
@@ -157,7 +157,7 @@ class WaitingQueue:
         return pairs
 
     def _answer(self, matcher: Matcher, may_pair: MayPair, rng: Random) -> list[Pair]:
-        """What the matcher proposes, checked; changes nothing."""
+        """The checked proposals of the matcher; changes nothing."""
         partitions: dict[str, list[Seeker]] = {}
         for seeker in self._seeking.values():
             partitions.setdefault(seeker.person.partition, []).append(seeker)

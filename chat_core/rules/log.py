@@ -47,7 +47,7 @@ def decide(
     target: Message | None = None,
     repeated: Message | None = None,
 ) -> tuple[Logged, ...]:
-    """What happens when ``by`` asks for this at ``now``; ``by`` is None for Parley itself.
+    """Decides the events of a command by ``by`` at ``now``; ``by`` is None for Parley itself.
 
     In a room, what has fallen due happens first. A refusal changes nothing, so
     what was due is then left to its alarm.

@@ -13,7 +13,7 @@ _NAME: Final = re.compile(r"(?<![\w@])@([A-Za-z0-9_.-]{3,32})")
 
 
 def mentions(state: Conversation, events: Sequence[Logged]) -> Sequence[Mentioned]:
-    """What those whom these messages name are to hear, in the order of the members."""
+    """The notifications for people whom these messages mention, in member order."""
     found: Sequence[Mentioned] = ()
     if state.persistence is Persistence.PERSISTENT:
         for event in events:

@@ -51,7 +51,7 @@ def decide(
     target: Message | None = None,
     repeated: Message | None = None,
 ) -> tuple[Logged, ...]:
-    """What happens when ``by`` asks for this at ``now``. Refuses what may not be.
+    """Decides the events of a command by ``by`` at ``now``. Refuses what is not allowed.
 
     ``new_id`` becomes the id of a posted message. For ``Post``, ``target`` is
     the message replied to; a repeated post gives ``()``, its answer is
@@ -81,7 +81,7 @@ def decide(
 
 
 def purge(conversation: Conversation, target: Message | None, *, now: float) -> tuple[Logged, ...]:
-    """What happens when Parley itself blanks a message, also where nobody writes any more."""
+    """Decides the events when Parley itself deletes a message, even in an ended room."""
     if target is None or target.conversation != conversation.id or target.deleted:
         return ()
     seq, card = conversation.head + 1, nobody(target.author.id)

@@ -31,7 +31,7 @@ from chat_core.rules.mentions import mentions
 
 
 def notifications(room: Room, event: Logged) -> Iterator[Personal]:
-    """What the members of ``room`` (as it is after ``event``) are to hear of it, in member order."""
+    """The notifications of ``event`` for the members of ``room`` (after the event), in member order."""
     match event:
         case CountdownStarted():
             yield from _to_all(room, event, NotificationKind.COUNTDOWN_STARTED)
@@ -59,14 +59,14 @@ def notifications(room: Room, event: Logged) -> Iterator[Personal]:
 
 
 def personal(state: Conversation, event: Logged) -> Iterable[Personal]:
-    """What people are to hear of the event: mentions and notices. ``state`` is the conversation after it."""
+    """The notifications of the event, mentions included. ``state`` is the conversation after it."""
     if type(event) is MessagePosted:  # first: it comes most often
         return mentions(state, (event,)) if "@" in event.message.content else ()
     return notifications(state, event) if isinstance(state, Room) else ()
 
 
 def found(room: Room, at: float) -> tuple[Notification, ...]:
-    """What the members of a room that a lobby made are to hear of it."""
+    """The notifications for the members of a new room of a lobby."""
     return tuple(
         Notification(at=at, to=person, kind=NotificationKind.MATCH_FOUND, room=room)
         for person in room.present()

@@ -53,7 +53,7 @@ def dropped(presence: Presence, *, now: float, grace_s: float) -> Presence:
 
 
 def visited(presence: Presence, *, now: float, for_s: float) -> Presence:
-    """Who asks for something without a connection is awaited for ``for_s``; a connection counts more."""
+    """A person who asks without a connection counts as awaited for ``for_s``; a connection counts more."""
     if presence.connections:
         return presence
     return Presence(may_return=True, until=max(presence.until or 0.0, now + for_s))

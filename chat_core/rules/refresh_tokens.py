@@ -25,7 +25,7 @@ JTI_LENGTH: Final = 32  # hexadecimal digits of a hash
 
 @attrs.frozen(kw_only=True)
 class Renewal:
-    """What presenting a token comes to: the login afterwards, and whether a new pair is given."""
+    """The outcome of presenting a token: the session afterwards, and whether a new pair is granted."""
 
     session: Session
     is_granted: bool
@@ -37,7 +37,7 @@ def begun(token: str, *, now: float, ends_at: float, lifetime_s: float) -> Famil
 
 
 def renewed(session: Session, *, presented: str, successor: str, now: float, lifetime_s: float) -> Renewal:
-    """What follows when this token, which was one of the login's, is presented at ``now``."""
+    """Decides the outcome when this token of the session is presented at ``now``."""
     family = session.family
     if family is None or not session.is_live(now):
         return Renewal(session=session, is_granted=False)

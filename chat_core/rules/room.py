@@ -62,7 +62,7 @@ _R = TypeVar("_R", bound=RoomEvent)
 
 
 def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now: float) -> tuple[Logged, ...]:
-    """What happens when ``by`` asks for this at ``now``. Refuses what may not be.
+    """Decides the events of a command by ``by`` at ``now``. Refuses what is not allowed.
 
     What has fallen due happens first: an answer at or after the deadline is too
     late wherever the alarm stands.

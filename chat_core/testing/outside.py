@@ -59,7 +59,7 @@ class Outside:
 
 
 class _Proxy:
-    """What stands for the store over here. Its life is its owner's."""
+    """A proxy of the store on this loop. Its owner closes it."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside

@@ -152,7 +152,7 @@ class Cluster:
 
     @property
     def log(self) -> str:
-        """What the server has written about itself."""
+        """The log of the server."""
         return (self.folder / "log").read_text("utf-8", "replace")
 
     # Life
@@ -178,7 +178,7 @@ class Cluster:
         self._wait()
 
     def stop(self) -> None:
-        """Stop the server and cut its connections. Harmless twice."""
+        """Stop the server and cut its connections. Idempotent."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
@@ -313,7 +313,7 @@ def _signal(pids: Sequence[int], number: int) -> None:
 
 
 def _demoted() -> dict[str, Any]:
-    """Who the server runs as, where that is not who runs this."""
+    """The user that the server runs as, if it is not the current one."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam(_NOBODY)

@@ -31,7 +31,7 @@ from chat_core.testing.people import Actor, NotSeen
 class World:
     """Everything at once, and nothing by accident: time stands still, chance comes from ``seed``.
 
-    ``config`` is taken as it is but for ``flush_s``, which is 0. Rates hold.
+    ``config`` is taken as it is except for ``flush_s``, which is 0. Rates hold.
     """
 
     def __init__(

@@ -118,7 +118,7 @@ async def refresh(call: Call[NoQuery, RefreshToken]) -> web.Response:
 
 @operation(answers={204: None})
 async def logout(call: Call[NoQuery, NoBody]) -> web.Response:
-    """End this session: its tokens hold no more, its sockets close."""
+    """End this session: its tokens are invalid and its sockets close."""
     await call.chat.accounts.log_out(call.caller.sid)
     response = nothing()
     cookies.forget(call.request, response)

@@ -1,4 +1,4 @@
-"""What the answers look like, for ``/openapi.json``. ``encoding.wire`` makes them, and tests compare."""
+"""Schemas of responses for ``/openapi.json``. ``encoding.wire`` builds the responses; tests compare them."""
 
 from typing import Literal
 
@@ -124,7 +124,7 @@ class OpenRoom:
 
 @attrs.frozen
 class Problem:
-    """What failed: a stable code, a sentence for people, whether to ask the same again."""
+    """An error: a stable code, a sentence for people, and whether to retry."""
 
     code: str
     message: str
@@ -151,7 +151,7 @@ class Registered:
 
 @attrs.frozen
 class Myself:
-    """Who signed in; a guest has neither ``email`` nor ``created_at``."""
+    """The person who signed in; a guest has neither ``email`` nor ``created_at``."""
 
     id: str
     username: str

@@ -100,7 +100,7 @@ async def change_me(call: Call[NoQuery, Changes]) -> web.Response:
 
 @operation(answers={200: schemas.StatusShown}, errors=_USERS_ONLY)
 async def set_status(call: Call[NoQuery, NewStatus]) -> web.Response:
-    """What others see while the caller is here."""
+    """Sets the status that others see while the caller is online."""
     _users_only(call)
     account = await call.chat.accounts.set_status(call.person.id, Status(call.body.status))
     return reply({"status": account.status, "last_seen": wire.stamp_or_none(account.last_seen)})
@@ -140,7 +140,7 @@ async def listed(call: Call[UsersAsked, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Users})
 async def online(call: Call[UsersAsked, NoBody]) -> web.Response:
-    """Users who are here, by name, but for those who would not be seen."""
+    """Users who are online, by name, except those who are invisible."""
     query = call.query
     return reply(
         _page(
@@ -151,7 +151,7 @@ async def online(call: Call[UsersAsked, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.PublicProfile}, errors=("unknown_user",))
 async def one(call: Call[NoQuery, NoBody]) -> web.Response:
-    """What everybody may know about the user of this name."""
+    """The public profile of the user with this name."""
     found = await call.chat.accounts.profile(call.path("username"))
     return reply({**wire.profile(found), **wire.listed(found)})
 
@@ -210,7 +210,7 @@ def _profile_change(asked: Changes | ProfileChanges) -> ProfileChange:
 
 
 def _given(value: T | UnsetType | None, *, empty: T | None = None) -> T | None:
-    """What is to change: None where it was left out, ``empty`` where it is to be taken away."""
+    """The new value: None if the field was left out, ``empty`` if it is removed."""
     if isinstance(value, UnsetType):
         return None
     return empty if value is None else value

@@ -30,7 +30,7 @@ def found() -> Sequence[str]:
 
 
 def _about(settings: Settings, known: set[str]) -> Iterator[str]:
-    """What the values come to, but for variables that are wrong already."""
+    """Problems of the values together, except for variables that are already wrong."""
     if not known & {"DATABASE_URL", "MESSAGE_KEYS"}:
         yield from _database(settings)
     if not known & {"JWT_SECRET_KEY", "JWT_ALGORITHM", "JWT_PRIVATE_KEY_FILE", "JWT_PREVIOUS_KEYS"}:

@@ -240,7 +240,7 @@ class Settings:
 
     @property
     def database(self) -> Path | str | None:
-        """What the core is to open: a SQLite file, the URL of a PostgreSQL, or None to keep nothing."""
+        """The database to open: a SQLite file, a PostgreSQL URL, or None for memory."""
         return self.database_url if parsers.is_postgres(self.database_url) else self._path
 
     @property

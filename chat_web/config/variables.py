@@ -29,7 +29,7 @@ class SettingsError(Exception):
 
 @attrs.frozen
 class Reader:
-    """What attrs calls for each value of one variable. What is no text is already read."""
+    """Converter for the values of one variable; a value that is not text is already parsed."""
 
     variable: str
     read: Callable[[str], Any]

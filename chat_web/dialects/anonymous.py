@@ -81,7 +81,7 @@ class ClientState:
 
 
 class Ref(enum.Enum):
-    """What an answer belongs to, where that makes a difference."""
+    """The request that an answer belongs to."""
 
     RETURN = enum.auto()  # follow the room that the person has
     SKIP = enum.auto()

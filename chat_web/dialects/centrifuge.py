@@ -94,7 +94,7 @@ _OPEN_DECODER: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(OpenC
 
 @attrs.frozen
 class _Ref:
-    """What an answer belongs to: the command and its id."""
+    """The request of an answer: the command and its id."""
 
     id: int
     command: Any

@@ -77,7 +77,7 @@ class _Subscription:
 
 @attrs.frozen
 class _Ref:
-    """What an answer belongs to: the frame's ``client_id``, and whether it was a message."""
+    """The request of an answer: the frame's ``client_id``, and whether it was a message."""
 
     client_id: str | None
     is_message: bool = True
@@ -85,7 +85,7 @@ class _Ref:
 
 @attrs.define
 class ClientState:
-    """Who the connection is, its channels by name, and the one it wrote to last."""
+    """The person, their channels by name, and the channel they wrote to last."""
 
     person: Person | None = None
     channels: dict[str, _Subscription] = attrs.field(factory=dict)

@@ -155,7 +155,7 @@ class AskInitialState:
 
 @attrs.frozen
 class AskPresence:
-    """Who follows a conversation now. Answered with ``PresenceResult``."""
+    """Asks for the followers of a conversation. Answered with ``PresenceResult``."""
 
     address: Address
     ref: Any = None
@@ -199,7 +199,7 @@ Intents: TypeAlias = tuple[Intent, ...]
 
 @attrs.frozen(kw_only=True)
 class Authenticated:
-    """Who this connection is. ``expires_in_s`` is None where nothing runs out."""
+    """The identity of this connection. ``expires_in_s`` is None if nothing expires."""
 
     person: Person
     connection: str
@@ -216,7 +216,7 @@ class InitialStateResult:
 
 @attrs.frozen(kw_only=True)
 class PresenceResult:
-    """Who follows: person id, card and number of connections."""
+    """The followers: person id, card and number of connections."""
 
     conversation: Conversation
     people: dict[PersonId, tuple[Card, int]]
@@ -232,7 +232,7 @@ class Page:
 
 @attrs.frozen(kw_only=True)
 class PendingNotifications:
-    """What no device was told yet, oldest first."""
+    """Notifications that no device received yet, oldest first."""
 
     notifications: tuple[AnyNotification, ...]
 
@@ -282,7 +282,7 @@ class Dialect(Protocol):
         return None
 
     def client_state(self) -> Any:
-        """What the dialect remembers about one connection."""
+        """The state that the dialect keeps for one connection."""
 
     def opened(self, client: Any, authenticated: Authenticated | None) -> Intents:
         """The connection is there; ``authenticated`` says whose, where the URL told."""

@@ -36,7 +36,7 @@ from chat_web.encoding import wire
 
 @attrs.define
 class ClientState:
-    """What was told while the older ones were still being read, and which those were."""
+    """Notifications that arrived while older ones were being read, and the keys of those."""
 
     early: list[AnyNotification] | None = attrs.field(factory=list)
     missed: frozenset[NotificationKey] = frozenset()

@@ -106,7 +106,7 @@ class ClientState:
 
 @attrs.frozen
 class _Asked:
-    """What an answer belongs to: the number of the acknowledgement, where one is wanted, and the event."""
+    """The request of an answer: the acknowledgement number, if any, and the event."""
 
     ack: int | None
     event: str = ""

@@ -62,7 +62,7 @@ class TimedRoomFrame(msgspec.Struct):
 
 @attrs.define
 class ClientState:
-    """Who the connection is."""
+    """The person of the connection."""
 
     person: Person | None = None
 

@@ -43,7 +43,7 @@ class TypedFrames(Dialect, Protocol):
 
 @attrs.frozen
 class Ref:
-    """What an answer belongs to: the ``client_id`` of the frame."""
+    """The request of an answer: the ``client_id`` of the frame."""
 
     client_id: str | None
 
@@ -64,7 +64,7 @@ def error(code: str, message: str, client_id: str | None = None) -> bytes:
 
 
 def refusal(error_: ChatError, client_id: str | None = None) -> Send:
-    """What went wrong, as a frame."""
+    """An error as a frame."""
     if isinstance(error_, Refused):
         return Send(error(error_.code, error_.message, client_id))
     return Send(error("unavailable", "The server cannot do this now. Try again.", client_id))

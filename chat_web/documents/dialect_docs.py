@@ -1,4 +1,4 @@
-"""What a page or a document can say of a dialect: its frames with examples, and the close codes of all.
+"""Documentation of dialects: frames with examples, and the close codes.
 
 Kept out: the schemas of frames (``frame_schemas``).
 """
@@ -54,7 +54,7 @@ class Frame:
 
 @attrs.frozen(kw_only=True)
 class Dialogue:
-    """What is spoken at one address: by the client (``asked``) and by the server (``told``).
+    """The frames of one address: from the client (``asked``) and from the server (``told``).
 
     ``shapes`` are the structs that the server reads the client's frames with.
     """

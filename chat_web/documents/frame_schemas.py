@@ -50,7 +50,7 @@ def _shapes(dialogue: Dialogue) -> Iterator[type]:
 
 
 def _narrowed(example: dict[str, Any]) -> dict[str, Any]:
-    """What tells this kind of frame from the others that are read with the same struct."""
+    """The fields that distinguish this kind of frame from others of the same struct."""
     parts = {name: value for name, value in example.items() if isinstance(value, dict)}
     kinds = {name: {"const": value} for name, value in example.items() if name in _KINDS}
     properties = {**kinds, **{name: _narrowed(value) for name, value in parts.items()}}

@@ -72,7 +72,7 @@ def compact(text: str | bytes) -> str:
 
 
 def glimpsed(decoder: msgspec.json.Decoder[T], text: str) -> T | None:
-    """What a text tells that is refused all the same; None where it tells nothing."""
+    """The part of a refused text that could be read; None if nothing could."""
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):

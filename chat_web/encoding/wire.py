@@ -139,7 +139,7 @@ def channel(channel: Channel) -> dict[str, Any]:
 
 
 def me(person: Person, account: Account | None) -> dict[str, Any]:
-    """Who signed in; a guest has told no address."""
+    """The person who signed in; a guest has no e-mail address."""
     shown = {**_person(person), "kind": person.kind}
     if account is not None:
         shown |= {"email": account.email or None, "created_at": stamp(account.created_at)}
@@ -179,7 +179,7 @@ def listed(profile: Profile) -> dict[str, Any]:
 
 
 def profile(profile: Profile) -> dict[str, Any]:
-    """What everybody may know about a user, but for when it was here."""
+    """The public profile of a user, without when they were last online."""
     return {
         "id": profile.id,
         "username": profile.username,

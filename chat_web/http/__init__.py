@@ -1,1 +1,1 @@
-"""What every HTTP request passes through: who asks, limits, headers, deadlines, errors."""
+"""HTTP: authentication, limits, headers, timeouts and errors of every request."""

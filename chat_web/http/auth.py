@@ -1,4 +1,4 @@
-"""Who somebody is: from a token or a user name to a person, and new guests.
+"""Authentication: from a token or a user name to a person, and new guests.
 
 Kept out: what an account may do, and how a token is signed.
 """

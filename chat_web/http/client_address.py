@@ -77,7 +77,7 @@ def _address(text: str | None) -> Address | None:
 
 
 def prefix_of(address: Address | None) -> str:
-    """What counts as one place: an IPv4 address, an IPv6 /64, or whoever is on the Unix socket."""
+    """The source of an address: an IPv4 address, an IPv6 /64, or the Unix socket."""
     match address:
         case None:
             return "local"

@@ -149,7 +149,7 @@ def code_of(status: int) -> str:
 
 
 def message_of(code: str) -> str:
-    """What people are told where nobody knows better."""
+    """The default message of a status code."""
     return _MESSAGE[code]
 
 

@@ -1,4 +1,4 @@
-"""What a browser is told to do and not to do: headers of every answer, CORS, origins.
+"""Security headers of every response, CORS and origins.
 
 Kept out: who the caller is (tokens, cookies), and how much a source may ask for
 (``rate_limits``).

@@ -39,7 +39,7 @@ _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
 
 
 class Caller(enum.Enum):
-    """Who may call an operation."""
+    """The callers that an operation allows."""
 
     ANYBODY = "anybody"
     GUEST = "anybody, and a guest's token counts"
@@ -71,7 +71,7 @@ class Call(Generic[Q, B]):
 
     @property
     def caller(self) -> Identity:
-        """Who calls an operation that is for who has a token."""
+        """The caller of an operation that requires a token."""
         if self.identity is None:
             raise TypeError("this operation is for anybody: who calls is not known")
         return self.identity
@@ -94,7 +94,7 @@ class Call(Generic[Q, B]):
         return self.chat.clock.now()
 
     def path(self, name: str) -> str:
-        """What stands in the address under this name."""
+        """The value of this path parameter."""
         return self.request.match_info[name]
 
 
@@ -104,7 +104,7 @@ Answers: TypeAlias = Mapping[int, Any]
 
 @attrs.frozen(eq=False)
 class Operation:
-    """What can be asked of an address with one method."""
+    """One operation: a method on a path."""
 
     handle: Handler
     name: str
@@ -250,7 +250,7 @@ def wrong_field(name: str, words: str) -> Rejected:
 
 
 async def _identity(request: web.Request, wanted: Caller) -> Identity | None:
-    """Who calls, and that it is not too often: by person, or by source where nobody is known."""
+    """Authenticates the caller and checks the rate: per person, or per source without a token."""
     app, now = request.app, request.app[CHAT].clock.now()
     if wanted is Caller.PERSON or (wanted is Caller.GUEST and hdrs.AUTHORIZATION in request.headers):
         identity = await caller_of(request)

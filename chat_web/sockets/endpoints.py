@@ -100,7 +100,7 @@ async def socket_io(request: web.Request) -> web.StreamResponse:
 
 
 def engine() -> Engine:
-    """What carries P2."""
+    """The Engine.IO server of P2."""
     return Engine(EngineWire)
 
 
@@ -136,7 +136,7 @@ async def notifications(request: web.Request) -> web.StreamResponse:
 
 
 async def _holder(request: web.Request) -> Identity:
-    """Who holds the token of the request: that of ``?token=``, else the bearer. Rejects who has none."""
+    """The owner of the request's token: ``?token=``, else the bearer. Rejects a request without one."""
     token = request.query.get("token", "") or bearer_of(request)
     if not token:
         raise Rejected("unauthenticated")
@@ -165,7 +165,7 @@ async def _returning_guest(request: web.Request, authenticator: Authenticator) -
 
 
 class _NoProtobuf:
-    """Who hears a connection that is told at once that protobuf is not spoken here."""
+    """Receiver of a connection that is refused because it asked for protobuf."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave = leave

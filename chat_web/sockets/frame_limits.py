@@ -1,4 +1,4 @@
-"""What one connection may send: frames at a rate, and few that are bad."""
+"""Frame limits of one connection: a rate, and a number of bad frames."""
 
 from collections import deque
 from typing import Final

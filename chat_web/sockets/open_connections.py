@@ -52,7 +52,7 @@ PUMPS: Final = web.AppKey("pumps", Pumps)
 
 
 def limits_of(settings: Settings) -> PumpLimits:
-    """What one connection may do by these settings."""
+    """The limits of one connection, from the settings."""
     if settings.rate_limits:
         return PumpLimits(token_grace_s=settings.token_grace_s)
     return PumpLimits(token_grace_s=settings.token_grace_s, frames=None)

@@ -74,7 +74,7 @@ _log = structlog.get_logger("parley.sockets")
 
 @attrs.frozen(kw_only=True)
 class PumpLimits:
-    """What one connection may do, and how long it may be silent. Times in seconds."""
+    """The limits and timeouts of one connection. Times in seconds."""
 
     frames: Rate | None = FRAMES
     ping_s: float = PING_S

@@ -1,4 +1,4 @@
-"""What carries a connection: the half that is alike for WebSockets and for streams over HTTP.
+"""The transport of a connection: the part that WebSockets and HTTP streams share.
 
 It writes, bounds what the peer has not read, finds out who does not read at all,
 and ends.  What comes in, and what the last words look like, is the matter of

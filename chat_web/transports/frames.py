@@ -201,7 +201,7 @@ class FrameReader:
         return self._text_of(_unmasked(data[begin:], data[begin - 4 : begin]))
 
     def feed(self, data: bytes) -> Iterator[Incoming]:
-        """What is complete with `data`, in order.
+        """The messages completed by `data`, in order.
 
         Reading is lazy: who stops half way finds the rest with `feed(b"")`.  A
         `ProtocolFault` comes behind everything that was right; after it, and after a

@@ -1,4 +1,4 @@
-"""Who hears a connection, and what the connection may cost."""
+"""Interfaces of transports: the receiver, the socket and their limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Carried_contra = TypeVar("Carried_contra", contravariant=True)
 
 @attrs.frozen(kw_only=True)
 class SocketLimits:
-    """What a connection may cost; one object serves them all."""
+    """The limits of a connection; all connections share one object."""
 
     pong_s: float = 10.0
     close_s: float = 2.0
@@ -31,7 +31,7 @@ LIMITS: Final = SocketLimits()
 
 
 class Receiver(Protocol[Carried_contra]):
-    """Who hears what comes in.  Called by the event loop, one call at a time; must not block."""
+    """Receives input.  Called by the event loop, one call at a time; must not block."""
 
     def opened(self, socket: Carried_contra) -> None:
         """The connection can be written to.  Comes first, once."""
@@ -47,7 +47,7 @@ class Receiver(Protocol[Carried_contra]):
 
 
 class Socket(Protocol):
-    """What a connection is written to: a ``ClientTransport``, or what stands for one."""
+    """The output of a connection: a ``ClientTransport`` or a substitute."""
 
     def write(self, frames: bytes) -> None:
         """Send finished frames.  Never waits, never raises."""

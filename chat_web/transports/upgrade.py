@@ -47,7 +47,7 @@ _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 class _Answered(web.StreamResponse):
-    """What a handler returns whose answer is on the wire already, by other hands."""
+    """The return value of a handler whose response is already sent."""
 
     @property
     def prepared(self) -> bool:

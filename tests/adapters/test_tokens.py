@@ -184,15 +184,15 @@ def test_a_short_secret_is_refused() -> None:
 @pytest.mark.parametrize(
     ("pem", "wrong"),
     [
-        (b"", "no PEM"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no PEM"),
-        (private_pem(RSA_KEY), "another kind"),
-        (public_pem(ec.generate_private_key(ec.SECP256R1())), "another kind"),
+        (b"", "not a PEM file"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a PEM file"),
+        (private_pem(RSA_KEY), "not an Ed25519 key"),
+        (public_pem(ec.generate_private_key(ec.SECP256R1())), "not an Ed25519 key"),
         (
             PRIVATE.private_bytes(
                 PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"pw")
             ),
-            "no PEM of an unencrypted",
+            "not a PEM file",
         ),
     ],
 )

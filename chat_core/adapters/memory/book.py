@@ -68,7 +68,7 @@ class Book:
             self.events[at] = self.as_now(attrs.evolve(event, **cards))
 
     def blank_before(self, before: float) -> int:
-        """What was written before becomes tombstones; returns how many."""
+        """Turns older messages into tombstones; returns how many."""
         old = [one for one in self.messages.values() if one.created_at < before and not one.deleted]
         for message in old:
             self.messages[message.id] = message_rules.blank(message)

@@ -1,4 +1,4 @@
-"""What people are still to be told, in memory."""
+"""Notifications that are not delivered yet, in memory."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -201,7 +201,7 @@ async def _put_token(db: Connection, session: Session) -> None:
 
 
 def _email_keys(email: str, cipher: Cipher) -> Sequence[str]:
-    """What an address may be stored under, the current way first; nothing where there is no address."""
+    """The keys that an address may be stored under, the current one first; empty without an address."""
     key = email_key(email)
     if not key:
         return ()
@@ -210,7 +210,7 @@ def _email_keys(email: str, cipher: Cipher) -> Sequence[str]:
 
 
 def _told(account: Account, cipher: Cipher) -> Row:
-    """What a user tells about itself, in the order of ``UPDATE``."""
+    """The profile columns of a user, in the order of ``UPDATE``."""
     return (
         cipher.seal(account.email, account.id),
         next(iter(_email_keys(account.email, cipher)), None),

@@ -26,7 +26,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """How many rows of how many have been gone through."""
 
 _Anew: TypeAlias = Callable[[Row, Cipher], Sequence[Any] | None]
-"""What is to be written instead of a row, behind its key; None where it is right as it is."""
+"""The row to write instead, after its key; None if the row is already right."""
 
 
 def _message(row: Row, cipher: Cipher) -> Sequence[Any] | None:

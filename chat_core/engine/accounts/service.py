@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class AccountService:
-    """What may be done about accounts and sessions. ``chat.accounts`` is one."""
+    """Operations on accounts and sessions; available as ``chat.accounts``."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class AccountService:
 
     @property
     def tokens(self) -> Tokens:
-        """What signs the access tokens that are given here."""
+        """The signer of access tokens."""
         return self._dependencies.tokens()
 
     # Signing up and in
@@ -134,7 +134,7 @@ class AccountService:
         return await self._tasks.whole(self.sessions.refresh(refresh_token))
 
     async def log_out(self, sid: str) -> None:
-        """End a session: its tokens hold no more, its sockets close at once. Harmless twice."""
+        """End a session: its tokens are invalid, its sockets close at once. Idempotent."""
         await self._tasks.whole(self.sessions.revoke(sid))
 
     # Oneself
@@ -158,7 +158,7 @@ class AccountService:
             return await self._tasks.whole(self._change(person, change, sid, source))
 
     async def set_status(self, person: PersonId, status: Status) -> Account:
-        """What others see from now on while the user is here."""
+        """Sets the status that others see while the user is online."""
         await self._tasks.whole(self._accounts.seen(person, self._clock.now(), status))
         account = await self.account(person)
         online = self._people.get(person)
@@ -183,7 +183,7 @@ class AccountService:
     # Others
 
     async def profile(self, username: str) -> Profile:
-        """What everybody may know about the user of this name. Refuses ``unknown_user``."""
+        """The public profile of the user with this name. Refuses ``unknown_user``."""
         account = await self._accounts.by_username(username)
         if account is None:
             raise rules.unknown_user()
@@ -205,7 +205,7 @@ class AccountService:
         return self._page(found, limit)
 
     async def online(self, *, after: str = "", limit: int = 50, q: str = "") -> ProfilePage:
-        """Users who are here, by name, but for those who would not be seen."""
+        """Users who are online, by name, except those who are invisible."""
         limit = _limit(limit)
         key, part = rules.username_key(after), q.lower()
         here = sorted(

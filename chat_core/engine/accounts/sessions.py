@@ -1,4 +1,4 @@
-"""Logins: the sessions that people are signed in to, refreshed, looked up and ended.
+"""Sessions: opening, refreshing, looking up and ending them.
 
 Every token names its session, and every socket knows which one let it in. A session
 that has ended ends its sockets: here at once, on other nodes when they look again.
@@ -205,7 +205,7 @@ class Sessions:
     # Ending
 
     async def revoke(self, sid: str) -> None:
-        """End a session; its sockets close at once (3503). Harmless twice."""
+        """End a session; its sockets close at once (3503). Idempotent."""
         await self._accounts.revoke(sid, self._clock.now())
         session = await self._accounts.session(sid)
         if session is not None:

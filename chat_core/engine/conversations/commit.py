@@ -20,7 +20,7 @@ from chat_core.rules import notifications as notification_rules
 
 @value
 class Commit:
-    """What a turn came to: ``events`` led from ``before`` to ``after``.
+    """The outcome of a turn: ``events`` lead from ``before`` to ``after``.
 
     ``personal`` is what people are to hear of them, in their order.
     """
@@ -98,7 +98,7 @@ class Commits:
                 self._let_go(listener, after)
 
     def _drop(self, conversation: Conversation, person: PersonId) -> None:
-        """Who is no member any more hears no more (a public channel goes on being readable)."""
+        """Unsubscribes a person who is no longer a member (a public channel stays readable)."""
         if isinstance(conversation, Channel) and not conversation.private:
             return
         for listener in self._hub.listeners(conversation.id):

@@ -1,4 +1,4 @@
-"""Slots: the conversations that this node has in memory, as it knows them.
+"""Loaded conversations: those that this node has in memory, as it knows them.
 
 A slot becomes what a turn has stored, what another node has stored, or what is
 read again because nobody here knows any more (after a failed write, say). Each
@@ -138,7 +138,7 @@ class LoadedConversations:
     # Catching up
 
     def doubt(self, loaded: LoadedConversation, *, ours: bool = False) -> None:
-        """What is known may no longer be true: it is read again, as soon as the log answers."""
+        """Marks the state as possibly stale; it is read again as soon as the log answers."""
         loaded.state = None
         loaded.doubts += 1
         loaded.in_doubt = loaded.in_doubt or ours

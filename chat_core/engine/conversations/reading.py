@@ -170,7 +170,7 @@ class Reading:
     async def messages_by(
         self, person: Person, *, before: Cursor | None = None, after: Cursor | None = None, limit: int = 50
     ) -> MessagePage:
-        """What the person wrote in stored conversations, oldest first; pages as ``messages``."""
+        """The person's own messages in persistent conversations, oldest first; pages as ``messages``."""
         limit = min(limit, HISTORY_PAGE_MAX)
         return await self._excerpt(
             await self._store.messages_by(person.id, before=before, after=after, limit=limit)

@@ -1,4 +1,4 @@
-"""Ages: what is older than it may become is removed, an hour after the start and then every hour.
+"""Retention: finds and deletes expired data, an hour after start and then every hour.
 
 Rooms go as a whole 30 days after their end, and pairings after 30 days. Texts of
 channels and of rooms that go on become tombstones, where an age was set for them.

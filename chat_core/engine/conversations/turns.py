@@ -1,4 +1,4 @@
-"""Conversations: decide, store, become, tell. One writer for each.
+"""Turns: decide, store, apply, broadcast. One writer per conversation.
 
 All that was asked while the last commit was under way is decided together,
 appended in one call, then told in order, then answered. If the log refuses,
@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 @attrs.define
 class _Plan:
-    """What a batch comes to: its facts, the state after them, what people hear, and each one's answer."""
+    """The plan of a batch: its events, the state after them, the notifications, and each reply."""
 
     before: Conversation
     after: Conversation

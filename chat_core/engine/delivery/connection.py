@@ -50,7 +50,7 @@ class Sink(Protocol[F_contra]):
 
 
 class History(Protocol):
-    """What a connection reads. Everything here raises ``Unavailable`` where the log does not answer."""
+    """The history that a connection reads. Raises ``Unavailable`` if the log does not answer."""
 
     async def conversation(self, person: Person, conversation: ConversationId) -> Conversation:
         """A conversation that the person may read. Refuses the rest, all alike."""
@@ -65,7 +65,7 @@ class History(Protocol):
 
 
 class Node(Protocol):
-    """What a connection needs of the node that it is on."""
+    """The parts of a node that a connection uses."""
 
     @property
     def hub(self) -> Hub: ...
@@ -96,7 +96,7 @@ class Node(Protocol):
 
 
 class Connection(Generic[F]):
-    """What a carrier holds. Made by ``Chat.attach``; ``close`` is to be called when the carrier ends.
+    """One open connection. Made by ``Chat.attach``; the transport calls ``close`` when it ends.
 
     ``autofollow`` says which conversations to follow unasked when a lobby makes
     one for the person.
@@ -134,7 +134,7 @@ class Connection(Generic[F]):
 
     @property
     def follows(self) -> Sequence[ConversationId]:
-        """What this connection follows, in the order in which it began to."""
+        """The conversations that this connection follows, in the order of subscription."""
         return tuple(self._follows)
 
     def is_following(self, conversation: ConversationId) -> bool:

@@ -1,4 +1,4 @@
-"""Rounds of the event loop: what is to leave once everybody who was ready has been heard."""
+"""Callbacks deferred to the end of the loop iteration, so that writes are batched."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A seat: the connection for programs that embed Parley. Events come as objects, in order.
+"""A local client: the connection for programs that embed Parley. Events arrive as objects, in order.
 
 It follows all of its person's rooms and channels by itself. What nobody reads
 is kept up to ``OUTBOX_BYTES_MAX``; above it the seat is *slow* and ends (3008).
@@ -99,7 +99,7 @@ class LocalClient:
             raise
 
     def close(self) -> None:
-        """Leave; the person may come back within the grace. What is unread is lost. Harmless twice."""
+        """Leave; the person may come back within the grace. What is unread is lost. Idempotent."""
         if self._connection is not None:
             self._connection.close()
         self._end(Disconnected(*CLOSED))

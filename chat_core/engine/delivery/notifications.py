@@ -1,4 +1,4 @@
-"""Notices: what concerns a person is told to every connection, and kept until a device was told.
+"""Notifications: delivered to every connection of a person, and kept until a device received them.
 
 A notice of a stored room is stored together with what it tells of. It is dropped
 soon after a connection that shows notices has heard it: a crash in between makes
@@ -19,7 +19,7 @@ from chat_core.ports import Clock, Store
 
 
 class Notifications:
-    """Who was told what; ``_told`` is what the store does not know of yet."""
+    """Delivered notifications; ``_told`` are those that the store does not know of yet."""
 
     def __init__(self, *, store: Store, people: People, alarms: Alarms, clock: Clock, tasks: Tasks) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class Notifications:
             self._tell(notification, is_kept=notification.room.persistence is Persistence.PERSISTENT)
 
     async def take(self, connection: PersonalListener) -> Sequence[AnyNotification]:
-        """What is still to be told, for this connection alone, oldest first; it shows notices from now on.
+        """Pending notifications for this connection alone, oldest first; it shows notifications from now on.
 
         What is told meanwhile reaches it too, and may be among them: a key is a
         notice's own. Raises ``Unavailable``.

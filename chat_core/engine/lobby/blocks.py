@@ -19,7 +19,7 @@ from chat_core.ports.accounts import Accounts
 
 
 class Blocks:
-    """Who may never be paired with whom."""
+    """Blocks between people: who is never paired with whom."""
 
     def __init__(
         self,

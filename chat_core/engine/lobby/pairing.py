@@ -134,7 +134,7 @@ class Matchmaking:
         self._conclude(queue, pair, room, commit, await self._is_there(room))
 
     def _settle(self, queue: WaitingQueue, pair: Pair, settled: asyncio.Future[None]) -> None:
-        """Who waits for the pair's outcome waits no longer."""
+        """Wakes the callers that wait for the outcome of the pair."""
         for seeker in pair:
             key = (queue.rules.name, seeker.person.id)
             if self._settling.get(key) is settled:  # else another pair is being made of the person already
@@ -221,7 +221,7 @@ class Matchmaking:
 
 
 def _first_notifications(commit: Commit) -> tuple[Notification, ...]:
-    """What is to be kept for the members of a new room until they were told that it is there."""
+    """The notifications to keep for the members of a new room until they are delivered."""
     room = _room_after(commit)
     return () if room.persistence is Persistence.EPHEMERAL else found(room, room.created_at)
 

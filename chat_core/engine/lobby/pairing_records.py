@@ -1,4 +1,4 @@
-"""Sessions: writing down when an anonymous pair parted.
+"""Pairing records: stores when an anonymous pair parted.
 
 Parting never waits for the store: a row that could not be closed is closed a
 little later, and after a crash the next start closes what was left open.

@@ -46,7 +46,7 @@ class Followers:
         self._peek = peek
 
     def at(self, conversation: Conversation) -> Mapping[PersonId, tuple[Card, int]]:
-        """Who follows the conversation now: the person's card, and how many connections."""
+        """The followers of the conversation now: each card, and the number of connections."""
         here: dict[PersonId, tuple[Card, int]] = {}
         for listener in self._topics.listeners(conversation.id):
             _, count = here.get(listener.person.id, (None, 0))

@@ -1,4 +1,4 @@
-"""Neighbours: who hears how a person is seen. Those who share a channel, each connection once.
+"""Status updates: notifies the connections that share a channel with a person when their status changes.
 
 Only connections that ask for it hear of it, about the channels that they follow.
 """

@@ -1,1 +1,1 @@
-"""What the engine runs on: its tasks and its alarms."""
+"""The runtime of the engine: its tasks and its alarms."""

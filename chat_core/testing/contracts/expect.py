@@ -1,4 +1,4 @@
-"""What a contract's test says: this is so, these are equal, that raises.
+"""Assertions for contract suites.
 
 Not by ``assert``, which ``-O`` takes away.
 """

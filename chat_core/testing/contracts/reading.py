@@ -1,4 +1,4 @@
-"""What a store finds for readers: lists of channels, rooms of two, and messages of many conversations."""
+"""Queries of a store: lists of channels, rooms of two people, messages across conversations."""
 
 import abc
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the people of a simulation do, and how often."""
+"""Actions of the people in a simulation, and their frequencies."""
 
 from collections.abc import Callable
 from itertools import accumulate

@@ -241,7 +241,7 @@ class Device:
         self.drop()
 
     def _count(self, events: int) -> None:
-        """Who hangs fills its outbox, and is closed as slow: nothing is dropped in silence."""
+        """A connection that hangs fills its outbox and is closed as slow: nothing is dropped silently."""
         if self.hangs:
             self.unread += events
             if self.unread > UNREAD_MAX:

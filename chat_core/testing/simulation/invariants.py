@@ -68,7 +68,7 @@ HAIR: Final = 1e-6
 
 @attrs.define
 class Book:
-    """What is true of one conversation: everything that was ever committed."""
+    """The truth about one conversation: everything that was ever committed."""
 
     state: Conversation
     events: list[Logged] = attrs.field(factory=list)
@@ -119,7 +119,7 @@ class Journal:
                 self.deadlines[after.id] = after.deadline
 
     def forget(self, conversation: ConversationId) -> None:
-        """What lived in memory is gone with the process."""
+        """Drops all data in memory, as the end of a process does."""
         self.books.pop(conversation, None)
         self.deadlines.pop(conversation, None)
 
@@ -253,7 +253,7 @@ def check_lines(chat: Chat) -> None:
 
 
 def check_at_rest(chat: Chat, journal: Journal, *, now: float, calm_since: float, nodes: int) -> None:
-    """What holds while nothing is about to run, and nothing has failed since ``calm_since``."""
+    """Invariants that are valid while nothing runs and nothing has failed since ``calm_since``."""
     calm_s = now - calm_since - HAIR
     for queue in chat.lobbies.queues.values():
         if calm_s > 2 * MATCHER_CYCLE_S:
@@ -281,7 +281,7 @@ def _check_limbo(queue: WaitingQueue, now: float) -> None:
 
 
 def _check_places(queue: WaitingQueue, journal: Journal) -> None:
-    """Who sits in a room sits in one that takes its place, with nobody who was blocked."""
+    """Each person with a place is in a live room without a blocked person."""
     for person, _ in queue.people():
         book = journal.books.get(queue.room_of(person) or "")
         if book is None or not isinstance(room := book.state, Room):

@@ -11,7 +11,7 @@ from chat_core.testing.simulation.simulator import SimulationFailed, simulate
 
 @attrs.frozen(kw_only=True)
 class Ran:
-    """What one seed came to; ``failure`` is None where all held."""
+    """The result of one seed; ``failure`` is None if all invariants were valid."""
 
     seed: int
     trace: str = ""
@@ -27,7 +27,7 @@ def run_one(seed: int, *, steps: int, trace: bool) -> Ran:
 
 
 def run_seeds(seeds: Iterable[int], *, steps: int, jobs: int = 1, trace: bool = False) -> Iterator[Ran]:
-    """What each seed came to, in order."""
+    """The result of each seed, in order."""
     run = partial(run_one, steps=steps, trace=trace)
     if jobs == 1:
         yield from map(run, seeds)

@@ -63,7 +63,7 @@ class Simulation(SimulatedWorld):
 
 
 class _Ears(logging.Handler):
-    """What the core reports as an error is a bug."""
+    """Treats every error that the core logs as a bug."""
 
     def __init__(self, simulation: Simulation) -> None:
         super().__init__(level=logging.ERROR)

@@ -1,4 +1,4 @@
-"""What a simulation is made of: its nodes, and the commands that are under way."""
+"""State of a simulation: its nodes, and the commands in flight."""
 
 import attrs
 

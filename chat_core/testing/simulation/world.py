@@ -83,7 +83,7 @@ class SimulatedWorld:
         raise InvariantBroken(why)
 
     def check(self) -> None:
-        """What holds after each step."""
+        """Invariants that are checked after each step."""
         if self.broken is None and self.loop.errors:
             self.broken = f"a callback raised {self.loop.errors[0]!r}"
         if self.broken is not None:
@@ -182,7 +182,7 @@ class SimulatedWorld:
     # What is true
 
     def cards(self) -> Iterator[tuple[PersonId, PersonId]]:
-        """Who stands behind each card of each room."""
+        """The person behind each card of each room."""
         for book in self.journal.books.values():
             for person, member in book.state.members.items():
                 yield person, member.card.id

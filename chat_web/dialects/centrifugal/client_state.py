@@ -29,7 +29,7 @@ class ClientState:
 
 
 def under_own_names(client: ClientState, frames: bytes | ChannelLines) -> bytes:
-    """What the encoder joined, with the names that this client subscribed to."""
+    """The joined frames, under the names that this client subscribed to."""
     if isinstance(frames, bytes):
         return frames
     return frames.under(client.names.get(frames.channel) or f"channel:{frames.channel}")

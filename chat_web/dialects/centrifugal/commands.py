@@ -88,7 +88,7 @@ class Send(msgspec.Struct):
 
 
 class Numbered(msgspec.Struct):
-    """What is read of a line whose command is not."""
+    """The part of a line that is read even if its command is invalid."""
 
     id: Id = 0
 
@@ -135,7 +135,7 @@ class OpenCommand(Command):
 
 
 class Said(msgspec.Struct):
-    """What a client says on a stream: in ``data`` a string of commands, one a line, or one as an object."""
+    """A client's request on a stream: ``data`` is a string of commands, one per line, or one object."""
 
     session: Annotated[str, msgspec.Meta(max_length=SESSION_LENGTH_MAX)]
     data: msgspec.Raw

@@ -69,7 +69,7 @@ class Lines:
 
 @attrs.frozen(eq=False)
 class ChannelLines:
-    """What is pushed of one channel. The lines are made once for each name, when it is first asked for."""
+    """The pushes of one channel. The lines are built once per name, on first use."""
 
     channel: str
     pushes: tuple[bytes, ...]  # each in JSON, without the name and the braces

@@ -1,4 +1,4 @@
-"""What the publications of P5 hold: P5.3, an event as ``data`` with its ``type``."""
+"""Publications of P5 (P5.3): an event as ``data`` with its ``type``."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What the answers of the Centrifugal protocol hold, where it is more than a publication."""
+"""Replies of the Centrifugal protocol, except publications."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +15,14 @@ from chat_web.encoding import wire
 
 @attrs.frozen(kw_only=True)
 class Ticket:
-    """What a client shows with each command that comes in a request of its own."""
+    """The credentials that a client sends with each command in a request of its own."""
 
     session: str
     node: str
 
 
 def client(authenticated: Authenticated, ticket: Ticket | None = None) -> dict[str, Any]:
-    """Who the connection is to the client, and for how long its token holds."""
+    """The identity that the client receives, and how long its token is valid."""
     result: dict[str, Any] = {"client": authenticated.connection, "version": f"Parley {VERSION}"}
     if ticket is not None:
         result["session"] = ticket.session

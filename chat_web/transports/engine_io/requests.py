@@ -30,7 +30,7 @@ _WEBSOCKET: Final = "websocket"
 
 @attrs.frozen
 class Asked:
-    """What a request wants; ``sid`` is empty for a new session."""
+    """A parsed request; ``sid`` is empty for a new session."""
 
     transport: str
     sid: str
@@ -38,7 +38,7 @@ class Asked:
 
 
 def judged(request: web.Request) -> Asked:
-    """What is asked. Raises ``Rejected`` for what is no Engine.IO 4."""
+    """Parses a request. Raises ``Rejected`` if it is not Engine.IO 4."""
     query = request.query
     if request.method not in (hdrs.METH_GET, hdrs.METH_POST):
         raise Rejected("method_not_allowed")

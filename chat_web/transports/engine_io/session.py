@@ -49,7 +49,7 @@ _log = structlog.get_logger("parley.sockets")
 
 
 class Outbox(asyncio.Queue[Packet | None]):
-    """What waits for the client to take it, in bytes; None is the end. Nobody waits until it is empty."""
+    """The outbox of the client, bounded in bytes; None marks the end. Nothing waits until it is empty."""
 
     bytes_waiting = 0
     taken = 0  # packets
@@ -73,14 +73,14 @@ def _bytes_of(item: Packet | None) -> int:
 
 
 class Wire(Protocol):
-    """What is below a session that has a WebSocket."""
+    """The WebSocket below a session."""
 
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...
 
     def hang_up(self, code: int, reason: str) -> None:
-        """Close it, now. Harmless twice."""
+        """Close it, now. Idempotent."""
 
 
 class _State(enum.Enum):
@@ -247,7 +247,7 @@ class EngineSession:
                     self._say_close()
 
     def expect_poll(self) -> None:
-        """Who lives by polls and sends none is gone."""
+        """Ends a polling session that stopped polling."""
         self._absence = self._loop.call_later(self._limits.progress_s, self._miss)
 
     def _miss(self) -> None:
@@ -357,7 +357,7 @@ class Engine(ServerWithDriver):
 
 
 def _environ(environ: dict[str, Any]) -> dict[str, Any]:
-    """What the library wants to know of a request stands there as ``environ_of`` wrote it."""
+    """Returns the request's data for the library, as ``environ_of`` wrote it."""
     return environ
 
 

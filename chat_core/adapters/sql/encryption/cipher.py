@@ -99,7 +99,7 @@ class Cipher:
         return text.startswith(f"{SEALED}{self._first.id}:")
 
     def hashes(self, text: str) -> Sequence[str]:
-        """What an address may be found under: by the first key first, and last as it is."""
+        """The keys an address may be found under: the first key first, and plain text last."""
         hashed = (
             hmac.new(key.hash, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
             for key in self._keys.values()

@@ -1,4 +1,4 @@
-"""What is sealed of a change before it is written, and opened of what was read.
+"""The fields that are encrypted before a change is written, and decrypted after a read.
 
 Sealed are texts of messages and of open channels, and the digests of posts, from
 which a short text could be guessed. Ids, names, times and reactions are not.
@@ -41,7 +41,7 @@ def events_opened(events: Sequence[Logged], cipher: Cipher) -> Sequence[Logged]:
 
 
 def data_about(conversation: str, seq: int) -> str:
-    """What a text that was published and is no message belongs to."""
+    """The owner of a published text that is not a message."""
     return f"{conversation} {seq}"
 
 

@@ -1,1 +1,1 @@
-"""What a SQL store does, a noun a file, whatever the driver."""
+"""Operations of a SQL store, one noun per file, for every driver."""

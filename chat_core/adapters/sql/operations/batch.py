@@ -53,7 +53,7 @@ class Batch:
 
 
 def batch(changes: Iterable[Change]) -> Batch:
-    """What these changes write. Raises ``InvariantBroken`` where events do not lead to ``after``."""
+    """The rows that these changes write. Raises ``InvariantBroken`` where events do not lead to ``after``."""
     written = Batch()
     for change in changes:
         _add(written, change)

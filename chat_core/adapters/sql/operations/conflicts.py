@@ -9,7 +9,7 @@ from chat_core.ports import Change, ClientIdTaken, NameTaken, Stale
 
 
 async def reason(db: Connection, change: Change) -> ChatError:
-    """What was in the way of a change of which nothing was written."""
+    """The reason why a change could not be written."""
     after = change.after
     row = await db.row(sql.HEAD, after.id)
     if (None if row is None else row[0]) != change.expected:

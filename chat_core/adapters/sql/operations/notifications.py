@@ -24,7 +24,7 @@ from chat_core.model.limits import NOTIFICATIONS_KEPT_MAX
 
 
 def steps(notifications: Sequence[AnyNotification]) -> list[tuple[str, Row]]:
-    """What writes these notices of one change: the newest of each person stay."""
+    """The statements that write the notifications of one change; the newest of each person stay."""
     written = [
         (sql.PUT_NOTICE, _row(notification, place)) for place, notification in enumerate(notifications)
     ]

@@ -1,4 +1,4 @@
-"""What the database keeps about one person: found for an export, made nobody's by an erasure."""
+"""Personal data of one person: finds it for an export, anonymises it for an erasure."""
 
 import json
 from collections.abc import Sequence

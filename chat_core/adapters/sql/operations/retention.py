@@ -1,4 +1,4 @@
-"""What is over its age: texts that become tombstones, rooms that go."""
+"""Finds and deletes data past its retention period."""
 
 from typing import Final
 

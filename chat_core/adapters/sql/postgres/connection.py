@@ -22,7 +22,7 @@ ROWS_FILLED: Final = 1000  # in one statement
 MIGRATING: Final = 0x7061726C6579  # the advisory lock of who changes the schema
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""What asyncpg raises, a timeout and a connection that was refused among it."""
+"""The exceptions that asyncpg raises, including timeouts and refused connections."""
 
 _ROW_ERRORS: Final = (
     asyncpg.DataError,
@@ -131,7 +131,7 @@ def is_read_only(error: BaseException) -> bool:
 
 
 def unavailable(doing: str, error: BaseException) -> Unavailable:
-    """What to tell of a failure: no address, no statement, no value."""
+    """The description of a failure, without address, statement or values."""
     if isinstance(error, asyncpg.PostgresError):
         return Unavailable(f"The store could not be {doing}: PostgreSQL says {type(error).__name__}")
     if isinstance(error, TimeoutError):
@@ -219,7 +219,7 @@ async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrations.Mig
 
 
 async def _fill_terms(db: asyncpg.Connection) -> None:
-    """What stands in messages already is found too: SQLite has a function for it."""
+    """Existing messages are searchable too; SQLite has a function for that."""
     last = ""
     while rows := await db.fetch(UNFILLED, last, ROWS_FILLED):
         last = rows[-1][0]

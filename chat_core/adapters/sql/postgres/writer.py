@@ -265,7 +265,7 @@ def appending(there: tuple[bool, ...]) -> str:
 
 
 async def _steps(db: _Db, rows: Batch) -> None:
-    """What comes after the rows, in order; as many as are alike in one round trip."""
+    """The statements after the rows, in order; equal ones share one round trip."""
     steps: Sequence[tuple[str, Row]] = [*((sql.SET_STATE, row) for row in rows.states), *rows.steps]
     for statement, alike in groupby(steps, key=lambda step: step[0]):
         await db.executemany(dialect(statement), [values for _, values in alike])

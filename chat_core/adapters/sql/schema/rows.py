@@ -53,7 +53,7 @@ def opening_row(after: Conversation) -> Row:
 
 
 def state_row(after: Conversation) -> Row:
-    """What more than the head changes: id, epoch, state, name, is_public, live, deadline."""
+    """The columns that change besides the head: id, epoch, state, name, is_public, live, deadline."""
     return (after.id, after.epoch, *_searched(after))
 
 
@@ -72,7 +72,7 @@ def conversations(rows: Iterable[Row]) -> Iterator[Conversation]:
 
 
 def own_text(conversation: Conversation) -> str:
-    """What is the conversation's own beside the columns, as JSON."""
+    """The fields of a conversation without a column, as JSON."""
     return to_json({name: _plain(getattr(conversation, name)) for name in _OWN_FIELDS[type(conversation)]})
 
 
@@ -180,7 +180,7 @@ def message_row(message: Message) -> Row:
 
 
 def terms_text(content: str) -> str | None:
-    """What the text is found by, one after the other; None where that is nothing, or it is sealed."""
+    """The search terms of the text, space-separated; None if there are none, or the text is encrypted."""
     if content.startswith(SEALED):
         return None
     return " ".join(terms_of(content)) or None

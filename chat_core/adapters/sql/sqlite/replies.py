@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 Decision: TypeAlias = tuple["asyncio.Future[Any]", object, Exception | None]
-"""Who asked, and the result or what went wrong."""
+"""The caller's future, and the result or the error."""
 
 
 def answer(answers: Iterable[Decision]) -> None:
