@@ -1,4 +1,4 @@
-"""The aftermath of facts, beside their being told: alarms, places in lobbies, notices, sessions."""
+"""After a commit, besides broadcasting: alarms, places in lobbies, notifications, pairing records."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -33,7 +33,7 @@ _MESSAGES: Final = frozenset({MessagePosted, MessageEdited, MessageDeleted, Reac
 
 
 class AfterCommit:
-    """Called once for each turn that changed something, after it was told."""
+    """Called once for each turn with events, after they were broadcast."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class AfterCommit:
         self._conversations.ask_with_retry(room, Tick(room=room), None)
 
     def _ephemeral_room_changed(self, before: Room, after: Room) -> None:
-        """Keep book of the open rooms of retention none: nobody else does."""
+        """Tracks the open ephemeral rooms: no store does."""
         if after.state is RoomState.ENDED and before.state is not RoomState.ENDED:
             self._pairing_records.close(after.id, after.ended_at or self._clock.now())
             when = self._clock.now() + EPHEMERAL_KEPT_S

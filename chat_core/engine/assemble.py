@@ -130,7 +130,7 @@ def _subscribe(
     ground: _Ground, talk: _Talk, pairs: _Pairs, accounts: AccountService, after_commit: AfterCommit
 ) -> None:
     def gone(online: OnlinePerson) -> None:
-        """The person's grace is over: out of the lines and anonymous pairs, and others hear of it."""
+        """The person's grace is over: removes them from queues and anonymous pairs, and notifies others."""
         person = online.person
         pairs.lobbies.gone(person.id)
         for room in tuple(online.ephemeral_rooms):

@@ -74,7 +74,7 @@ class Chat:
     # Life
 
     async def start(self) -> None:
-        """Take up rooms from before, and do what fell due meanwhile. Raises ``Unavailable``."""
+        """Restores live rooms, and handles deadlines that passed meanwhile. Raises ``Unavailable``."""
         await self.store.close_open_pairings(self.clock.now())
         for room in await self.store.live_rooms():
             self.conversations.adopt(room)
@@ -85,7 +85,7 @@ class Chat:
         self._compare_heads()
 
     async def stop(self) -> None:
-        """Finish what was begun, deliver what was told, let go of the store. Pairs nobody any more."""
+        """Finishes pending work, delivers pending events, closes the store. Stops pairing."""
         self.lobbies.stop()
         self.alarms.stop()
         await self.tasks.finished()
@@ -189,7 +189,7 @@ class Chat:
     # Queries
 
     async def initial_state(self, person: Person) -> InitialState:
-        """Where the person stands: open rooms, channels, and the line it waits in."""
+        """The person's initial state: open rooms, channels, and the queue they wait in."""
         rooms = (await self.reading.open_rooms(person))[:OPEN_ROOMS_SHOWN_MAX]
         channels = await self.reading.channels_of(person)
         return InitialState(
@@ -197,7 +197,7 @@ class Chat:
         )
 
     def last_positions(self, person: PersonId) -> Mapping[ConversationId, Position]:
-        """How far the person had heard its conversations when its last connection went."""
+        """The person's last positions in conversations when their last connection ended."""
         online = self.people.get(person)
         return {} if online is None else dict(online.last_positions)
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @value(kw_only=True)
 class Committed:
-    """A conversation's command was done: it stands as ``conversation`` now.
+    """The result of a committed command; ``conversation`` is the state after it.
 
     ``events`` is empty where nothing changed. ``message`` is the one that the
     command made or changed; ``repeated`` says that an earlier post with the same
@@ -79,7 +79,7 @@ class Recovery:
 
 @value(kw_only=True)
 class Position:
-    """How far somebody has heard a conversation."""
+    """A position in a conversation: everything up to ``seq`` was delivered."""
 
     epoch: str
     seq: int
@@ -91,7 +91,7 @@ START: Final = Position(epoch="", seq=0)
 
 @value(kw_only=True)
 class InitialState:
-    """Where a person stands: live and kept rooms, and the line that the person is in."""
+    """The initial state of a person: live and kept rooms, channels, and their queue."""
 
     rooms: tuple[Room, ...] = ()
     channels: tuple[Channel, ...] = ()

@@ -1,4 +1,4 @@
-"""Accounts: what a person keeps here between visits, and the sessions that prove who somebody is.
+"""Accounts and sessions as values.
 
 An ``Account`` makes a person a user; a guest has none. A ``Session`` is one signed-in
 session of either. Passwords are nowhere in these values, and of a refresh token
@@ -39,7 +39,7 @@ class Profile:
 
 @attrs.frozen(kw_only=True)
 class Account:
-    """All that a user has told. ``email`` is empty where none was asked for.
+    """An account. ``email`` is empty if none was required.
 
     ``status`` is the one that was chosen, whether or not the user is here.
     """
@@ -101,7 +101,7 @@ class ProfileChange:
 
 @attrs.frozen(kw_only=True)
 class Family:
-    """The refresh tokens of one login, by their hashes: one is live, and perhaps the one before it.
+    """The refresh tokens of one session, by hash: the newest, and the one before it while that is valid.
 
     ``is_used``: the newest one's access token has been seen, so that nobody can
     have lost the answer that brought it; ``before`` is None from then on.
@@ -116,7 +116,7 @@ class Family:
 
 @attrs.frozen(kw_only=True)
 class Session:
-    """One session that somebody signed in to. ``ends_at`` comes whatever is refreshed until then.
+    """One session of a person who signed in. ``ends_at`` is absolute: refreshing does not move it.
 
     ``name`` is what a guest is called; a user's names stand in the account.
     ``family`` is None for a session that cannot be refreshed.

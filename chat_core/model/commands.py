@@ -44,7 +44,7 @@ class Skip:
 
 @value(kw_only=True)
 class OpenRoom:
-    """Make a room with somebody. The one that the two have and that has not ended is the same one."""
+    """Opens a room with a person; returns their common room if one has not ended."""
 
     other: Person
 

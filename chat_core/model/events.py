@@ -1,4 +1,4 @@
-"""Events: what happened, in the past tense. An event is a fact; nobody refuses it.
+"""Events: facts, in the past tense. An event cannot be refused.
 
     Event
     +-- Logged         has a place (``seq``) in a conversation's log
@@ -240,7 +240,7 @@ class ChannelsChanged(Personal):
 
 @value(kw_only=True)
 class StatusChanged(Personal):
-    """Somebody who shares a channel with the person is seen otherwise now; ``last_seen`` is when."""
+    """The status of a person who shares a channel has changed; ``last_seen`` is the time."""
 
     person: Card
     status: Status

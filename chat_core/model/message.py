@@ -11,7 +11,7 @@ from chat_core.model.values import value
 
 @value(order=True)
 class Cursor:
-    """Where a message stands among those of many conversations: by time, and always the same way."""
+    """The position of a message across conversations: by time, in a stable order."""
 
     at: float
     conversation: ConversationId
@@ -20,7 +20,7 @@ class Cursor:
 
 @value(kw_only=True)
 class Message:
-    """One message as it stands now.
+    """One message in its current state.
 
     ``by`` is the author's real id and is never shown; ``author`` is what others
     see. ``client_id`` makes a repeated post the same message, and ``digest``

@@ -1,4 +1,4 @@
-"""People: who somebody is, and how somebody is seen.
+"""People, and their cards: how others see them.
 
 A ``Person`` is an account or a guest, never a socket. A ``Card`` is what others
 see in one conversation: in an anonymous pair it is a pseudonym that is made for
@@ -41,7 +41,7 @@ class Person:
 
 
 def pseudonym(card_id: PersonId) -> Card:
-    """The card of a person in an anonymous room: tells nothing but that it is somebody."""
+    """The card of a person in an anonymous room: a pseudonym."""
     return Card(id=card_id, username="stranger", display_name="Stranger")
 
 

@@ -1,4 +1,4 @@
-"""Values: facts, commands and what they are made of. Two that say the same are equal; nobody changes one.
+"""Values: events, commands and their parts. Equal if their fields are equal; never changed.
 
 ``value`` is ``attrs.frozen`` to whoever reads the code, the type checker first of all:
 an assignment does not pass ``mypy``. At run time the attributes are plain. Refusing an

@@ -152,7 +152,7 @@ class PersonalData(Protocol):
         """The person's pairings in lobbies that keep no text, oldest first."""
 
     async def anonymise(self, conversation: ConversationId, person: PersonId, card: Card) -> None:
-        """Leave nothing of the person in the conversation but its id: names become those of ``card``.
+        """Anonymises the person in the conversation: only the id stays, names become those of ``card``.
 
         Texts that are left become tombstones. No event is written: whoever has
         the conversation in memory reads it again.
@@ -289,13 +289,13 @@ class Store(Log, PersonalData, RetentionStore, Protocol):
         """
 
     async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
-        """The person was told these. Idempotent."""
+        """Deletes these notifications after delivery. Idempotent."""
 
     async def check(self) -> None:
         """Raise ``Unavailable`` unless a write would succeed now."""
 
     async def close(self) -> None:
-        """Finish pending work, let go of the files. Idempotent."""
+        """Finishes pending work and closes the files. Idempotent."""
 
 
 Hint: TypeAlias = Callable[[Conversation, Sequence[Logged]], None]

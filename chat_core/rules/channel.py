@@ -130,7 +130,7 @@ def unknown() -> Refused:
 
 
 def not_there() -> Refused:
-    """The answer where somebody is named who is no member."""
+    """The refusal for a named person who is not a member."""
     return Refused("unknown_user", "Member not found.")
 
 

@@ -128,7 +128,7 @@ class WaitingQueue:
         return self._seeking.pop(person, None) is not None
 
     def block(self, one: PersonId, other: PersonId) -> None:
-        """The two are never paired from now on. Their seekers hear of it at once."""
+        """The two are never paired from now on; their seekers are updated at once."""
         for place in (self._seeking, self._reserved):
             for person, foe in ((one, other), (other, one)):
                 if (seeker := place.get(person)) is not None:

@@ -1,4 +1,4 @@
-"""Mentions: whom a message names, as ``@name``. Only members hear of it, and only where messages are kept."""
+"""Mentions of members, as ``@name``, in persistent conversations."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Guesses: how often somebody may be wrong about a password, with the time as an argument.
+"""Password attempts: a limit on wrong passwords, with the time as an argument.
 
 Counted by account and source together, and by source: who guesses is stopped, and
 nobody elsewhere is locked out by it. What is counted is bounded; the one that was

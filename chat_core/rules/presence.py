@@ -60,5 +60,5 @@ def visited(presence: Presence, *, now: float, for_s: float) -> Presence:
 
 
 def is_gone(presence: Presence, *, now: float) -> bool:
-    """True once the grace of an awaited person is over. An alarm that comes early or late is harmless."""
+    """True once the grace of an awaited person is over. An early or late alarm does no harm."""
     return presence.connections == 0 and presence.until is not None and now >= presence.until

@@ -31,7 +31,7 @@ def terms_of(text: str) -> Sequence[str]:
 
 
 def sought(text: str) -> Sequence[str]:
-    """The terms that somebody looks for, the first ``TERMS_SOUGHT_MAX``. None at all find nothing."""
+    """The terms of a query, at most ``TERMS_SOUGHT_MAX``. Without terms nothing is found."""
     return tuple(dict.fromkeys(_terms(text, as_sought=True)))[:TERMS_SOUGHT_MAX]
 
 

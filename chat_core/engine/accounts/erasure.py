@@ -111,7 +111,7 @@ class Erasure:
             return
 
     async def _purge(self, conversation: ConversationId, person: PersonId) -> None:
-        """Tombstones of all the person's texts here, told to who follows."""
+        """Turns all the person's texts here into tombstones, and broadcasts that."""
         after = 0
         while messages := await self._page(conversation, person, after):
             asked = [
@@ -132,7 +132,7 @@ class Erasure:
 
 
 def _leaving(state: Conversation, person: PersonId) -> ConversationCommand | None:
-    """How the person leaves: a channel of its own goes to who moderates it, or has been there longest."""
+    """Removes the person: their own channel goes to a moderator, or to the longest-standing member."""
     match state:
         case Room():
             return None if state.state is RoomState.ENDED else Leave(room=state.id)

@@ -1,4 +1,4 @@
-"""Accounts: signing up, in and out, being called otherwise, and finding others.
+"""Accounts: registration, sign-in and sign-out, profiles, and finding others.
 
 The desk at the door of a chat. Every change runs to its end once begun, whoever
 still waits for it. Kept out: sessions (``sessions``), leaving for good
@@ -140,7 +140,7 @@ class AccountService:
     # Oneself
 
     async def account(self, person: PersonId) -> Account:
-        """All that a user has told. Refuses ``unknown_user`` for who has no account."""
+        """The user's own account. Refuses ``unknown_user`` if they have none."""
         if (account := await self._accounts.by_id(person)) is None:
             raise rules.unknown_user()
         return account
@@ -237,7 +237,7 @@ class AccountService:
         return self.sessions.peek(claims)
 
     async def authenticate(self, claims: Claims) -> Person:
-        """The person of good claims, named as of now. Raises ``TokenInvalid`` once the session is over."""
+        """The person of verified claims, named as now. Raises ``TokenInvalid`` if the session ended."""
         return await self.sessions.authenticate(claims)
 
     def left(self, person: Person) -> None:

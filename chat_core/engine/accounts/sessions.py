@@ -298,7 +298,7 @@ class Sessions:
         )
 
     async def _whose(self, session: Session) -> tuple[Person | None, Account | None]:
-        """Whose session it is, named as of now; nobody's where the account is gone."""
+        """The owner of the session, with their current names; None if the account is gone."""
         account = await self._accounts.by_id(session.person)
         if account is not None:
             return account.person, account

@@ -42,7 +42,7 @@ class Commit:
 
     @property
     def notifications(self) -> tuple[AnyNotification, ...]:
-        """Those that are stored with the events, until somebody was told."""
+        """The notifications that are stored with the events, until they are delivered."""
         if not self.personal or self.after.persistence is not Persistence.PERSISTENT:
             return ()
         return tuple(event for event in self.personal if isinstance(event, AnyNotification))
@@ -85,7 +85,7 @@ class Commits:
         self._hub.flush_soon(after.id)
 
     def _tell(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
-        """Hand the events to who follows; who ceases to be a member hears nothing that others do next."""
+        """Broadcasts the events; a person who ceases to be a member gets none of the later ones."""
         for person in tuple(before.present()):
             if after.member(person) is None:
                 last = _last_heard(events, person)
@@ -111,7 +111,7 @@ class Commits:
 
 
 def _last_heard(events: Sequence[Logged], person: PersonId) -> int:
-    """How many of the events one hears who ceases to be a member with one of them."""
+    """The number of events that a person gets who ceases to be a member with one of them."""
     for index, event in enumerate(events):
         if isinstance(event, ChannelDeleted) or (isinstance(event, MemberLeft) and event.member == person):
             end = index + 1

@@ -30,7 +30,7 @@ class EphemeralEvents:
         self._conversations = conversations
 
     def typed(self, command: Type, person: Person, reply: Reply) -> None:
-        """The person types, or has stopped. In a conversation that nobody has loaded nobody is told."""
+        """Broadcasts that the person types or stopped. Does nothing if the conversation is not loaded."""
         state = self._conversations.peek(command.conversation)
         member = None if state is None else state.member(person.id)
         if member is None:

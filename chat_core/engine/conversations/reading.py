@@ -72,7 +72,7 @@ class Reading:
         return await self.events_after(state, after, min(limit, HISTORY_PAGE_MAX))
 
     async def events_after(self, state: Conversation, seq: int, limit: int) -> Sequence[Logged]:
-        """The log after a seq, whoever asks."""
+        """The log after a seq, without checking the reader."""
         return await self._logs.of(state).after(state.id, seq, limit)
 
     async def messages(

@@ -43,7 +43,7 @@ class Retention:
         self._alarms.set(("ages", ""), self._clock.now() + RETENTION_SWEPT_S, self._sweep_soon)
 
     async def sweep(self) -> None:
-        """Remove what is over its age now. Raises ``Unavailable``; what is left is for the next time."""
+        """Deletes expired data. Raises ``Unavailable``; the rest is deleted next time."""
         now = self._clock.now()
         await self._store.forget_pairings(now - PAIRING_KEPT_S)
         while ended := await self._store.rooms_ended(now - ENDED_ROOM_KEPT_S, AT_ONCE):

@@ -1,4 +1,4 @@
-"""Rooms that people make by hand: with somebody they name, without a lobby."""
+"""Rooms that people open with a named person, without a lobby."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Rooms:
         self._opening: dict[frozenset[PersonId], asyncio.Future[None]] = {}
 
     async def open(self, command: OpenRoom, by: Person, reply: Reply) -> None:
-        """The room of the two, made and told to the other where they have none."""
+        """The room of the two; created if they have none, and the other is invited."""
         other = command.other
         pair = frozenset((by.id, other.id))
         try:

@@ -361,7 +361,7 @@ def _target(ask: PendingCommand) -> MessageId | None:
 
 
 def _answer_refused(plan: _Plan) -> None:
-    """The log failed: who was refused for what was true before hears why, the others of the failure."""
+    """After a failed append: replies to commands that were refused before it; the rest get the error."""
     for ask, answer in plan.answers:
         if isinstance(answer, Refused):
             ask.seen = True

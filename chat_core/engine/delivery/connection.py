@@ -141,7 +141,7 @@ class Connection(Generic[F]):
         return conversation in self._follows
 
     def renew(self, sid: str) -> None:
-        """Another session of the person holds it from now on; one that is over ends it (3503)."""
+        """Switches to another session of the person; an ended one closes the connection (3503)."""
         self.sid = sid
         if self._node.has_ended(sid):
             self.end(*REVOKED)
@@ -149,7 +149,7 @@ class Connection(Generic[F]):
     # Asking
 
     def ask(self, command: Command, reply: Reply) -> None:
-        """Ask for something; ``reply`` is called once, perhaps before this returns. Never raises."""
+        """Sends a command; ``reply`` is called once, possibly before this returns. Never raises."""
         self._node.ask(self.person, command, reply)
 
     def follow(
@@ -175,7 +175,7 @@ class Connection(Generic[F]):
                 self._node.hub.watch(self, conversation)
 
     def unfollow(self, conversation: ConversationId) -> None:
-        """Hear it no more. What was told before is delivered first."""
+        """Unsubscribes. Earlier events are delivered first."""
         if conversation in self._follows:
             self._node.hub.detach(self, conversation)
             self._forget(conversation)

@@ -18,7 +18,7 @@ class FlushQueue:
         self._calls: list[Callable[[], None]] = []
 
     def at_end(self, call: Callable[[], None]) -> None:
-        """Call when the current round is over, in the order asked. What it raises is reported."""
+        """Calls at the end of the loop iteration, in the order of the requests. Exceptions are logged."""
         if not self._calls:
             asyncio.get_running_loop().call_soon(self._end)
         self._calls.append(call)

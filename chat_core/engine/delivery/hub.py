@@ -67,7 +67,7 @@ class Listener(Protocol):
 
 
 class Watcher(Listener, Protocol):
-    """A listener that also wants to hear how the others of a channel are seen."""
+    """A listener that also receives status changes of people in its channels."""
 
     def push(self, event: StatusChanged) -> None:
         """Hand on what concerns its person."""
@@ -112,7 +112,7 @@ class _Group:
 
 @attrs.define(eq=False)
 class Topic:
-    """One conversation that somebody follows here."""
+    """One conversation with followers on this node."""
 
     conversation: Conversation
     told: int  # the newest seq that was handed to the listeners
@@ -126,7 +126,7 @@ class Topic:
     healing: bool = False
 
     def flush_due(self) -> None:
-        """Hand out what waits, unless somebody was faster."""
+        """Delivers pending frames, unless they were delivered already."""
         if self.is_due:
             self.is_due = False
             self.timer = None
@@ -172,7 +172,7 @@ class Hub:
     # Who follows
 
     def attach(self, listener: Listener, conversation: Conversation, *, hold: bool = False) -> int:
-        """From now on the listener hears the conversation; returns the seq after which it does.
+        """Subscribes the listener; returns the seq after which it receives events.
 
         With ``hold`` what comes is kept back until ``release``: the listener's
         history is still being read. Attaching twice keeps the first.
@@ -193,7 +193,7 @@ class Hub:
         return topic.told
 
     def release(self, listener: Listener, conversation: ConversationId) -> None:
-        """Hand over what was held back, and go live. Nothing when the listener has gone meanwhile."""
+        """Delivers the held events and goes live. Does nothing if the listener is gone."""
         topic = self._topics.get(conversation)
         if topic is None or listener not in topic.holds:
             return
@@ -217,7 +217,7 @@ class Hub:
             listener.deliver(listener.encoder.join(frames))
 
     def detach(self, listener: Listener, conversation: ConversationId) -> Topic | None:
-        """The listener hears no more of it. What was told before is delivered first.
+        """Unsubscribes the listener. Earlier events are delivered first.
 
         Returns the topic it was following, None when it was not.
         """
@@ -280,20 +280,20 @@ class Hub:
                 return
 
     def broadcast_ephemeral(self, event: Ephemeral) -> None:
-        """Hand on what is not kept; nothing happens where nobody follows."""
+        """Broadcasts an ephemeral event; does nothing without followers."""
         topic = self._topics.get(event.conversation)
         if topic is not None:
             self._gather(topic, event)
             self._flush_soon(topic)
 
     def flush_soon(self, conversation: ConversationId) -> None:
-        """Let what was told leave: now if the topic was quiet, else when its window is over."""
+        """Schedules a flush: at once if the topic was quiet, else at the end of its window."""
         topic = self._topics.get(conversation)
         if topic is not None:
             self._flush_soon(topic)
 
     def flush(self, conversation: ConversationId) -> None:
-        """Let what was told leave at once."""
+        """Flushes at once."""
         topic = self._topics.get(conversation)
         if topic is not None:
             topic.flush()
@@ -305,18 +305,18 @@ class Hub:
             self._heal(topic)
 
     def drop(self, conversation: ConversationId) -> None:
-        """Nothing more will come of it: deliver what was told, and let every listener go."""
+        """Drops the topic: delivers pending events and unsubscribes every listener."""
         topic = self._topics.pop(conversation, None)
         if topic is not None:
             self._let_go(topic, recoverable=False)
 
     @property
     def is_flushing(self) -> bool:
-        """True while something that was told waits for its flush."""
+        """True while events wait for a flush."""
         return any(topic.is_due for topic in self._topics.values())
 
     def stop(self) -> None:
-        """Deliver what was told, then forget every topic."""
+        """Delivers pending events, then forgets every topic."""
         for topic in tuple(self._topics.values()):
             topic.flush()
         self._topics.clear()
@@ -384,7 +384,7 @@ class Hub:
                 self._flush_soon(topic)
 
     def _let_go(self, topic: Topic, *, recoverable: bool) -> None:
-        """The topic is over: its listeners get what was told, and then hear that there is no more."""
+        """Ends the topic: delivers pending events, then unsubscribes its listeners."""
         topic.flush()
         live = [listener for group in topic.groups.values() for listener in group.listeners]
         for listener in (*live, *topic.holds):

@@ -57,7 +57,7 @@ class Notifications:
         return [one for one in missed if not (isinstance(one, Mentioned) and one.sender.id in blocked)]
 
     async def finish(self) -> None:
-        """Write down what was told; give up where the store does not answer."""
+        """Stores which notifications were delivered; gives up if the store does not answer."""
         await self._drop_all()
 
     async def _tell_mention(self, mention: Mentioned) -> None:

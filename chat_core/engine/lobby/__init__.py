@@ -1,1 +1,1 @@
-"""Lobbies: queues of people who look for somebody, pairing them, and what keeps two people apart."""
+"""Lobbies: queues of seekers, pairing, and blocks."""

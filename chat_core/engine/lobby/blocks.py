@@ -44,7 +44,7 @@ class Blocks:
         self._asked: dict[PersonId, deque[tuple[Block | Unblock, Person, Reply]]] = {}
 
     def ask(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
-        """Block or unblock; answered when it holds. What one person asks is done in the order asked."""
+        """Blocks or unblocks; replies once it is in force. One person's requests are processed in order."""
         asked = self._asked.setdefault(person.id, deque())
         asked.append((command, person, reply))
         if len(asked) == 1:

@@ -1,4 +1,4 @@
-"""Lobbies: places in lines, and what becomes of them. Nobody is queued who did not ask for it.
+"""Lobbies: places in queues, and their outcomes. A person is queued only on request.
 
 Kept out: making a room of a pair (``pairing``).
 """
@@ -49,7 +49,7 @@ class Lobbies:
         return self._queues
 
     def waiting(self, lobby: LobbyName, person: PersonId) -> Placed | None:
-        """Where the person stands in this lobby's line, None when not in it."""
+        """The person's place in this lobby's queue; None if they are not in it."""
         queue = self._queue(lobby)
         return (
             self._waiting(queue, person) if queue.place(person) in (Place.SEEKING, Place.RESERVED) else None
@@ -132,13 +132,13 @@ class Lobbies:
             queue.block(one, other)
 
     def gone(self, person: PersonId) -> None:
-        """The person's grace is over: out of every line, and nothing is owed."""
+        """The person's grace is over: removes them from every queue."""
         for queue in self._queues.values():
             queue.cancel(person)
             queue.forget(person)
 
     def stop(self) -> None:
-        """Pair nobody from now on."""
+        """Stops pairing."""
         self._matchmaking.stop()
 
     def look(self, queue: WaitingQueue) -> None:
@@ -148,7 +148,7 @@ class Lobbies:
     # What rooms mean for places
 
     def rooms(self) -> Iterator[ConversationId]:
-        """The rooms in which somebody has a place."""
+        """The rooms in which a person has a place."""
         for queue in self._queues.values():
             for person, place in queue.people():
                 room = queue.room_of(person) if place is Place.IN_ROOM else None

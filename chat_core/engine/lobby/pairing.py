@@ -70,7 +70,7 @@ class Matchmaking:
         return self._stopped
 
     def stop(self) -> None:
-        """Pair nobody from now on."""
+        """Stops pairing."""
         self._stopped = True
 
     async def settled(self, queue: WaitingQueue, person: PersonId) -> None:
@@ -154,7 +154,7 @@ class Matchmaking:
         )
 
     async def _store_room(self, room: Room, commit: Commit) -> bool | None:
-        """True once the room is there for good, False when there is none, None while nobody knows.
+        """True if the room is stored, False if not, None while that is unknown.
 
         A store that fails may have written it all the same: both stay reserved
         until that is known, or else each could be in two rooms.
@@ -180,13 +180,13 @@ class Matchmaking:
         return is_there
 
     def _member(self, rules: LobbyRules, seeker: Seeker, now: float) -> Member:
-        """Where nothing is kept nobody is known: each gets a pseudonym for this room alone."""
+        """In an anonymous room each member gets a pseudonym for this room alone."""
         anonymous = rules.persistence is Persistence.EPHEMERAL
         card = pseudonym(self._new_id()) if anonymous else seeker.person.card
         return Member(card=card, joined_at=now)
 
     def _release(self, queue: WaitingQueue, pair: Pair) -> None:
-        """Back to the line; who is gone meanwhile leaves it, and others may suit the rest."""
+        """Returns both to the queue; removes those who are gone, and matches the rest again."""
         queue.release(pair)
         missing = [s.person.id for s in pair if not self._people.is_here(s.person.id)]
         for person in missing:
@@ -198,7 +198,7 @@ class Matchmaking:
             self._alarms.set(("lobby", queue.rules.name), when, lambda: self.look(queue))
 
     def _matched(self, queue: WaitingQueue, pair: Pair, room: Room, commit: Commit) -> None:
-        """Both hear of it; what changed while the room was being stored takes effect now."""
+        """Notifies both; changes during the storing of the room take effect now."""
         now = self._clock.now()
         after = _room_after(commit)
         for seeker in pair:

@@ -1,4 +1,4 @@
-"""Followers: others hear when a person begins to follow a conversation, and when they no longer do.
+"""Followers: notifies others when a person begins or ceases to follow a conversation.
 
 Others hear of a person's first connection that follows and of the last one's end.
 A drop ends nothing before the person's grace is over: until then it counts as if
@@ -54,14 +54,14 @@ class Followers:
         return here
 
     def followed(self, online: OnlinePerson, connection: PersonalListener, state: Conversation) -> None:
-        """One more connection of the person follows it; others hear of the first."""
+        """One more connection of the person follows it; notifies others of the first."""
         if online.last_positions.pop(state.id, None) is not None:
             return  # within the grace: it takes the place of the one that dropped
         if not online.is_following(state.id, apart_from=connection):
             self._tell(online.person, state, PresenceStatus.ONLINE)
 
     def unfollowed(self, online: OnlinePerson, conversation: ConversationId) -> None:
-        """One connection fewer follows it; others hear of the last."""
+        """One connection fewer follows it; notifies others of the last."""
         if not online.is_following(conversation):
             self._tell_gone(online.person, conversation)
 

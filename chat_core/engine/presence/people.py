@@ -39,7 +39,7 @@ class PersonalListener(Protocol):
     sid: str
 
     def is_following(self, conversation: ConversationId) -> bool:
-        """Whether it hears this conversation."""
+        """Whether it follows this conversation."""
 
     @property
     def follows(self) -> Sequence[ConversationId]:
@@ -107,7 +107,7 @@ class OnlinePerson:
 
 
 class People:
-    """Everybody who is here. When a grace is over, those hear of it who ``subscribe``."""
+    """Everybody who is online. ``subscribe`` registers callbacks for the end of a grace."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class People:
         return online is not None and online.presence.state is not PresenceState.ABSENT
 
     def online(self, person: Person) -> OnlinePerson:
-        """The record of a person, made when there is none: somebody may ask without a connection."""
+        """The record of a person, created if missing: a person may ask without a connection."""
         online = self._online.get(person.id)
         if online is None:
             if len(self._online) >= VISITORS_MAX:
@@ -214,7 +214,7 @@ class People:
             self._take(online.searches, "Too many searches.")
 
     def renamed(self, person: Person) -> None:
-        """The person is called otherwise, or is a user from now on."""
+        """Updates the person's names, or makes a guest a user."""
         online = self._online.get(person.id)
         if online is not None:
             online.person = attrs.evolve(person, partition=online.person.partition)
@@ -222,7 +222,7 @@ class People:
                 connection.person = online.person
 
     def ephemeral_rooms(self, person: PersonId) -> Sequence[ConversationId]:
-        """The person's open rooms that nobody stores."""
+        """The person's open ephemeral rooms."""
         online = self._online.get(person)
         return () if online is None else tuple(online.ephemeral_rooms)
 

@@ -18,7 +18,7 @@ from chat_core.ports.accounts import Accounts
 
 
 class Watcher(Protocol):
-    """A connection that wants to hear how others are seen."""
+    """A connection that receives status changes of others."""
 
     @property
     def person(self) -> Person: ...
@@ -47,7 +47,7 @@ class StatusFeed:
         self._topics = topics
 
     def look(self, online: OnlinePerson) -> None:
-        """The person came, has gone, or wants to be seen otherwise: told where that makes a difference."""
+        """Checks the person's status and broadcasts it if it changed."""
         self._tasks.begin(self._look(online, self._clock.now()))
 
     async def _look(self, online: OnlinePerson, at: float) -> None:

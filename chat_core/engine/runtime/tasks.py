@@ -1,4 +1,4 @@
-"""Tasks of the core: they belong to the engine, not to who asked, and nobody's leaving cancels them."""
+"""Tasks of the core: they belong to the engine, so that a caller that leaves does not cancel them."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` to its end, whoever is still interested."""
+        """Runs ``work`` to its end, even if the caller is gone."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._done)
@@ -59,7 +59,7 @@ class Tasks:
 
 
 class _Begun:
-    """A coroutine that waits already: goes on where it stands."""
+    """Resumes a coroutine that already waits."""
 
     def __init__(self, work: Coroutine[Any, Any, None], waits_for: Any) -> None:
         self._work = work
