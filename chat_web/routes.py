@@ -1,4 +1,4 @@
-"""The whole URL map: what stands where. Each operation says itself what it takes and gives."""
+"""The URL map. Each operation declares its parameters and responses."""
 
 from typing import Final
 

@@ -124,7 +124,7 @@ async def leave(call: Call[NoQuery, Leaving]) -> web.Response:
 
 @operation(answers={204: None}, errors=_OWNERS)
 async def delete(call: Call[NoQuery, NoBody]) -> web.Response:
-    """Delete a channel that the caller owns; its members are told."""
+    """Delete a channel that the caller owns; its members are notified."""
     await call.chat.do(call.person, DeleteChannel(name=call.path("name")))
     return nothing()
 
@@ -153,7 +153,7 @@ async def remove_member(call: Call[NoQuery, NoBody]) -> web.Response:
 
 
 async def _changed(call: Call[NoQuery, Any], command: Command, status: int = 200) -> web.Response:
-    """Ask for it; the channel as it stands then."""
+    """Runs the command; returns the channel after it."""
     result = await call.chat.do(call.person, command)
     if not isinstance(result, Committed) or not isinstance(result.conversation, Channel):
         raise TypeError(f"{command} is answered by {result}")

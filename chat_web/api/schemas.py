@@ -172,7 +172,7 @@ class SignedIn:
 
 @attrs.frozen
 class Account:
-    """The caller, as nobody else sees it. What a guest cannot have is null or empty."""
+    """The caller's own account. Fields that a guest cannot have are null or empty."""
 
     id: str
     username: str

@@ -57,7 +57,7 @@ async def listed(call: Call[NoQuery, NoBody]) -> web.Response:
     errors=("guests_may_not", "unknown_user", "invalid", "wrong_state"),
 )
 async def create(call: Call[NoQuery, NewRoom]) -> web.Response:
-    """Make a room with somebody; without a name, wait for somebody in the timed lobby."""
+    """Open a room with a user; without a name, join the timed lobby."""
     if call.body.other is None:
         return await _searched(call)
     other = await found(call.chat, call.person, call.body.other)
@@ -68,7 +68,7 @@ async def create(call: Call[NoQuery, NewRoom]) -> web.Response:
 
 @operation(answers={200: schemas.Queue})
 async def queue(call: Call[NoQuery, NoBody]) -> web.Response:
-    """Where the caller stands in the timed lobby's line."""
+    """The caller's place in the timed lobby's queue."""
     placed = call.chat.lobbies.waiting(TIMED, call.person.id)
     return reply({"status": "idle"} if placed is None else _waiting(placed))
 
@@ -108,7 +108,7 @@ async def respond(call: Call[NoQuery, Response]) -> web.Response:
 
 @operation(answers={200: schemas.Room}, errors=("unknown_room",))
 async def status(call: Call[NoQuery, NoBody]) -> web.Response:
-    """A room as it stands now."""
+    """The current state of a room."""
     return reply(_shown(call, await call.chat.reading.room(call.person, call.path("room_id"))))
 
 

@@ -164,7 +164,7 @@ async def profile(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Profile}, errors=(*_USERS_ONLY, "not_yours", "invalid"))
 async def change_profile(call: Call[NoQuery, ProfileChanges]) -> web.Response:
-    """Change one's own profile; nobody has another's."""
+    """Change the caller's own profile."""
     if call.path("id") != call.person.id:
         raise Refused("not_yours", "This profile is not yours.")
     account = await _changed(call, _profile_change(call.body))

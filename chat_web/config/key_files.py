@@ -1,4 +1,4 @@
-"""The secret that signs when none is configured: made once, kept beside the database.
+"""The signing secret if none is configured: generated once, kept in the data folder.
 
 The file is complete before it has its name: it is written under another one and then
 linked, so that of two processes that start at once one makes the key and both use it.
@@ -82,7 +82,7 @@ def _kept(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a key that becomes ``path``, unless another process was first."""
+    """Writes a key to ``path``, unless another process was first."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

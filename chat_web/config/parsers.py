@@ -1,4 +1,4 @@
-"""How the text of a setting becomes a value: one small reader for each kind.
+"""Parsers of settings: from text to a value, one per kind.
 
 Every reader takes the text and gives the value, or raises ``ValueError`` with the
 second half of a sentence that starts with the variable's name ("must be …").
@@ -251,7 +251,7 @@ def origin(text: str) -> str:
 
 
 def _is_bare(text: str, parts: SplitResult) -> bool:
-    """Whether there is a scheme, a host, perhaps a port, and not a character more."""
+    """Whether the text is exactly a scheme, a host and an optional port."""
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return False
     if text.lower() != f"{parts.scheme}://{parts.netloc}".lower():

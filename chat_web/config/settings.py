@@ -245,7 +245,7 @@ class Settings:
 
     @property
     def data_folder(self) -> Path | None:
-        """Where what belongs to the database is kept beside it; None where nothing is kept."""
+        """The data folder next to the database; None in memory."""
         if parsers.is_postgres(self.database_url):
             return DATA_FOLDER
         return None if self._path is None else self._path.parent
@@ -261,7 +261,7 @@ class Settings:
 
     @property
     def is_for_development(self) -> bool:
-        """Whether this server is somebody's own: nobody else can connect, or it is said so."""
+        """Whether this is a development server: only this machine can connect, or DEBUG is on."""
         return self.debug or (self.is_loopback and not self.trusted_proxies)
 
     @property
@@ -381,7 +381,7 @@ def _env_file(path: Path, without: Collection[str]) -> Iterator[tuple[str, str, 
 
 
 def _line(binding: Binding) -> int:
-    """Where the binding stands; the parser counts from the blank lines before it."""
+    """The line of the binding; the parser counts from the blank lines before it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + blank.count("\n")

@@ -23,7 +23,7 @@ class SettingsError(Exception):
         self.source = source
 
     def at(self, source: str) -> "SettingsError":
-        """The same complaint, with the place where the value stands."""
+        """The same error, with the source of the value."""
         return SettingsError(self.variable, self.wrong, example=self.example, source=source)
 
 

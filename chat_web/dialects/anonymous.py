@@ -71,7 +71,7 @@ class AnonymousFrame(msgspec.Struct):
 
 @attrs.define
 class ClientState:
-    """Whom the connection is, and where it stands."""
+    """The person of the connection, and its state."""
 
     person: Person | None = None
     room: ConversationId | None = None

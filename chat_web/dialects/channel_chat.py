@@ -1,4 +1,4 @@
-"""P1, the channel chat: one connection hears all channels of its user, and writes to any of them.
+"""P1, the channel chat: one connection receives all channels of its user, and posts to any of them.
 
 It follows what the user is a member of, also when that changes elsewhere. Quirks
 of the old client: bare text is a message; nothing tells of edits, deletions and

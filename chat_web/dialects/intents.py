@@ -148,7 +148,7 @@ class Ponged:
 
 @attrs.frozen
 class AskInitialState:
-    """Where the person stands. Answered with ``InitialStateResult``."""
+    """Asks for the person's initial state. Answered with ``InitialStateResult``."""
 
     ref: Any = None
 
@@ -208,7 +208,7 @@ class Authenticated:
 
 @attrs.frozen(kw_only=True)
 class InitialStateResult:
-    """Where the person stands, and how far it had heard its conversations before."""
+    """The person's initial state, and their last positions in conversations."""
 
     initial_state: InitialState
     last_positions: dict[ConversationId, Position]
@@ -285,7 +285,7 @@ class Dialect(Protocol):
         """The state that the dialect keeps for one connection."""
 
     def opened(self, client: Any, authenticated: Authenticated | None) -> Intents:
-        """The connection is there; ``authenticated`` says whose, where the URL told."""
+        """The connection opened; ``authenticated`` is set if the URL identified the person."""
         return ()
 
     def received(self, client: Any, text: str) -> Intents:
@@ -306,7 +306,7 @@ class Dialect(Protocol):
         return ()
 
     def follows_unasked(self, conversation: Conversation) -> bool:
-        """Whether to hear a conversation that a lobby made for the person."""
+        """Whether to follow a conversation that a lobby made for the person."""
         return False
 
 

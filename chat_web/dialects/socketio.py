@@ -95,7 +95,7 @@ class TextArgument(msgspec.Struct):
 
 @attrs.define
 class ClientState:
-    """Whom the connection is, and where it stands."""
+    """The person of the connection, and its state."""
 
     person: Person | None = None
     is_introducing: bool = False
@@ -226,7 +226,7 @@ class SocketIO(Dialect):
                 return (Send(_frame(packet.CONNECT_ERROR, told)),)
 
     def _elsewhere(self, client: ClientState, read: Any) -> Intents:
-        """There is one namespace; who wants another is told so, and stays."""
+        """There is one namespace; a request for another is refused, and the connection stays."""
         if read.packet_type == packet.CONNECT and _NAMESPACE.fullmatch(read.namespace):
             told = {"message": "Invalid namespace"}
             return (Send(_frame(packet.CONNECT_ERROR, told, namespace=read.namespace)),)

@@ -1,4 +1,4 @@
-"""JSON in and out. What comes in is RFC 8259, no deeper than 32, without numbers that nobody can hold.
+"""JSON in and out. Input is RFC 8259, at most 32 levels deep, without numbers out of range.
 
 msgspec refuses NaN, Infinity, wrong shapes and surrogates that stand alone; depth
 and numbers are looked at here, also in fields that nobody asked for, and whatever
@@ -90,7 +90,7 @@ def _is_too_deep(data: bytes) -> bool:
 
 
 def _check_numbers(value: Any) -> None:
-    """Raise ``ValueError`` for a number that cannot be held, wherever it stands."""
+    """Raises ``ValueError`` for a number out of range, at any depth."""
     match value:
         case dict():
             for inner in value.values():

@@ -147,7 +147,7 @@ def me(person: Person, account: Account | None) -> dict[str, Any]:
 
 
 def account(person: Person, account: Account | None) -> dict[str, Any]:
-    """All that the caller has told about itself."""
+    """The caller's own account and profile."""
     told = account or Account(
         id=person.id, username=person.username, display_name=person.display_name, email="", created_at=0.0
     )

@@ -16,7 +16,7 @@ _SCHEME: Final = "bearer "
 
 
 async def found(chat: Chat, by: Person, username: str) -> Person:
-    """The user of this name. Who has blocked ``by`` is refused as if there were nobody."""
+    """The user of this name. A user who blocked ``by`` is refused as unknown."""
     person = await chat.accounts.named(username)
     if person is None or person.id in await chat.store.blocked_with(by.id):
         raise unknown_user()
@@ -73,7 +73,7 @@ class Authenticator:
         return self._chat.guest(display_name or "Guest")
 
     async def token_of(self, guest: Person) -> tuple[str, float]:
-        """An access token for a guest who is there already, and for how many seconds it holds.
+        """An access token for an existing guest, and for how many seconds it is valid.
 
         Its session is stored, so that it can be ended. Raises ``Unavailable``.
         """

@@ -49,7 +49,7 @@ def is_secure(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
 
 
 def is_from_this_machine(request: web.BaseRequest) -> bool:
-    """Whether the caller sits here. What was forwarded never does, whoever passed it on."""
+    """Whether the caller is on this machine. A forwarded request never is."""
     if any(name in request.headers for name in _FORWARDED):
         return False
     peer = _address(request.remote)
@@ -61,7 +61,7 @@ def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
 
 
 def _address(text: str | None) -> Address | None:
-    """An address as a socket or a proxy writes it: perhaps with a zone, a port, brackets, or IPv4 in IPv6."""
+    """Parses an address as a socket or a proxy writes it: with zone, port, brackets, or IPv4 in IPv6."""
     text = (text or "").partition("%")[0]
     if text.startswith("["):
         text = text[1:].partition("]")[0]

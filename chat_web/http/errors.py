@@ -126,7 +126,7 @@ _log = structlog.get_logger("parley.http")
 
 
 class Rejected(Exception):
-    """A refusal that only HTTP knows, as ``Refused`` is one of the core. ``code`` stands in ``STATUS``."""
+    """A refusal of HTTP alone, as ``Refused`` is one of the core. ``code`` is a key of ``STATUS``."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ def _answer_to(request: web.Request, error: Exception) -> web.StreamResponse:
 
 
 def _report(error: Exception) -> None:
-    """A failure that nobody meant, with its traceback; of a caller that left there is nothing to tell."""
+    """Logs an unexpected failure with its traceback, unless the caller left."""
     if not isinstance(error, ConnectionError | web.HTTPException):
         _log.error("request_failed", exc_info=error)
 

@@ -105,7 +105,7 @@ def origin_allowed(request: web.BaseRequest, settings: Settings) -> bool:
 
 
 def cookies_count(request: web.BaseRequest, settings: Settings) -> bool:
-    """Whether cookies say who the caller is: only beside an Origin that is allowed."""
+    """Whether cookies identify the caller: only with an allowed Origin."""
     origin = _origin(request)
     if not origin or origin == "null":
         return False

@@ -127,7 +127,7 @@ class Operation:
         return _is_needed(self.body)
 
     def all_errors(self) -> Sequence[str]:
-        """Every code that it may answer, also those of what stands around it."""
+        """Every error code of the operation, including those of the middlewares."""
         codes = [*self.errors, "too_many", "too_slow", "unavailable"]
         if self.caller is not Caller.ANYBODY:
             codes.append("unauthenticated")
@@ -140,7 +140,7 @@ class Operation:
 
 @attrs.frozen
 class Route:
-    """Where an operation stands."""
+    """The route of an operation."""
 
     method: str
     path: str

@@ -86,7 +86,7 @@ class SourceLimits:
         return _Place(self, source).leave
 
     def request(self, source: str, now: float) -> None:
-        """Count one more request of somebody without a token. Raises ``Refused("too_many")``."""
+        """Count one more request without a token. Raises ``Refused("too_many")``."""
         self._take(self._requests, source, now, "Too many requests from your network.")
 
     def guest(self, source: str, now: float) -> None:

@@ -50,7 +50,7 @@ _LABELS_TAKEN: Final = frozenset({"chat", "docs", "notifications"})
 
 
 async def anonymous_pair(request: web.Request) -> web.StreamResponse:
-    """P0 ``/ws/{user_id}``: the label in the URL is nobody's identity."""
+    """P0 ``/ws/{user_id}``: the label in the URL is not an identity."""
     label = request.match_info["user_id"]
     if label in _LABELS_TAKEN:
         raise Rejected("unknown_route", "Page not found.")

@@ -201,7 +201,7 @@ class Pump:
             self._socket.close(code, reason)
 
     def _fail(self) -> None:
-        """A bug of ours ends this connection and nothing else: others share the turn that told it."""
+        """A bug ends only this connection: others share the turn that caused it."""
         _log.exception("dialect_failed", connection=self._id, dialect=self._dialect.name)
         self.end(*SERVER_ERROR)
 

@@ -83,7 +83,7 @@ class ClientTransport(Flow):
 
     @property
     def unsent(self) -> int:
-        """Bytes that the transport holds because the peer did not take them yet."""
+        """Bytes in the transport's buffer that the peer did not accept yet."""
         transport = self._transport
         if transport is None or self._state is _LOST:
             return 0
@@ -157,7 +157,7 @@ class ClientTransport(Flow):
 
     @abstractmethod
     def _began(self) -> None:
-        """The connection is open; its receiver hears of it next."""
+        """The connection is open; its receiver is called next."""
 
     # The transport's side.
 

@@ -1,4 +1,4 @@
-"""One connection over plain HTTP: an answer that does not end, and requests that come beside it.
+"""One connection over plain HTTP: an endless response, and separate requests.
 
 The same bounds hold as for a WebSocket: bytes unread, progress, a deadline for the
 end.  Kept out: the head of the answer (`handover`), who may speak to which stream

@@ -46,7 +46,7 @@ class Book:
         return event
 
     def anonymise(self, person: PersonId, card: Card) -> None:
-        """Names of the person become those of ``card``, texts tombstones."""
+        """Anonymises the person as ``card``, and turns their texts into tombstones."""
         members = {
             who: attrs.evolve(member, card=_renamed(member.card, person, card))
             for who, member in self.state.members.items()

@@ -41,7 +41,7 @@ class Notifications:
         return found
 
     def drop(self, person: PersonId, keys: Iterable[NotificationKey]) -> None:
-        """The person was told these."""
+        """Deletes these notifications after delivery."""
         for key in keys:
             self._kept.get(person, {}).pop(key, None)
 
@@ -50,6 +50,6 @@ class Notifications:
         self._kept.pop(person, None)
 
     def forget_conversation(self, conversation: ConversationId) -> None:
-        """Drop what is about the conversation, whoever it is for."""
+        """Deletes all notifications about the conversation."""
         for person, kept in self._kept.items():
             self.drop(person, [key for key in kept if key[0] == conversation])

@@ -184,7 +184,7 @@ async def _add(db: Connection, account: Account, password: str, cipher: Cipher) 
 
 
 async def _has_email(db: Connection, account: Account, cipher: Cipher) -> bool:
-    """Whether somebody else has the address, as it is stored under any of the keys."""
+    """Whether another account has the address, under any of the keys."""
     for key in _email_keys(account.email, cipher):
         row = await db.row(sql.BY_EMAIL, key)
         if row is not None and row[0] != account.id:

@@ -153,7 +153,7 @@ class EngineSession:
             self._expect_progress(self._outbox.taken)
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye; the receiver hears of the end within ``close_s``. The first call counts."""
+        """Starts closing; the receiver is called within ``close_s``. Only the first call counts."""
         if self._state is not _State.OPEN:
             return
         self._state = _State.CLOSING
@@ -267,7 +267,7 @@ class EngineSession:
         self._socket.upgrading = False  # the library forgets to say so
 
     def lose(self, code: int = LOST_CODE, reason: str = "") -> None:
-        """It is over, now: nothing more reaches the peer. The first call counts."""
+        """Ends at once: nothing more is sent. Only the first call counts."""
         if self._state is _State.OVER:
             return
         is_ours, self._state = self._state is _State.CLOSING, _State.OVER

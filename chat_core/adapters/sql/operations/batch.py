@@ -160,6 +160,6 @@ def _first_members(after: Conversation) -> Sequence[Step]:
 
 
 def _member_steps(after: Conversation, person: PersonId, member: Member, place: int) -> Sequence[Step]:
-    """A room lists who left, a channel does not: that it was a member stands beside it."""
+    """Whether the person left: a room lists those who left, a channel does not."""
     put = (sql.PUT_MEMBER, member_row(after, person, member, place))
     return (put,) if isinstance(after, Room) else (put, (sql.REMEMBER_MEMBER, (person, after.id)))

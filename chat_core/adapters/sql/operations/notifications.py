@@ -1,4 +1,4 @@
-"""Notices <-> rows: what a person is still to be told."""
+"""Notifications and their rows."""
 
 import json
 from collections.abc import Sequence

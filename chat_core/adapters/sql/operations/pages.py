@@ -17,7 +17,7 @@ MESSAGES_AT_ONCE: Final = 128  # whose reactions one statement asks for
 async def events_after(
     db: Connection, conversation: ConversationId, seq: int, limit: int
 ) -> Sequence[Logged]:
-    """The first ``limit`` events above ``seq``, in order; a post stands as its message is now."""
+    """The first ``limit`` events above ``seq``, in order; posts contain the current message."""
     values = (conversation, seq, limit)
     events: list[Logged] = [event(conversation, row) for row in await db.rows(sql.EVENTS_AFTER, *values)]
     events.extend(_posted(one) for one in await page(db, sql.MESSAGES_AFTER, *values))

@@ -42,7 +42,7 @@ async def anonymise(db: Connection, conversation: ConversationId, person: Person
 
 
 async def forget_person(db: Connection, person: PersonId) -> None:
-    """Drop what stands outside of conversations."""
+    """Deletes personal data outside of conversations."""
     for statement in _FORGET:
         await db.run(statement, person)
 

@@ -45,7 +45,7 @@ def _place(row: Row) -> tuple[float, ConversationId, int]:
 
 
 async def last_up_to(db: Connection, conversation: ConversationId, mark: Cursor, *, inclusive: bool) -> int:
-    """The highest seq of a message that stands below the mark, or at it; 0 where none does."""
+    """The highest seq of a message at or below the cursor; 0 if there is none."""
     newest = await db.row(sql.LAST_MESSAGE, conversation)
     if newest is None or (head := newest[0]) is None:
         return 0

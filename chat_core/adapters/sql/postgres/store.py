@@ -66,7 +66,7 @@ class PostgresStore(SQLStore):
 
     @property
     def commits(self) -> int:
-        """How many transactions were committed since the start; one holds up to 100 changes."""
+        """The number of committed transactions since start; one contains up to 100 changes."""
         return self._server.commits
 
 

@@ -39,7 +39,7 @@ def restore(copy: Path, path: Path) -> None:
 
 @contextmanager
 def _new(path: Path) -> Iterator[Path]:
-    """A draft that becomes ``path`` at the end, unless there was one, or something went wrong."""
+    """A draft file that is renamed to ``path`` at the end, unless it exists or an error occurs."""
     if path.exists():
         raise Unavailable(f"{path} is already exists and is not overwritten.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The upkeep of SQLite's index of words, while nobody wants to write.
+"""Maintenance of SQLite's full-text index while the writer is idle.
 
 A message that is new waits in ``terms_waiting``, where a search looks at it by
 itself: taking it into the index costs twice as much as storing it. FTS5 keeps a
@@ -59,7 +59,7 @@ class WordIndex:
             self._put_off()
 
     def wrote(self, db: sqlite3.Connection, asks: int) -> None:
-        """So many were written. Does not let the index fall behind for ever where nobody pauses."""
+        """Counts written messages, so that the index does not fall behind under constant load."""
         self._written += asks
         if self._written > WAITING_MAX:
             self.step(db)

@@ -53,7 +53,7 @@ class SQLiteStore(SQLStore):
 
     @property
     def commits(self) -> int:
-        """How many transactions were committed since the start; one holds up to 100 changes."""
+        """The number of committed transactions since start; one contains up to 100 changes."""
         return self._file.commits
 
 
@@ -90,7 +90,7 @@ class SQLiteFile:
         await self._writer.truncate()  # the pages of before must not stay in the log
 
     async def close(self) -> None:
-        """Finish pending work, copy the log back, let go of the file. Idempotent.
+        """Finishes pending work, checkpoints the log, closes the file. Idempotent.
 
         Cancelling it does not stop it.
         """

@@ -134,7 +134,7 @@ class Writer:
         return group, True
 
     def _first(self) -> _Ask | None:
-        """Wait for an ask; meanwhile the index of words is kept."""
+        """Waits for a request; maintains the full-text index meanwhile."""
         while self._db is not None and self._asks.empty():
             wait_s = self._index.wait_s(self._db)
             if wait_s is None:
