@@ -223,7 +223,7 @@ class Centrifuge(Dialect):
             return (RejectFrame(reply(0, error=errors.BAD_REQUEST)),)
         if isinstance(asked, Connect):
             if client.authenticated is not None or client.is_connecting:
-                return (Disconnect(*BAD_REQUEST.because("connected already")),)
+                return (Disconnect(*BAD_REQUEST.because("already connected")),)
             client.is_connecting = True
             return (Authenticate(asked.token, _Ref(command.id, asked)),)
         if client.authenticated is None and not client.is_connecting:

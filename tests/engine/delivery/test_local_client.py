@@ -98,7 +98,7 @@ async def test_a_seat_follows_what_the_person_has(parley_chat: Chat, parley_cloc
 
 async def test_a_seat_that_cannot_open_leaves_nothing_behind() -> None:
     class Mute(FailingStore):
-        async def rooms_of(self, person: PersonId) -> Sequence[Room]:
+        async def open_rooms_of(self, person: PersonId) -> Sequence[Room]:
             raise Unavailable("no reading")
 
     async with World(Config(), store=Mute()) as world:

@@ -99,7 +99,7 @@ def test_a_copy_is_made_and_taken_back(tmp_path: Path, start: Callable[..., "sub
     assert ended(start(other, "migrate")) == (0, "The schema is up to date.\n", "")
     status, _, err = ended(start(database, "backup", "copy.db"))
     assert status == 1
-    assert err == "parley: copy.db is already exists and is not overwritten.\n"
+    assert err == "parley: copy.db already exists and is not overwritten.\n"
     assert ended(start("memory://", "backup", "other.db"))[0] == 2
 
 

@@ -41,7 +41,7 @@ def restore(copy: Path, path: Path) -> None:
 def _new(path: Path) -> Iterator[Path]:
     """A draft file that is renamed to ``path`` at the end, unless it exists or an error occurs."""
     if path.exists():
-        raise Unavailable(f"{path} is already exists and is not overwritten.")
+        raise Unavailable(f"{path} already exists and is not overwritten.")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))

@@ -93,9 +93,9 @@ async def test_a_copy_is_its_owners_alone_and_one_file(path: Path, copy: Path) -
 async def test_nothing_is_written_over(path: Path, copy: Path) -> None:
     async with opened(path):
         await backup(path, copy)
-        with pytest.raises(Unavailable, match="is there already"):
+        with pytest.raises(Unavailable, match="already exists"):
             await backup(path, copy)
-        with pytest.raises(Unavailable, match="is there already"):
+        with pytest.raises(Unavailable, match="already exists"):
             await restore(copy, path)
     assert [file.name for file in copy.parent.iterdir()] == ["copy.db"]
 
