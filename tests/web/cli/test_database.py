@@ -75,7 +75,7 @@ def test_migrate_makes_no_database_and_a_dry_run_nothing(
     assert "create table messages" in out
     status, out, err = ended(start(missing, "migrate"))
     assert (status, out) == (1, "")
-    assert "no database" in err or "does not exist" in err
+    assert "Database not found" in err or "does not exist" in err
 
 
 def test_what_a_dry_run_prints_is_what_is_missing(
