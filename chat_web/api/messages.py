@@ -211,4 +211,4 @@ def _shown(conversations: Mapping[str, Conversation]) -> Any:
 
 def _check_one_way(query: Paged) -> None:
     if query.before is not None and query.after is not None:
-        raise wrong_field("after", "A page goes on in one direction: give before or after.")
+        raise wrong_field("after", "Give either before or after, not both.")

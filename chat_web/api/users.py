@@ -108,7 +108,7 @@ async def set_status(call: Call[NoQuery, NewStatus]) -> web.Response:
 
 @operation(answers={204: None}, errors=("wrong_password",))
 async def leave(call: Call[NoQuery, DeleteAccount]) -> web.Response:
-    """Erase the caller for good: sessions end at once, then texts, names and account are gone."""
+    """Erase the caller permanently: ends all sessions, then deletes texts, names and account."""
     await call.chat.accounts.erase(call.person, password=call.body.password, source=call.source)
     response = nothing()
     cookies.forget(call.request, response)

@@ -43,6 +43,6 @@ def rotated(config: Config) -> str:
         written = asyncio.run(rotate_keys(config, bar))
     except KeyboardInterrupt:
         bar.end()
-        return "Stopped. What is done stays done; parley rotate-keys goes on from there."
+        return "Stopped. Run parley rotate-keys again to continue."
     bar.end()
-    return f"{written:,} encrypted anew. The keys behind the first of MESSAGE_KEYS are no longer needed."
+    return f"{written:,} re-encrypted. The keys behind the first of MESSAGE_KEYS are no longer needed."

@@ -31,7 +31,7 @@ _PATH_WORDS: Final[Mapping[str, str]] = {
     "name": "A channel's name",
     "username": "A user name",
     "emoji": "One emoji",
-    "user_id": "A label, which is nobody's identity",
+    "user_id": "A label; it is not an identity",
     "digest": "The digest of all static files",
     "path": "A file's path",
 }

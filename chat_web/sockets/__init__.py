@@ -1,6 +1,1 @@
-"""WebSockets on a bare transport.
-
-`frames` turns bytes into messages and back and knows no socket, `websocket` is
-one connection, `upgrade` takes a connection over from aiohttp.  None of them
-knows what a chat is.
-"""
+"""Sockets of clients: the endpoints, and one pump per open connection between its dialect and the core."""

@@ -318,7 +318,7 @@ async def test_the_command_shows_how_far_it_is_and_the_check_says_what_is_missin
     assert error.splitlines()[-1].startswith("parley: cannot start: The database was written with")
     status, out, error = _command(tmp_path, [TWO, ONE], "rotate-keys")
     assert (status, error.splitlines()[-1]) == (0, f"[{'#' * 30}] 100 %  4 of 4")
-    assert out.startswith("4 encrypted anew.")
+    assert out.startswith("4 re-encrypted.")
     assert _command(tmp_path, [TWO], "check")[0] == 0
 
 
