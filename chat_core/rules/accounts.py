@@ -1,7 +1,7 @@
-"""Accounts: which names, addresses, passwords and profiles there may be.
+"""Accounts: the valid names, addresses, passwords and profiles.
 
-Pure; a refusal names every field that is wrong. Kept out: whether a name is free
-(the store's matter), and sessions (``rules.refreshing``).
+Pure; a refusal names every invalid field. Not here: whether a name is free (the
+store decides that), and sessions (``rules.refresh_tokens``).
 """
 
 import re
@@ -29,15 +29,15 @@ from chat_core.model.limits import (
 )
 from chat_core.rules.common_passwords import is_weak
 
-GUEST_PREFIX: Final = "guest-"  # of the names that guests are given
+GUEST_PREFIX: Final = "guest-"  # of generated guest names
 
 _USERNAME: Final = re.compile(rf"[A-Za-z0-9_.-]{{{USERNAME_LENGTH_MIN},{USERNAME_LENGTH_MAX}}}")
-# What every reader of text takes for a UUID: with hyphens, in braces, or 32 hexadecimal digits.
+# The text forms of a UUID: 32 hexadecimal digits, with or without hyphens.
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _EMAIL: Final = re.compile(r"[^\s@,;:<>()\[\]\\\"]{1,64}@[^\s@,;:<>()\[\]\\\"]+\.[^\s@,;:<>()\[\]\\\".]{2,}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _AVATAR: Final = re.compile(r"/uploads/[A-Za-z0-9_-]+(?:/thumbnail)?")
-# Control characters, and what would turn the text around a name.
+# Control characters, and characters that change the direction of the text around a name.
 _NAME_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BIO_REFUSED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -53,7 +53,7 @@ def email_key(email: str) -> str:
 
 
 def check_new(username: str, email: str, password: str, *, needs_email: bool = True) -> None:
-    """Refuse what no account can be made with."""
+    """Refuses invalid values for a new account."""
     refuse(
         username=wrong_username(username),
         email=wrong_email(email) if email or needs_email else None,
@@ -69,7 +69,7 @@ def wrong_username(username: str) -> str | None:
     if _UUID.fullmatch(username):
         return "A user name must not look like an id."
     if username_key(username).startswith(GUEST_PREFIX):
-        return f"Names that begin with {GUEST_PREFIX} are given to guests."
+        return f"Names that begin with {GUEST_PREFIX} are reserved for guests."
     return None
 
 
@@ -79,7 +79,7 @@ def wrong_email(email: str) -> str | None:
     if len(address) > EMAIL_LENGTH_MAX:
         return f"An e-mail address has at most {EMAIL_LENGTH_MAX} characters."
     if not _EMAIL.fullmatch(address) or ".." in address or not address.isprintable():
-        return "This is no e-mail address."
+        return "This is not an e-mail address."
     return None
 
 
@@ -90,7 +90,7 @@ def wrong_password(password: str) -> str | None:
     if len(password) > PASSWORD_LENGTH_MAX:
         return f"A password has at most {PASSWORD_LENGTH_MAX} characters."
     if is_weak(unicodedata.normalize("NFKC", password)):
-        return "This password is among the first that are tried. Choose another one."
+        return "This password is too common. Choose another one."
     return None
 
 
@@ -104,9 +104,9 @@ def wrong_display_name(name: str) -> str | None:
 
 
 def changed(account: Account, change: ProfileChange, *, year: int) -> Account:
-    """The account after a change, except the password. Refuses the whole of it where a part is wrong.
+    """The account after a change, except the password. Refuses the whole change if one field is invalid.
 
-    ``year`` is the one of now: nobody is born later.
+    ``year`` is the current year, the latest valid year of birth.
     """
     wrong: dict[str, str | None] = {}
     after: dict[str, object] = {}
@@ -128,7 +128,7 @@ def changed(account: Account, change: ProfileChange, *, year: int) -> Account:
 
 
 def refuse(**wrong: str | None) -> None:
-    """Refuse what has anything wrong: ``field="what is wrong"``, None where nothing is."""
+    """Refuses if a field is invalid: ``field="sentence for people"``, None for a valid field."""
     fields = {name: words for name, words in wrong.items() if words is not None}
     if fields:
         raise Refused("invalid", " ".join(fields.values()), fields=fields)
@@ -160,7 +160,7 @@ def _wrong_language(language: str) -> str | None:
 
 def _wrong_avatar(url: str) -> str | None:
     if url and (len(url) > AVATAR_URL_LENGTH_MAX or not _AVATAR.fullmatch(url)):
-        return "A picture is one that was uploaded here."
+        return "A picture must be uploaded here first."
     return None
 
 
@@ -182,5 +182,5 @@ def _tidy(name: str, value: object) -> object:
 
 
 def unknown_user() -> Refused:
-    """The one answer for a user who is not there, and for one who does not want to be found."""
+    """The same refusal for a user who does not exist and for one who does not want to be found."""
     return Refused("unknown_user", "User not found.")

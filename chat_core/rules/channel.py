@@ -1,9 +1,9 @@
 """The channel: who may join, leave, own and delete it.
 
 A public channel is open to every account; its owner cannot leave without
-handing it over. Its moderators, whom the owner names, may add people and send
-members out. The default channels have no owner. Kept out: messages, and the
-name's being free (the store's matter).
+transferring it. Its moderators, appointed by the owner, may add and remove
+members. The default channels have no owner. Not here: messages, and whether a
+name is free (the store decides that).
 """
 
 import re
@@ -49,7 +49,7 @@ _NAME: Final = re.compile(rf"[a-z0-9_-]{{1,{CHANNEL_NAME_LENGTH_MAX}}}")
 
 
 def check(command: CreateChannel, *, any_name: bool = False) -> None:
-    """Refuse a name or a description that a channel cannot have."""
+    """Refuses an invalid name or description of a channel."""
     if any_name:
         if not 1 <= len(command.name) <= OPEN_NAME_LENGTH_MAX:
             words = f"A channel's name has 1 to {OPEN_NAME_LENGTH_MAX} characters."
@@ -63,7 +63,7 @@ def check(command: CreateChannel, *, any_name: bool = False) -> None:
 
 
 def opening(channel: Channel, *, by: Person | None, now: float) -> tuple[Logged, ...]:
-    """The first facts of a new channel: its owner joins it."""
+    """The first events of a new channel: its owner joins it."""
     return () if by is None else (_joined(channel, by, by, now),)
 
 
@@ -125,7 +125,7 @@ def evolve(channel: Channel, event: Logged) -> Channel:
 
 
 def unknown() -> Refused:
-    """The one answer for a channel that is missing, and for one that is none of the caller's business."""
+    """The same refusal for a channel that does not exist and for one that the caller may not see."""
     return Refused("unknown_channel", "Channel not found.")
 
 
@@ -152,7 +152,7 @@ def _check_moderates(member: Member | None) -> None:
 
 
 def _removed(channel: Channel, gone: PersonId, by: Person, now: float) -> MemberLeft:
-    """A moderator sends out members like others; the owner everybody else."""
+    """A moderator may remove plain members; the owner may remove everybody else."""
     _check_moderates(channel.member(by.id))
     member = channel.member(gone)
     if member is None:
@@ -178,7 +178,7 @@ def _role(channel: Channel, command: SetRole, by: Person, now: float) -> tuple[L
     if channel.owner != by.id:
         raise Refused("not_owner", "Only the owner can appoint moderators.")
     if command.role is Role.OWNER:
-        words = "A role is member or moderator; a channel is handed over by leaving it."
+        words = "A role is member or moderator. To transfer a channel, leave it and name the new owner."
         raise Refused("invalid", words, fields={"role": words})
     member = channel.member(command.member)
     if member is None:

@@ -1,9 +1,9 @@
-"""Weak passwords: those that are tried first. Refused whatever their case.
+"""Common passwords: guessers try these first. Refused in any case (upper or lower).
 
-Where they come from: written for Parley, from what every published count of leaked
-passwords agrees on (words, names, keyboard walks, runs of digits, and the few
-endings that people put behind them) and from those patterns; no list of leaked
-passwords was copied. Passwords shorter than the shortest allowed are not in it.
+Source: written for Parley from the patterns that all published counts of leaked
+passwords share (words, names, keyboard walks, runs of digits, and the few endings
+that people append); no list of leaked passwords was copied. Passwords shorter than
+the shortest allowed are not included.
 """
 
 import re
@@ -14,9 +14,9 @@ from typing import Final
 
 from chat_core.model.limits import PASSWORD_LENGTH_MIN
 
-LEAST: Final = 3000  # as many are promised
+LEAST: Final = 3000  # the documented minimum
 
-# What stands alone often enough, and is long enough.
+# Common on their own, and long enough.
 _ALONE: Final = """
 0987654321 0123456789 1029384756 11112222 112233445566 11223344 123123123 123321123 12341234 123412345
 1234567890 123456789 12345678910 12345678 123454321 1234554321 1234567891 123456789a 12345678a 1234qwer
@@ -72,7 +72,7 @@ correcthorse correcthorsebatterystaple letmeinplease opensesame fuckthis asshole
 contrasena contraseña motdepasse parola123 lozinka1 hasło123 passwort1 passwort123 senha123 parole123
 """
 
-# What people put an ending to: words, names, teams, months, keys.
+# Words that people extend with an ending: words, names, teams, months, keys.
 _WORDS: Final = """
 abc abcd abcdef access admin adidas alex alexis alice amanda america amigos andrea andrew angel angela
 angelo animal anna anthony apple april arsenal asdf asdfgh ashley asshole august austin azerty baby babygirl
@@ -156,19 +156,19 @@ _ROWS: Final = (
 _CHARACTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz.*!"
 
 
-# Somebody's day of birth, in each order that it is written in without marks.
+# Birth dates, in each order in which people write them without separators.
 _DAY, _MONTH, _YEAR = "(?:0[1-9]|[12][0-9]|3[01])", "(?:0[1-9]|1[0-2])", "(?:19[3-9][0-9]|20[0-4][0-9])"
 _DATE: Final = re.compile(f"{_DAY}{_MONTH}{_YEAR}|{_MONTH}{_DAY}{_YEAR}|{_YEAR}{_MONTH}{_DAY}")
 
 
 def is_weak(password: str) -> bool:
-    """Whether it is among the first that anybody tries."""
+    """Whether the password is common (in upper or lower case) or a date."""
     return _DATE.fullmatch(password) is not None or password.casefold() in weak_passwords()
 
 
 @cache
 def weak_passwords() -> frozenset[str]:
-    """All of them, in lower case. Put together when they are first asked for."""
+    """All common passwords, in lower case. Built on first use."""
     return frozenset(word.casefold() for word in _all() if len(word) >= PASSWORD_LENGTH_MIN)
 
 

@@ -1,10 +1,10 @@
-"""The lobby: a line of seekers, each in at most one place.
+"""The lobby: a queue of seekers, each in at most one place.
 
-A place is *seeking*, *reserved* (a pair is being made of it) or *in a room*.
+A place is *seeking*, *reserved* (its pair is being made) or *in a room*.
 Pairing reserves both, and then either commits (both are in the room) or
-releases (both are back in the line, at their old rank). The matcher only
-proposes: ``WaitingQueue.propose`` checks its answer before anything is done with it.
-Kept out: making the room, alarms, and who has a connection (the engine's).
+releases (both are back in the queue, at their old rank). The matcher only
+proposes: ``WaitingQueue.propose`` checks its result before it is used.
+Not here: creating the room, alarms and connections (the engine does that).
 """
 
 import enum
@@ -49,10 +49,10 @@ MayPair: TypeAlias = Callable[[Seeker, Seeker], bool]
 Matcher: TypeAlias = Callable[[Sequence[Seeker], MayPair, Random], Sequence[Pair]]
 """Decides who is paired: ``(waiting, may_pair, rng) -> pairs``.
 
-``waiting`` is one partition of one lobby's line, in rank order. It may leave
-anybody waiting, but not two who may pair. It is called at each arrival and every
-second, returns at once (it cannot be cancelled) and keeps nothing. What it
-raises, or an answer that cannot be, counts as "nobody suits" and is reported.
+``waiting`` is one partition of one lobby's queue, in rank order. A matcher may leave
+people waiting, but not two who may pair. It is called at each arrival and every
+second, returns at once (it cannot be cancelled) and keeps no state. An exception
+or an invalid result counts as "no pairs" and is reported.
 """
 
 
@@ -64,7 +64,7 @@ class Place(enum.StrEnum):
 
 @attrs.define
 class WaitingQueue:
-    """One lobby's line and places. Everything that changes it returns what it did."""
+    """One lobby's queue and places. Every method that changes it returns what it did."""
 
     rules: LobbyRules
     _seeking: dict[PersonId, Seeker] = attrs.field(factory=dict)  # in rank order
@@ -89,7 +89,7 @@ class WaitingQueue:
         return self._seeking.get(person) or self._reserved.get(person)
 
     def position(self, person: PersonId) -> int:
-        """How many stand before the person, plus one. O(line)."""
+        """The person's position in the queue, from 1. O(length of the queue)."""
         return next((n for n, other in enumerate(self._seeking, 1) if other == person), 1)
 
     def waiting(self) -> Sequence[Seeker]:
@@ -109,10 +109,10 @@ class WaitingQueue:
         again: bool = False,
         now: float,
     ) -> Seeker:
-        """Give the person a place in the line. Who has one already is refused (``wrong_state``)."""
+        """Adds the person to the queue. Refuses ``wrong_state`` if they have a place already."""
         if self.place(person.id) is not None:
             raise Refused("wrong_state", "You are already in this lobby.")
-        if len(self._seeking) + len(self._reserved) >= QUEUE_LENGTH_MAX:  # a release brings those back
+        if len(self._seeking) + len(self._reserved) >= QUEUE_LENGTH_MAX:  # a release returns these
             raise Refused("too_many", "Too many people are waiting. Try again soon.", retry_after_s=5.0)
         check_interests(interests)
         left_at_rank = self._left_behind.pop(person.id, None)
@@ -123,21 +123,21 @@ class WaitingQueue:
         return seeker
 
     def cancel(self, person: PersonId) -> bool:
-        """Take a seeker out of the line. False when there was none (a reserved one stays)."""
+        """Removes a seeker from the queue. False if they were not seeking (a reserved place stays)."""
         self._left_behind.pop(person, None)
         return self._seeking.pop(person, None) is not None
 
     def block(self, one: PersonId, other: PersonId) -> None:
-        """The two are never paired from now on; their seekers are updated at once."""
+        """Prevents pairing the two from now on; their seekers are updated at once."""
         for place in (self._seeking, self._reserved):
             for person, foe in ((one, other), (other, one)):
                 if (seeker := place.get(person)) is not None:
                     place[person] = attrs.evolve(seeker, blocked=seeker.blocked | {foe})
 
     def propose(self, matcher: Matcher, rng: Random, *, now: float) -> list[Pair]:
-        """Ask the matcher, check its answer, reserve the pairs. The rest keep their rank.
+        """Asks the matcher, checks its result, reserves the pairs. The others keep their rank.
 
-        A matcher that raises, or answers what cannot be, is ``InvariantBroken``; all places stay.
+        Raises ``InvariantBroken`` if the matcher raises or its result is invalid; no place changes.
         """
 
         def may_pair(a: Seeker, b: Seeker) -> bool:
@@ -149,7 +149,7 @@ class WaitingQueue:
             pairs = self._answer(matcher, may_pair, rng)
         except InvariantBroken:
             raise
-        except Exception as fault:  # the matcher's own, or of an answer that is not made of pairs
+        except Exception as fault:  # raised by the matcher, or because its result does not consist of pairs
             raise InvariantBroken("the matcher failed") from fault
         for a, b in pairs:
             for seeker in (a, b):
@@ -167,12 +167,12 @@ class WaitingQueue:
             known = self._seeking.get(a.person.id) == a and self._seeking.get(b.person.id) == b
             doubled = a.person.id in taken or b.person.id in taken
             if not known or doubled or not may_pair(a, b):
-                raise InvariantBroken("the matcher's answer names a pair that cannot be")
+                raise InvariantBroken("the matcher returned an invalid pair")
             taken.update((a.person.id, b.person.id))
         return pairs
 
     def reserved(self, pair: Pair) -> Pair:
-        """The current pair: blocks may have come since it was proposed."""
+        """The current pair: people may have been blocked since it was proposed."""
         return self._reserved[pair[0].person.id], self._reserved[pair[1].person.id]
 
     def commit(self, pair: Pair, room: ConversationId) -> None:
@@ -183,12 +183,12 @@ class WaitingQueue:
             self._room_ranks[seeker.person.id] = seeker.rank
 
     def release(self, pair: Pair) -> None:
-        """No room came of it: both return to the line, at their old rank."""
+        """The room was not created: both return to the queue, at their old rank."""
         for seeker in pair:
             self._insert(self._reserved.pop(seeker.person.id))
 
     def enter(self, person: PersonId, room: ConversationId) -> None:
-        """The person is in a room that was there before this process (after a restart)."""
+        """The person is in a room that existed before this process (after a restart)."""
         if person in self._reserved:
             raise InvariantBroken(f"a reserved person enters {room}")
         self._seeking.pop(person, None)
@@ -204,18 +204,21 @@ class WaitingQueue:
             self._left_behind[person] = rank
 
     def forget(self, person: PersonId) -> None:
-        """The person is gone permanently: drop all that is pending."""
+        """The person is gone permanently: drops everything pending."""
         self._left_behind.pop(person, None)
 
     def part(self, one: PersonId, other: PersonId, *, now: float) -> None:
-        """The two just parted: others come first for a while."""
+        """The two just parted: the rematch pause applies to them (see ``may_pair``)."""
         self._parted.pop(_both(one, other), None)
         self._parted[_both(one, other)] = now
         while len(self._parted) > PARTED_PAIRS_MAX:
             del self._parted[next(iter(self._parted))]
 
     def may_pair(self, a: Seeker, b: Seeker, *, now: float) -> bool:
-        """Two people, one partition, no block either way; who just parted only after the pause."""
+        """Whether the two may be paired: different people, one partition, no block either way.
+
+        Two who parted may be paired ``rematch_after_s`` after the parting and after both began to search.
+        """
         one, other = a.person.id, b.person.id
         if one == other or a.person.partition != b.person.partition:
             return False
@@ -235,7 +238,7 @@ class WaitingQueue:
             self._seeking = dict(sorted(self._seeking.items(), key=lambda item: item[1].rank))
 
     def people(self) -> Iterator[tuple[PersonId, Place]]:
-        """Everybody with a place, for checks."""
+        """Everybody with a place, for consistency checks."""
         for place, people in (
             (Place.SEEKING, self._seeking),
             (Place.RESERVED, self._reserved),

@@ -1,4 +1,4 @@
-"""The log: the rules of rooms, channels and messages, put together by command and by kind."""
+"""The log: combines the rules of rooms, channels and messages, by command and by kind."""
 
 from collections.abc import Iterable
 from typing import assert_never
@@ -49,11 +49,11 @@ def decide(
 ) -> tuple[Logged, ...]:
     """Decides the events of a command by ``by`` at ``now``; ``by`` is None for Parley itself.
 
-    In a room, what has fallen due happens first. A refusal changes nothing, so
-    what was due is then left to its alarm.
+    In a room, due transitions come first. A refusal changes nothing, so a due
+    transition is then left to its alarm.
     """
     match command:
-        case Post() | Edit() | Delete() | React() | Unreact():  # first: it comes most often
+        case Post() | Edit() | Delete() | React() | Unreact():  # first: it is the most frequent
             if by is None:
                 raise InvariantBroken("a message without an author")
             due: tuple[Logged, ...] = ()

@@ -17,7 +17,7 @@ def mentions(state: Conversation, events: Sequence[Logged]) -> Sequence[Mentione
     found: Sequence[Mentioned] = ()
     if state.persistence is Persistence.PERSISTENT:
         for event in events:
-            if type(event) is MessagePosted and "@" in event.message.content:  # seldom
+            if type(event) is MessagePosted and "@" in event.message.content:  # rare
                 found = (*found, *_of(state, event))
     return found
 
@@ -26,7 +26,7 @@ def _of(state: Conversation, event: MessagePosted) -> Iterator[Mentioned]:
     wanted: set[str] = set()
     for match in islice(_NAME.finditer(event.message.content), MENTIONS_MAX):
         name = match[1].casefold()
-        wanted |= {name, name.rstrip(".-_")}  # a sentence may end behind it
+        wanted |= {name, name.rstrip(".-_")}  # the name may end a sentence
     for person in state.present() if wanted else ():
         if person != event.by and state.members[person].card.username.casefold() in wanted:
             yield Mentioned(

@@ -1,9 +1,9 @@
 """Messages: posting, editing, deleting, reacting.
 
 These rules apply in every room and channel. ``decide`` gets the message that a
-command points at (``target``) and, for a post, what an earlier post with the
-same ``client_id`` made (``repeated``): finding them is the engine's matter.
-Kept out: rates (``rules.rate``) and who may read.
+command refers to (``target``) and, for a post, the message of an earlier post
+with the same ``client_id`` (``repeated``); the engine finds them.
+Not here: rates (``rules.rate``) and permission to read.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from chat_core.model.limits import (
 from chat_core.model.message import Message
 from chat_core.model.person import Person, nobody
 
-# Control characters but tab and newline, and surrogates that stand alone.
+# Control characters except tab and newline, and lone surrogates.
 _REFUSED_CHARACTERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _L = TypeVar("_L", bound=Logged)
@@ -53,13 +53,13 @@ def decide(
 ) -> tuple[Logged, ...]:
     """Decides the events of a command by ``by`` at ``now``. Refuses what is not allowed.
 
-    ``new_id`` becomes the id of a posted message. For ``Post``, ``target`` is
-    the message replied to; a repeated post gives ``()``, its answer is
+    ``new_id`` is the id for a posted message. For ``Post``, ``target`` is the
+    message replied to; a repeated post gives ``()``, and its result is
     ``repeated``.
     """
     if isinstance(command, Post):
         if repeated is not None and conversation.member(by.id) is not None:
-            return _repeat(command, repeated)  # the first answer again, also once the room has ended
+            return _repeat(command, repeated)  # the first result again, even after the room has ended
         return _post(conversation, command, writer(conversation, by.id), by, now, new_id, target)
     member = writer(conversation, by.id)
     if target is None or target.conversation != conversation.id:
@@ -113,7 +113,7 @@ def blank(message: Message) -> Message:
 
 
 def check_content(content: str) -> None:
-    """Refuse a text that a message cannot have. What passes is stored exactly as written."""
+    """Refuses an invalid text of a message. A valid text is stored exactly as written."""
     words = None
     if not content or content.isspace():
         words = "A message cannot be empty."
@@ -126,8 +126,8 @@ def check_content(content: str) -> None:
 
 
 def has_refused_characters(text: str) -> bool:
-    """Whether there is a control character other than tab and newline, or half a surrogate pair."""
-    return not text.isprintable() and _REFUSED_CHARACTERS.search(text) is not None  # the first is cheap
+    """Whether the text contains a control character other than tab and newline, or a lone surrogate."""
+    return not text.isprintable() and _REFUSED_CHARACTERS.search(text) is not None  # the first check is cheap
 
 
 def writer(conversation: Conversation, person: PersonId) -> Member:
@@ -141,7 +141,7 @@ def writer(conversation: Conversation, person: PersonId) -> Member:
                 raise Refused("wrong_state", "This room has ended.")
         case Channel():
             if conversation.deleted or (conversation.private and member is None):
-                raise Refused("unknown_room", "Room not found.")  # as if it were not there
+                raise Refused("unknown_room", "Room not found.")  # as if it did not exist
             if member is None:
                 raise Refused("not_member", "Join the channel first.")
     if member is None:
@@ -150,12 +150,12 @@ def writer(conversation: Conversation, person: PersonId) -> Member:
 
 
 def unknown() -> Refused:
-    """The one answer for a message that is missing, and for one that the caller may not see."""
+    """The same refusal for a message that does not exist and for one that the caller may not see."""
     return Refused("unknown_message", "Message not found.")
 
 
 def digest(command: Post) -> str:
-    """A fingerprint of a post's body: the same ``client_id`` must come with the same one."""
+    """A fingerprint of a post's body: a repeated ``client_id`` must come with the same fingerprint."""
     parts = (command.content, command.reply_to or "", *command.attachments)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

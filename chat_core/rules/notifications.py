@@ -1,7 +1,7 @@
-"""Notices: what a conversation's event means to one person, wherever that person is.
+"""Notifications: the events of a conversation that concern one person, on all of their connections.
 
-A partner is told who left; who declined to keep a timed room is not told to
-anyone (the reason says only that it ended).
+A partner learns who left. Nobody learns who declined to keep a timed room (the
+reason says only that it ended).
 """
 
 from collections.abc import Iterable, Iterator
@@ -53,14 +53,14 @@ def notifications(room: Room, event: Logged) -> Iterator[Personal]:
             yield from _partner_left(room, gone, reason, event.at)
         case RoomEnded():
             if room.rules.countdown_s is None and room.reason is not EndReason.MEMBER_LEFT:
-                # With no decision to hide, an open-ended room that was ended is a partner who left.
+                # An open-ended room has no decision to hide: if it was ended, the partner has left.
                 yield from _partner_left(room, event.by, LeaveReason.LEFT, event.at)
             yield from _to_all(room, event, NotificationKind.ROOM_ENDED)
 
 
 def personal(state: Conversation, event: Logged) -> Iterable[Personal]:
     """The notifications of the event, mentions included. ``state`` is the conversation after it."""
-    if type(event) is MessagePosted:  # first: it comes most often
+    if type(event) is MessagePosted:  # first: it is the most frequent
         return mentions(state, (event,)) if "@" in event.message.content else ()
     return notifications(state, event) if isinstance(state, Room) else ()
 
@@ -74,7 +74,7 @@ def found(room: Room, at: float) -> tuple[Notification, ...]:
 
 
 def channel_changes(before: Channel, after: Channel, events: Iterable[Logged]) -> Iterator[ChannelsChanged]:
-    """Whose channels changed by these events, which led from ``before`` to ``after``; in their order."""
+    """Whose channels these events changed, in their order. They led from ``before`` to ``after``."""
     members = dict.fromkeys(before.present())
     for event in events:
         match event:
@@ -100,7 +100,7 @@ def _partner_left(room: Room, gone: str | None, reason: LeaveReason, at: float) 
 
 
 def _to_all(room: Room, event: Logged, kind: NotificationKind) -> Iterator[Personal]:
-    """To who is there now, and to the one whose leaving is what happened."""
+    """For the present members, and for the person who has just left."""
     for person, member in room.members.items():
         if not member.left or person == event.by:
             yield Notification(at=event.at, to=person, kind=kind, room=room)

@@ -1,8 +1,8 @@
 """Password attempts: a limit on wrong passwords, with the time as an argument.
 
-Counted by account and source together, and by source: who guesses is stopped, and
-nobody elsewhere is locked out by it. What is counted is bounded; the one that was
-quiet longest is forgotten first. Kept out: what a source is (the caller's matter).
+Counted per account and source, and per source: this stops a guesser and locks out
+nobody elsewhere. The number of keys is bounded; the one idle longest is forgotten
+first. Not here: the meaning of a source (the caller defines it).
 """
 
 from collections import OrderedDict, deque
@@ -20,14 +20,14 @@ from chat_core.model.limits import (
 
 @attrs.define
 class _Tally:
-    """The times of guesses by key, each list bounded by ``most``."""
+    """The times of guesses per key, each list bounded by ``most``."""
 
     most: int
     keys_max: int
     times: "OrderedDict[tuple[str, ...], deque[float]]" = attrs.field(factory=OrderedDict)
 
     def wait_s(self, key: tuple[str, ...], now: float) -> float:
-        """The seconds until one more is allowed; 0.0 for now."""
+        """The seconds until another guess is allowed; 0.0 if it is allowed now."""
         times = self.times.get(key)
         if times is None or len(times) < self.most:
             return 0.0
@@ -48,10 +48,10 @@ class _Tally:
 
 
 class Guesses:
-    """Every wrong password of the last 15 minutes, as far as it still matters.
+    """The wrong passwords of the last 15 minutes that still count.
 
-    A guess is counted before the password is looked at, so that many at once are
-    no more than one after the other; it is taken back when it was right.
+    A guess is counted before the password is checked, so that concurrent guesses
+    gain nothing over sequential ones; it is taken back if it was right.
     """
 
     def __init__(self, *, guessers_max: int = GUESSERS_MAX) -> None:
@@ -59,7 +59,7 @@ class Guesses:
         self._by_source = _Tally(GUESSES_PER_SOURCE_MAX, guessers_max)
 
     def take(self, account: str, source: str, now: float) -> None:
-        """Count a guess. Refuses the one too many, which then counts for nothing."""
+        """Counts a guess. Refuses ``too_many`` above the limit; a refused guess is not counted."""
         wait_s = max(
             self._by_account.wait_s((account, source), now),
             self._by_source.wait_s((source,), now),
@@ -71,11 +71,11 @@ class Guesses:
         self._by_source.add((source,), now)
 
     def take_back(self, account: str, source: str, at: float) -> None:
-        """The guess of that time was none: nothing was learnt from it."""
+        """Removes the guess of that time: it revealed nothing about the password."""
         self._by_account.take_back((account, source), at)
         self._by_source.take_back((source,), at)
 
     def right(self, account: str, source: str, at: float) -> None:
-        """The guess of that time was right: what went wrong before for this account is forgiven."""
+        """The guess of that time was right: earlier wrong guesses for this account are removed too."""
         self.take_back(account, source, at)
         self._by_account.times.pop((account, source), None)

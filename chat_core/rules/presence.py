@@ -1,11 +1,12 @@
-r"""Presence counts people, not sockets, and gives who drops a grace.
+r"""Presence: counts people, not sockets, with a grace period after the last connection drops.
 
     ABSENT --connected--> PRESENT --last one dropped--> AWAITED --connected--> PRESENT
             \                                              |
              +----------------------visited----------------+-- grace over --> ABSENT
 
-Others hear of the first coming and of the going for good, of nothing between.
-Kept out: alarms (the engine asks ``is_gone`` when one rings) and who is to hear.
+Others are notified when a person first appears and when they are gone permanently,
+not in between. Not here: alarms (the engine asks ``is_gone`` when one fires) and the
+recipients.
 """
 
 import enum
@@ -35,14 +36,14 @@ class Presence:
 
 
 def connected(presence: Presence, *, may_return: bool) -> Presence:
-    """One more connection. Once one of them can come back, the person can."""
+    """One more connection. The person can return if at least one of their connections could."""
     return Presence(connections=presence.connections + 1, may_return=presence.may_return or may_return)
 
 
 def dropped(presence: Presence, *, now: float, grace_s: float) -> Presence:
-    """One connection fewer; after the last one the grace begins (none for who cannot return).
+    """One connection fewer; the grace period begins after the last one (none if they cannot return).
 
-    A drop that comes late or doubled, when there is no connection, is ignored.
+    A late or duplicate drop, with no connection left, is ignored.
     """
     if presence.connections == 0:
         return presence
@@ -53,12 +54,12 @@ def dropped(presence: Presence, *, now: float, grace_s: float) -> Presence:
 
 
 def visited(presence: Presence, *, now: float, for_s: float) -> Presence:
-    """A person who asks without a connection counts as awaited for ``for_s``; a connection counts more."""
+    """A person who asks without a connection is awaited for ``for_s``; a connection takes precedence."""
     if presence.connections:
         return presence
     return Presence(may_return=True, until=max(presence.until or 0.0, now + for_s))
 
 
 def is_gone(presence: Presence, *, now: float) -> bool:
-    """True once the grace of an awaited person is over. An early or late alarm does no harm."""
+    """True once the grace period of an awaited person is over. An early or late alarm has no effect."""
     return presence.connections == 0 and presence.until is not None and now >= presence.until

@@ -1,15 +1,15 @@
-"""The rate of one person's or connection's asking: a token bucket, with the time as an argument."""
+"""Rate limit of one person or connection: a token bucket, with the time as an argument."""
 
 from typing import Final
 
 import attrs
 
-_ENOUGH: Final = 1.0 - 1e-4  # of a token: a caller that waits as long as told gets one, however floats round
+_ENOUGH: Final = 1.0 - 1e-4  # of a token: allows for float rounding after waiting the returned time
 
 
 @attrs.frozen(kw_only=True)
 class Rate:
-    """So many a second for ever, and up to ``burst`` at once after a pause."""
+    """A sustained rate per second, and up to ``burst`` at once after a pause."""
 
     per_second: float
     burst: float
@@ -17,7 +17,7 @@ class Rate:
 
 @attrs.define
 class Bucket:
-    """The tokens that are left of a ``Rate``. Full at first."""
+    """The remaining tokens of a ``Rate``. Full at first."""
 
     rate: Rate
     tokens: float = attrs.field(init=False)
@@ -27,9 +27,9 @@ class Bucket:
         self.tokens = self.rate.burst
 
     def take(self, now: float) -> float:
-        """Take one token: 0.0 when there was one, else the seconds until there will be.
+        """Takes one token: 0.0 if there was one, else the seconds until the next one.
 
-        A clock that went back fills nothing and takes nothing away.
+        A clock that goes back neither adds nor removes tokens.
         """
         tokens = self.tokens + max(0.0, now - self.filled_at) * self.rate.per_second
         self.tokens = tokens if tokens < self.rate.burst else self.rate.burst
@@ -40,5 +40,5 @@ class Bucket:
         return (1.0 - self.tokens) / self.rate.per_second
 
     def is_full(self, now: float) -> bool:
-        """True when forgetting this bucket would change nothing."""
+        """True if the bucket is full, so that forgetting it changes nothing."""
         return self.tokens + max(0.0, now - self.filled_at) * self.rate.per_second >= self.rate.burst

@@ -1,17 +1,17 @@
-"""Refreshing: a login's refresh tokens are a family in which one is live (T-22).
+"""Refresh tokens: the tokens of a session are a family with one live token (T-22).
 
-    presented                              then
-    ---------                              ----
-    the newest one                         a successor; the newest becomes the one before
-    the one before, successor not seen     another successor; the one not seen is void
-    any other, spent or void               two hold tokens of one login: it is revoked
+    presented                                  result
+    ---------                                  ------
+    the newest token                           a successor; the newest is now the previous one
+    the previous one, successor not seen       another successor; the unseen one is void
+    any other, used or void                    two clients have tokens of one session: it is revoked
 
-A successor has been seen once it, or the access token that came with it, is used.
-So whoever lost an answer may ask again at any time, and a thief is found out with
-the first token that is used twice. No leeway, no window of time.
+A successor counts as seen once it, or the access token issued with it, is used. So a
+client that lost a response may ask again at any time, and a stolen token is detected
+the first time a token is reused. There is no leeway and no time window.
 
-Tokens are compared by their hashes; ``jti`` of an access token is the beginning of
-its refresh token's hash. Pure; how hashes are made is the engine's matter.
+Tokens are compared by their hashes; the ``jti`` of an access token is the beginning
+of its refresh token's hash. Pure; the engine makes the hashes.
 """
 
 from typing import Final
@@ -32,7 +32,7 @@ class Renewal:
 
 
 def begun(token: str, *, now: float, ends_at: float, lifetime_s: float) -> Family:
-    """The family of a new login, by the hash of its first token."""
+    """The family of a new session, from the hash of its first token."""
     return Family(newest=token, until=min(now + lifetime_s, ends_at))
 
 
@@ -60,7 +60,7 @@ def renewed(session: Session, *, presented: str, successor: str, now: float, lif
 
 
 def seen(session: Session, jti: str) -> Session:
-    """The login once an access token of this ``jti`` was used."""
+    """The session after an access token with this ``jti`` was used."""
     family = session.family
     if family is None or family.is_used or jti != jti_of(family.newest):
         return session
@@ -68,5 +68,5 @@ def seen(session: Session, jti: str) -> Session:
 
 
 def jti_of(token: str) -> str:
-    """The ``jti`` of the access token that comes with a refresh token of this hash."""
+    """The ``jti`` of the access token issued with a refresh token of this hash."""
     return token[:JTI_LENGTH]

@@ -4,10 +4,10 @@
                         |                    |
                         +-- all keep --> IDLE, kept      otherwise --> ENDED
 
-``TRANSITIONS`` is the law: what does not stand there cannot happen. The diagram
-in ARCHITECTURE.md is generated from it. Kept out: messages and timers; a room
-only says when it wants to be looked at again (``Room.deadline``), and ``Tick``
-is an ordinary command that does nothing when nothing is due.
+``TRANSITIONS`` lists every allowed transition. The diagram in ARCHITECTURE.md is
+generated from it. Not here: messages and timers; a room only has the time of its
+next transition (``Room.deadline``), and ``Tick`` is an ordinary command that does
+nothing if nothing is due.
 """
 
 from collections.abc import Iterable, Mapping
@@ -56,7 +56,7 @@ TRANSITIONS: Final[Mapping[RoomState, Mapping[type[RoomEvent], RoomState]]] = {
     ENDED: {},
 }
 
-MEMBERS_MIN: Final = 2  # with fewer people left there is nobody to talk to
+MEMBERS_MIN: Final = 2  # with fewer people, no conversation is possible
 
 _R = TypeVar("_R", bound=RoomEvent)
 
@@ -64,8 +64,8 @@ _R = TypeVar("_R", bound=RoomEvent)
 def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now: float) -> tuple[Logged, ...]:
     """Decides the events of a command by ``by`` at ``now``. Refuses what is not allowed.
 
-    What has fallen due happens first: an answer at or after the deadline is too
-    late wherever the alarm stands.
+    Due transitions come first: an answer at or after the deadline is too late,
+    whether or not the alarm has fired.
     """
     due = _due(room, now)
     if isinstance(command, Tick):
@@ -84,7 +84,7 @@ def evolve(room: Room, event: Logged) -> Room:
     """The room after the event."""
     if event.seq != room.head + 1:
         raise InvariantBroken(f"seq {event.seq} after {room.head} in {room.id}")
-    if isinstance(event, MessagePosted):  # first: it comes most often
+    if isinstance(event, MessagePosted):  # first: it is the most frequent
         return room.advanced(event.seq)
     if isinstance(event, MemberLeft):
         if event.member not in room.members:
@@ -116,7 +116,7 @@ def fold(room: Room, events: Iterable[Logged]) -> Room:
 
 
 def opening(room: Room, *, now: float) -> tuple[Logged, ...]:
-    """The first facts of a room that a lobby made: its countdown starts at once, if it has one."""
+    """The first events of a room made by a lobby: its countdown starts at once, if it has one."""
     countdown_s = room.rules.countdown_s
     return () if countdown_s is None else (_started(room, countdown_s, None, now),)
 
@@ -145,7 +145,7 @@ def _due(room: Room, now: float) -> tuple[RoomEvent, ...]:
     if room.deadline is None or now < room.deadline:
         return ()
     if room.state is COUNTDOWN:
-        # A decision that opens late still gives its full time from then.
+        # A decision that opens late still lasts its full time from then on.
         return (_fact(DecisionOpened, room, now, deadline=now + room.rules.notification_s),)
     return (_ended(room, EndReason.NO_RESPONSE, now),)
 
@@ -204,7 +204,7 @@ def _leave(room: Room, command: Leave, by: PersonId, now: float) -> tuple[Logged
     if sum(1 for _ in after.present()) < MEMBERS_MIN:
         return left, _ended(after, EndReason.MEMBER_LEFT, now, by=by)
     if after.state in (COUNTDOWN, NOTIFICATION) and not after.waiting_for():
-        return left, _kept(after, by, now)  # the one who left was the last whose answer was missing
+        return left, _kept(after, by, now)  # the person who left was the last without an answer
     return (left,)
 
 
@@ -217,7 +217,7 @@ def _ended(room: Room, reason: EndReason, now: float, *, by: PersonId | None = N
 
 
 def _fact(kind: type[_R], room: Room, now: float, **values: object) -> _R:
-    """The next event of the room, in the state where the table says that it leads."""
+    """The next event of the room, with the state that the table gives for it."""
     state = TRANSITIONS[room.state].get(kind)
     if state is None:
         raise InvariantBroken(f"{kind.__name__} in {room.state} of {room.id}")

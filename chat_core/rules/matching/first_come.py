@@ -1,4 +1,4 @@
-"""First come, first served: who has waited longest gets the longest waiting who suits."""
+"""First come, first served: pairs each seeker, longest wait first, with the longest-waiting match."""
 
 from collections.abc import Sequence
 from random import Random
@@ -7,9 +7,9 @@ from chat_core.rules.lobby import MayPair, Pair, Seeker
 
 
 def first_come(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> list[Pair]:
-    """Pairs in rank order. ``rng`` is not used. O(n) where anybody suits anybody."""
+    """Pairs in rank order. ``rng`` is not used. O(n) if everybody may pair with everybody."""
     pairs: list[Pair] = []
-    alone: list[Seeker] = []  # those before the current one whom nobody suited yet
+    alone: list[Seeker] = []  # seekers before the current one without a match so far
     for seeker in waiting:
         for index, other in enumerate(alone):
             if may_pair(other, seeker):
