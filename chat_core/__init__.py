@@ -1,7 +1,7 @@
-"""Parley's core: strangers who meet, rooms that may be kept, channels that last.
+"""Parley's core: strangers meet in lobbies, rooms can be kept, channels are permanent.
 
-A command and the time go in; facts come out. The engine stores the facts,
-becomes them, tells them. Everything that happens in a conversation has a ``seq``
+Input is a command and the time; output is events. The engine stores the events,
+applies them and broadcasts them. Every event of a conversation has a ``seq``
 (1, 2, 3 …), so that ordering, history, reconnecting and several devices are one
 question: what came after seq n?
 
@@ -14,8 +14,8 @@ question: what came after seq n?
         await a.do(Post(conversation=matched.room, content="hello"))
         print(await b.next(MessagePosted))
 
-It needs the standard library and attrs, and knows no network. The names below
-stand in reading order; everything else may change.
+It needs the standard library and attrs, and contains no network code. The names
+below are the public interface, in reading order; everything else may change.
 """
 
 from chat_core.adapters.clock import SystemClock

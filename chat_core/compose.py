@@ -1,4 +1,4 @@
-"""Composition: builds a ``Chat`` from a ``Config``. The one place that knows both engine and adapters."""
+"""Composition: builds a ``Chat`` from a ``Config``. The only file that imports both engine and adapters."""
 
 import asyncio
 import random
@@ -43,12 +43,12 @@ class Config:
 
     ``database``: None keeps everything in memory, a path is an SQLite file, a
     ``postgresql://`` URL a PostgreSQL 15 or newer.
-    ``matcher`` names the timed lobby's matcher, or is one. ``rate_limits=False``
-    lifts the limits of rate, not those of size and memory. ``open_channels``:
-    anyone may publish any JSON in public channels (development). ``texts_kept_s``:
-    after that time what was written becomes tombstones; None keeps it for good.
-    ``message_keys``: secrets of 32 bytes or more; texts and e-mail addresses are
-    kept encrypted, the first encrypts, all decrypt, and search is off.
+    ``matcher``: the timed lobby's matcher, or its name. ``rate_limits=False`` turns
+    off rate limits, not limits of size and memory. ``open_channels``: anyone may
+    publish any JSON in public channels (development). ``texts_kept_s``: older
+    messages are replaced by tombstones; None keeps them permanently.
+    ``message_keys``: secrets of at least 32 bytes; texts and e-mail addresses are
+    stored encrypted. The first key encrypts, all decrypt, and search is off.
     """
 
     database: Path | str | None = None
@@ -88,8 +88,8 @@ async def open_chat(
     """A running chat. Call ``await chat.stop()`` when it is no longer needed.
 
     Without arguments: in memory, with the system's clock, and with tokens that
-    only this process knows. ``store`` and ``accounts`` go before
-    ``config.database``. Raises ``Unavailable`` when the store does not answer.
+    only this process can verify. ``store`` and ``accounts`` take precedence over
+    ``config.database``. Raises ``Unavailable`` if the store does not answer.
     """
     config = config or Config()
     clock = clock or SystemClock()
@@ -135,14 +135,14 @@ async def open_chat(
 async def create_account(
     config: Config, username: str, password: str, *, email: str = "", passwords: Passwords | None = None
 ) -> Account:
-    """A new account in ``config.database``, also while a server runs on it: for operators.
+    """Creates an account in ``config.database``, for operators; a server may be running on it.
 
-    Who has it joins the default channels with the first login. Refuses ``invalid``
-    with fields, ``username_taken`` and ``email_taken``; raises ``Unavailable`` where
-    the database does not open, ``ValueError`` where nothing would be kept.
+    The user joins the default channels when they first sign in. Refuses ``invalid``
+    with fields, ``username_taken`` and ``email_taken``. Raises ``Unavailable`` if the
+    database cannot be opened, ``ValueError`` if the database is in memory.
     """
     if config.database is None:
-        raise ValueError("an account in memory would be gone at once")
+        raise ValueError("no database is configured: the account would be lost at once")
     rules.check_new(username, email, password, needs_email=False)
     clock = SystemClock()
     account = Account(
@@ -163,9 +163,9 @@ async def create_account(
 
 
 async def check_database(database: Path | str, message_keys: Sequence[bytes] = ()) -> None:
-    """Raise ``Unavailable`` where ``open_chat`` would for this database, ``WrongKeys`` for these keys.
+    """Raises what ``open_chat`` would: ``Unavailable`` for this database, ``WrongKeys`` for these keys.
 
-    Makes and changes nothing.
+    Creates and changes nothing.
     """
     from chat_core.adapters.sql.encryption.cipher import Cipher
     from chat_core.adapters.sql.key_check import check
@@ -182,15 +182,15 @@ async def check_database(database: Path | str, message_keys: Sequence[bytes] = (
 
 
 async def rotate_keys(config: Config, progress: Callable[[int, int], None]) -> int:
-    """Encrypt what is kept in ``config.database`` with the first of ``message_keys``; how many rows it wrote.
+    """Encrypts ``config.database`` with the first of ``message_keys``; returns the number of rows written.
 
-    ``progress`` is told how many rows of how many have been gone through. Others
-    may use the database meanwhile, with the same keys. Cancelled or killed it
-    leaves what was done, and goes on from there when it is called again. Raises
-    ``WrongKeys``, ``Unavailable``, ``ValueError`` where nothing is kept.
+    ``progress`` gets the number of rows done and the total. Others may use the
+    database meanwhile, with the same keys. A cancelled or killed rotation keeps its
+    progress; the next call continues it. Raises ``WrongKeys``, ``Unavailable``,
+    ``ValueError`` if the database is in memory.
     """
     if config.database is None:
-        raise ValueError("nothing is kept in memory")
+        raise ValueError("no database is configured: there is nothing to encrypt")
     from chat_core.adapters.sql.key_rotation import rotate
 
     store, _ = await _opened(config.database, config)
@@ -208,10 +208,10 @@ def open_tokens(
     accepted_until: float | None = None,
     user_token_s: float = 1800.0,
 ) -> Tokens:
-    """Access tokens by JWT: ``pems`` (Ed25519) or ``secrets`` (HS256), of which the first signs.
+    """Access tokens as JWT: ``pems`` (Ed25519) or ``secrets`` (HS256), of which the first signs.
 
-    ``previous`` (either kind) still verifies until ``accepted_until``. Raises
-    ``ValueError`` for a key that is none.
+    ``previous`` (either kind) verifies until ``accepted_until``. Raises
+    ``ValueError`` for an invalid key.
     """
     from chat_core.adapters.tokens import Key, SignedTokens
 
@@ -227,7 +227,7 @@ def open_tokens(
 
 
 def lobbies(config: Config) -> tuple[LobbyRules, LobbyRules]:
-    """The two lobbies that come built in."""
+    """The two built-in lobbies."""
     return (
         LobbyRules(
             name=ANONYMOUS,
@@ -254,7 +254,7 @@ def _matchers(config: Config) -> Mapping[str, Matcher]:
 
 
 def _rates(config: Config) -> tuple[Rate | None, Rate | None]:
-    """How fast one person may send messages, and search."""
+    """The rate limits of one person for messages and for searches."""
     if not config.rate_limits:
         return None, None
     return (
@@ -264,13 +264,13 @@ def _rates(config: Config) -> tuple[Rate | None, Rate | None]:
 
 
 def _own_tokens() -> Tokens:
-    """Tokens of this process alone, by a key that nobody else has."""
+    """Tokens of this process alone, signed with a random key."""
     return open_tokens(secrets=[token_bytes(48)])
 
 
 async def _opened(database: Path | str, config: Config) -> "tuple[SQLStore, Accounts]":
-    """The store of a database and the accounts beside it, the schema brought up to date."""
-    from chat_core.adapters.sql.accounts import SQLAccounts  # a driver comes in only where it is used
+    """The store and the accounts of a database, with the schema up to date."""
+    from chat_core.adapters.sql.accounts import SQLAccounts  # a driver is imported only if it is used
 
     durability: Literal["full", "relaxed"] = "full" if config.is_durable else "relaxed"
     store: SQLStore
@@ -286,10 +286,10 @@ async def _opened(database: Path | str, config: Config) -> "tuple[SQLStore, Acco
 
 
 async def migrate(database: Path | str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
-    """Bring a database's schema up to date; name -> SQL of the steps that it lacked. Idempotent.
+    """Brings a database's schema up to date; returns name -> SQL of the missing steps. Idempotent.
 
-    ``create`` makes a missing database, ``dry_run`` changes nothing. Two
-    processes at once are safe. Raises ``Unavailable`` with a sentence for people.
+    ``create`` makes a missing database, ``dry_run`` changes nothing. Concurrent
+    processes are safe. Raises ``Unavailable`` with a sentence for people.
     """
     if _is_postgres(database):
         from chat_core.adapters.sql.postgres import connection as postgres
@@ -301,9 +301,9 @@ async def migrate(database: Path | str, *, create: bool = False, dry_run: bool =
 
 
 async def backup(database: Path | str, copy: Path) -> None:
-    """Copy a SQLite file, also one in use, to ``copy``, which must not be there.
+    """Copies a SQLite file, even one in use, to ``copy``, which must not exist.
 
-    Raises ``Unavailable``, also for PostgreSQL, which has tools of its own: the sentence says which.
+    Raises ``Unavailable``, also for PostgreSQL: the sentence names PostgreSQL's own tool.
     """
     if _is_postgres(database):
         raise Unavailable(
@@ -315,7 +315,7 @@ async def backup(database: Path | str, copy: Path) -> None:
 
 
 async def restore(copy: Path, database: Path | str) -> None:
-    """Put a copy where there is no database. Raises as ``backup``."""
+    """Restores a copy to a path without a database. Raises as ``backup``."""
     if _is_postgres(database):
         raise Unavailable(f"Restore PostgreSQL with its own tools: pg_restore --dbname=DATABASE_URL {copy}")
     from chat_core.adapters.sql.sqlite import backup as files
