@@ -1,6 +1,6 @@
-"""The words of Parley: ids, people, messages, conversations, commands, events, errors, limits.
+"""The model: ids, people, messages, conversations, commands, events, errors, limits.
 
-Values only. Nothing here knows a clock, chance, a network, a disk or a logger;
-time and chance come in as arguments. Units stand in the names (``_s`` seconds,
-``_bytes``) or in ``_at``: seconds since 1970-01-01 UTC as a float.
+Values only. Not here: a clock, randomness, a network, a disk or a logger; times
+and random numbers are arguments. Names give the units: ``_s`` seconds, ``_bytes``,
+and ``_at`` for seconds since 1970-01-01 UTC as a float.
 """

@@ -1,8 +1,7 @@
 """Accounts and sessions as values.
 
-An ``Account`` makes a person a user; a guest has none. A ``Session`` is one signed-in
-session of either. Passwords are nowhere in these values, and of a refresh token
-there is only its hash.
+A user has an ``Account``; a guest has none. A ``Session`` is one signed-in session of
+either. These values contain no password, and only the hash of a refresh token.
 """
 
 import enum
@@ -41,7 +40,7 @@ class Profile:
 class Account:
     """An account. ``email`` is empty if none was required.
 
-    ``status`` is the one that was chosen, whether or not the user is here.
+    ``status`` is the status that the user chose, whether or not they are online.
     """
 
     id: PersonId
@@ -65,7 +64,7 @@ class Account:
         )
 
     def profile(self, *, is_here: bool, now: float) -> Profile:
-        """The public part; others see who is away from here as offline."""
+        """The public part. Others see a user without a connection as offline."""
         shown = self.status if is_here else Status.OFFLINE
         return Profile(
             id=self.id,
@@ -84,7 +83,7 @@ class Account:
 class ProfileChange:
     """A change of a profile; fields that are None stay as they are.
 
-    A ``birth_year`` of 0 takes it away. ``password`` needs ``current_password``.
+    A ``birth_year`` of 0 removes it. ``password`` needs ``current_password``.
     """
 
     display_name: str | None = None
@@ -101,10 +100,10 @@ class ProfileChange:
 
 @attrs.frozen(kw_only=True)
 class Family:
-    """The refresh tokens of one session, by hash: the newest, and the one before it while that is valid.
+    """The refresh tokens of one session, by hash: the newest, and the previous one while it is valid.
 
-    ``is_used``: the newest one's access token has been seen, so that nobody can
-    have lost the answer that brought it; ``before`` is None from then on.
+    ``is_used``: the newest token's access token has been seen, so the client has
+    received that response; ``before`` is None from then on.
     """
 
     newest: str
@@ -118,7 +117,7 @@ class Family:
 class Session:
     """One session of a person who signed in. ``ends_at`` is absolute: refreshing does not move it.
 
-    ``name`` is what a guest is called; a user's names stand in the account.
+    ``name`` is the name of a guest; the names of a user are in the account.
     ``family`` is None for a session that cannot be refreshed.
     """
 
@@ -149,7 +148,7 @@ class TokenPair:
 
 @attrs.frozen(kw_only=True)
 class ProfilePage:
-    """Some of many users, by name. ``next`` is where the following page begins, None at the end."""
+    """A page of users, by name. ``next`` is the start of the following page, None at the end."""
 
     items: tuple[Profile, ...]
     next: str | None = None

@@ -1,7 +1,7 @@
-"""Commands: what a person asks for, in the imperative.
+"""Commands: the requests of a person, in the imperative.
 
-Who asks is not part of a command: the connection knows. ``Tick``, ``Close`` and
-``Purge`` are asked by Parley itself.
+A command does not contain its sender: the connection knows them. Parley itself sends
+``Tick``, ``Close`` and ``Purge``.
 """
 
 from typing import TypeAlias
@@ -16,9 +16,9 @@ from chat_core.model.values import value
 
 @value(kw_only=True)
 class Search:
-    """Take a place in a lobby's line.
+    """Enter a lobby's queue.
 
-    ``again`` keeps the old rank of one whose partner left; it changes nothing
+    ``again`` keeps the old rank of a person whose partner left; it has no effect
     for others.
     """
 
@@ -34,7 +34,7 @@ class CancelSearch:
 
 @value(kw_only=True)
 class Skip:
-    """Leave the room and search again in the lobby that made it, at the end of the line."""
+    """Leave the room and search again in the lobby that made it, at the end of the queue."""
 
     room: ConversationId
 
@@ -56,7 +56,7 @@ class Start:
 
 @value(kw_only=True)
 class Keep:
-    """Say keep. ``in_answer``: only where another member has asked for it."""
+    """Say keep. ``in_answer``: only if another member has asked for it."""
 
     room: ConversationId
     in_answer: bool = False
@@ -76,7 +76,7 @@ class End:
 
 @value(kw_only=True)
 class Leave:
-    """Leave a room. ``disconnected``: the person is gone rather than unwilling."""
+    """Leave a room. ``disconnected``: the person lost their connections and did not choose to leave."""
 
     room: ConversationId
     disconnected: bool = False
@@ -92,7 +92,7 @@ class Close:
 
 @value(kw_only=True)
 class Tick:
-    """Do what has fallen due. Early, late or doubled it does nothing."""
+    """Apply due transitions. Has no effect if nothing is due, so it is idempotent."""
 
     room: ConversationId
 
@@ -125,7 +125,7 @@ class DeleteChannel:
 
 @value(kw_only=True)
 class AddMember:
-    """Bring a person into a channel, a private one too: for its owner and moderators."""
+    """Add a person to a channel, public or private: for its owner and moderators."""
 
     name: str
     person: Person
@@ -133,7 +133,7 @@ class AddMember:
 
 @value(kw_only=True)
 class RemoveMember:
-    """Send a member out of a channel: for its owner and moderators."""
+    """Remove a member from a channel: for its owner and moderators."""
 
     name: str
     member: PersonId
@@ -141,7 +141,7 @@ class RemoveMember:
 
 @value(kw_only=True)
 class SetRole:
-    """Make a member a moderator, or a moderator a member like others: for the owner."""
+    """Make a member a moderator, or a moderator a plain member: for the owner."""
 
     name: str
     member: PersonId
@@ -162,7 +162,7 @@ class Post:
 
 @value(kw_only=True)
 class PublishData:
-    """Put JSON into a channel's log as it is. Only where channels are open to all (development)."""
+    """Append JSON to a channel's log unchanged. Only if channels are open to all (development)."""
 
     conversation: ConversationId
     data: str
@@ -181,7 +181,7 @@ class Delete:
 
 @value(kw_only=True)
 class Purge:
-    """Parley itself blanks a message, whose author is to be forgotten, say."""
+    """Parley itself deletes a message, for example when it erases the author."""
 
     message: MessageId
 
@@ -200,7 +200,7 @@ class Unreact:
 
 @value(kw_only=True)
 class MarkRead:
-    """Everything up to ``seq`` has been read. A mark never goes back."""
+    """Everything up to ``seq`` has been read. A read mark never moves back."""
 
     conversation: ConversationId
     seq: int
@@ -208,7 +208,7 @@ class MarkRead:
 
 @value(kw_only=True)
 class Type:
-    """The person is typing, or has stopped. Told to who follows, never kept."""
+    """The person is typing, or has stopped. Broadcast to followers, never stored."""
 
     conversation: ConversationId
     is_typing: bool = True
@@ -221,7 +221,7 @@ class Type:
 class Block:
     """Never be paired with this person again, both ways; a common room ends.
 
-    ``user`` is the id on the person's card: in an anonymous room, the pseudonym's.
+    ``user`` is the id on the person's card; in an anonymous room, that of the pseudonym.
     """
 
     user: PersonId

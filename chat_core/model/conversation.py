@@ -1,7 +1,7 @@
-"""Conversations: a gap-free sequence of events with members, as they stand after ``head`` events.
+"""Conversations: a gap-free sequence of events with members; the state after ``head`` events.
 
-A ``Room`` has a lifecycle, a ``Channel`` is named and lasts. These are values:
-how they change stands in ``chat_core.rules``.
+A ``Room`` has a lifecycle, a ``Channel`` has a name and is permanent. These are
+values; ``chat_core.rules`` contains the rules by which they change.
 """
 
 import enum
@@ -16,7 +16,7 @@ from chat_core.model.values import value
 
 
 class Persistence(enum.StrEnum):
-    """Where a conversation's log lives: in memory while it lasts, or in the store."""
+    """Where a conversation's log is kept: only in memory, or in the store."""
 
     EPHEMERAL = "none"
     PERSISTENT = "stored"
@@ -57,7 +57,7 @@ class Decision(enum.StrEnum):
 
 @value(kw_only=True)
 class Member:
-    """A person in a conversation. One who left a room stays listed there, with ``left``."""
+    """A person in a conversation. A room still lists people who left, with ``left``."""
 
     card: Card
     role: Role = Role.MEMBER
@@ -67,7 +67,7 @@ class Member:
 
 @value(kw_only=True)
 class RoomRules:
-    """Lengths of a room's phases, in seconds. ``countdown_s`` is None where there is none."""
+    """Lengths of a room's phases, in seconds. ``countdown_s`` is None if there is none."""
 
     countdown_s: float | None
     notification_s: float
@@ -78,8 +78,8 @@ class Conversation:
     """The fields that rooms and channels share.
 
     ``head`` is the seq of the newest event (0: none yet) and also the version
-    that a write compares and sets. ``epoch`` names this very log: it differs
-    once the history is no longer the same one.
+    that a write compares and sets. ``epoch`` identifies the log: it changes if
+    the history is no longer the same.
     """
 
     id: ConversationId
@@ -90,41 +90,41 @@ class Conversation:
     members: Mapping[PersonId, Member] = attrs.field(factory=dict)
 
     def member(self, person: PersonId) -> Member | None:
-        """The member that the person is now, None also for one who left."""
+        """The person as a current member; None if they are not a member, or left."""
         member = self.members.get(person)
         return None if member is None or member.left else member
 
     def advanced(self, seq: int) -> Self:
-        """The same with another head. ``attrs.evolve``, but cheap: it is done for each message."""
+        """A copy with another head. Like ``attrs.evolve`` but cheap, because it runs for each message."""
         copy = object.__new__(type(self))
-        copy.__dict__ = values = self.__dict__.copy()  # one piece of memory, not attribute by attribute
+        copy.__dict__ = values = self.__dict__.copy()  # one copy, not attribute by attribute
         values["head"] = seq
         return copy
 
     def present(self) -> Iterator[PersonId]:
-        """The ids of those who are members now, in the order they came."""
+        """The ids of the current members, in the order in which they joined."""
         return (person for person, member in self.members.items() if not member.left)
 
     def member_named(self, username: str) -> PersonId | None:
-        """The id of the present member of this user name, in whatever case it is written."""
+        """The id of the current member with this user name, ignoring case."""
         wanted = username.casefold()
         return next((p for p in self.present() if self.members[p].card.username.casefold() == wanted), None)
 
     def card_of(self, person: Person) -> Card:
-        """How the person is seen here: as the member that they are or were, else as themselves."""
+        """The card of the person here: that of the current or former member, else their own."""
         member = self.members.get(person.id)
         return person.card if member is None else member.card
 
     def owner_of(self, card_id: PersonId) -> PersonId | None:
-        """The real id behind a card that is shown here."""
+        """The real id of the member with this card."""
         return next((p for p, member in self.members.items() if member.card.id == card_id), None)
 
 
 @value(kw_only=True, slots=False)
 class Room(Conversation):
-    """A conversation with a lifecycle. ``lobby`` is empty for a room that was made by hand.
+    """A conversation with a lifecycle. ``lobby`` is empty for a room made by hand.
 
-    ``kept_before``: it was kept once, so that it is its members' own for good.
+    ``kept_before``: it was kept at least once, so it never again takes a place in its lobby.
     """
 
     rules: RoomRules
@@ -139,7 +139,7 @@ class Room(Conversation):
 
     @property
     def is_live(self) -> bool:
-        """True while the room is neither kept nor ended: something may fall due."""
+        """True while the room is neither kept nor ended: a transition may fall due."""
         return self.outcome is None
 
     @property
@@ -148,13 +148,13 @@ class Room(Conversation):
         return self.is_live and not self.kept_before and self.lobby != ""
 
     def waiting_for(self) -> int:
-        """How many of the present members have not said keep."""
+        """The number of current members who have not said keep."""
         return sum(self.answers.get(person) is not Decision.KEEP for person in self.present())
 
 
 @value(kw_only=True, slots=False)
 class Channel(Conversation):
-    """A named, lasting conversation. ``owner`` is None for the default channels."""
+    """A named, permanent conversation. ``owner`` is None for the default channels."""
 
     name: str
     description: str = ""

@@ -2,12 +2,12 @@
 
     ChatError
     +-- Refused       the caller's fault, safe to show: a stable ``code`` and a sentence
-    +-- Unavailable   ours, may pass: nothing happened, try again
-    |   +-- WrongKeys  what is stored was encrypted with a key that is not there
+    +-- Unavailable   Parley's fault, may be temporary: nothing happened, try again
+    |   +-- WrongKeys  stored data was encrypted with a key that is not configured
     +-- Disconnected  the connection is over; its ``code`` says whether to come back
     +-- InvariantBroken  a bug in Parley: never shown, always reported
 
-How a code becomes an HTTP status or a close code is the adapter's table.
+Not here: the HTTP status or close code for a code (a table of the adapter).
 """
 
 from typing import Final, Literal, TypeAlias, get_args
@@ -45,11 +45,11 @@ CODES: Final[tuple[str, ...]] = get_args(Code)
 
 
 class ChatError(Exception):
-    """Anything that chat_core raises on purpose."""
+    """The base of every exception that chat_core raises on purpose."""
 
 
 class Refused(ChatError):
-    """The caller asked for what may not be. ``str()`` of it is a sentence for people."""
+    """The request is not allowed or not valid. Its ``str()`` is a sentence for people."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Refused(ChatError):
 
 
 class Unavailable(ChatError):
-    """A part that Parley needs does not answer. Nothing happened; the same may be asked again."""
+    """A part that Parley needs does not answer. Nothing happened; the request may be repeated."""
 
 
 class WrongKeys(Unavailable):
@@ -75,7 +75,7 @@ class WrongKeys(Unavailable):
 
 
 class Disconnected(ChatError):
-    """The connection has ended. 3000-3499: come back; 3500-3999: do not."""
+    """The connection has ended. 3000-3499: reconnect; 3500-3999: do not."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")
@@ -84,4 +84,4 @@ class Disconnected(ChatError):
 
 
 class InvariantBroken(ChatError):
-    """Something that cannot be, is. A bug: the operation stops before it does harm."""
+    """A state that must not occur: a bug. The operation stops before it does harm."""

@@ -1,18 +1,18 @@
 """Events: facts, in the past tense. An event cannot be refused.
 
     Event
-    +-- Logged         has a place (``seq``) in a conversation's log
+    +-- Logged         has a position (``seq``) in a conversation's log
     |   +-- MessagePosted, MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved
     |   +-- DataPublished
     |   +-- MemberJoined, MemberLeft, OwnerChanged, RoleChanged, ChannelDeleted
     |   +-- RoomEvent: CountdownStarted, KeepAsked, KeepDeclined, DecisionOpened, RoomKept, RoomEnded
-    +-- Passing        about a conversation, told once and never kept: PersonTyped, ReadMarked,
+    +-- Ephemeral      about a conversation, pushed once, never stored: PersonTyped, ReadMarked,
     |                  PresenceChanged
-    +-- Personal       for one person, on all of that person's connections: Matched, Waiting,
-                       PartnerLeft, ChannelsChanged, Notice, Mentioned; NeighbourSeen on those that ask for it
+    +-- Personal       for one person, on all of their connections: Matched, Waiting,
+                       PartnerLeft, ChannelsChanged, Notification, Mentioned; StatusChanged on request
 
-``by`` is the real id of who caused it: it decides who gets the sender's own
-copy, and is never shown.
+``by`` is the real id of the person who caused the event: it selects the connections
+that get the sender's own copy, and is never shown.
 """
 
 import enum
@@ -74,7 +74,7 @@ class ReactionRemoved(Logged):
 
 @value(kw_only=True)
 class DataPublished(Logged):
-    """JSON that is no message, where channels are open to all."""
+    """JSON that is not a message; only if channels are open to all."""
 
     data: str
 
@@ -124,7 +124,7 @@ class ChannelDeleted(Logged):
 
 @value(kw_only=True)
 class RoomEvent(Logged):
-    """A step of a room's life, with the room's state as it is afterwards."""
+    """A step of a room's lifecycle, with the room's state after it."""
 
     state: RoomState
     outcome: RoomOutcome | None = None
@@ -162,7 +162,7 @@ class RoomEnded(RoomEvent):
     pass
 
 
-# Told and gone
+# Ephemeral
 
 
 @value(kw_only=True)
@@ -201,7 +201,7 @@ class Personal(Event):
 
 @value(kw_only=True)
 class Matched(Personal):
-    """A lobby made a room. ``room`` is its id, ``snapshot`` the room as it was made."""
+    """A lobby made a room. ``room`` is its id, ``snapshot`` its first state."""
 
     lobby: LobbyName
     room: ConversationId
@@ -210,7 +210,7 @@ class Matched(Personal):
 
 @value(kw_only=True)
 class Waiting(Personal):
-    """The person has a place in a line. ``position`` counts from 1."""
+    """The person is in a queue. ``position`` counts from 1."""
 
     lobby: LobbyName
     position: int
@@ -232,7 +232,7 @@ class ChannelChange(enum.StrEnum):
 
 @value(kw_only=True)
 class ChannelsChanged(Personal):
-    """The person is a member of a channel now, or no longer. ``channel`` is as it was after that."""
+    """The person joined or left a channel. ``channel`` is the state after that."""
 
     change: ChannelChange
     channel: Channel
@@ -259,7 +259,7 @@ class NotificationKind(enum.StrEnum):
 
 @value(kw_only=True)
 class Notification(Personal):
-    """Something that concerns the person, wherever it happened."""
+    """An event that concerns the person, in any conversation."""
 
     kind: NotificationKind
     room: Room
@@ -267,13 +267,13 @@ class Notification(Personal):
 
     @property
     def key(self) -> "NotificationKey":
-        """The key of the notification for its person: the room, the seq and the kind."""
+        """The key among the person's notifications: the room, the seq and the kind."""
         return self.room.id, self.room.head, self.kind
 
 
 @value(kw_only=True)
 class Mentioned(Personal):
-    """A message of a stored conversation names the person, as ``@name``."""
+    """A message of a persistent conversation mentions the person, as ``@name``."""
 
     conversation: ConversationId
     message_seq: int

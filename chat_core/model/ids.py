@@ -1,6 +1,6 @@
 """Ids: UUIDv7 text, made by the application from a time and a random number.
 
-Kept out: where the time and the chance come from (``chat_core.adapters.clock``).
+Not here: the sources of time and randomness (``chat_core.adapters.clock``).
 """
 
 from typing import TypeAlias
@@ -21,7 +21,7 @@ def uuid7(*, at: float, rng: int) -> str:
     """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then 74 random bits.
 
     Text order is time order to the millisecond, so that an index on it grows at
-    its end. ``rng`` is a whole number below ``2 ** CHANCE_BITS``.
+    its end. ``rng`` is an integer below ``2 ** CHANCE_BITS``.
     """
     upper, lower = (rng >> 62) & 0xFFF, rng & 0x3FFF_FFFF_FFFF_FFFF
     return time_part(int(at * 1000)) + chance_part(f"{upper:03x}{lower:016x}")
@@ -34,5 +34,5 @@ def time_part(milliseconds: int) -> str:
 
 
 def chance_part(digits: str) -> str:
-    """The rest, behind the version, of ``CHANCE_DIGITS`` hexadecimal ones; two bits of the fourth count."""
+    """The random part after the version, from ``CHANCE_DIGITS`` hex digits; the fourth gives two bits."""
     return f"{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[7:]}"

@@ -1,4 +1,4 @@
-"""A message: what a person wrote, nothing else."""
+"""A message: the text that a person wrote, and its reactions."""
 
 from collections.abc import Mapping
 
@@ -22,10 +22,10 @@ class Cursor:
 class Message:
     """One message in its current state.
 
-    ``by`` is the author's real id and is never shown; ``author`` is what others
-    see. ``client_id`` makes a repeated post the same message, and ``digest``
-    tells whether its body is the same too (dropped when the text is deleted).
-    A deleted message is a tombstone: its ``content`` is empty.
+    ``by`` is the author's real id and is never shown; ``author`` is the card that
+    others see. ``client_id`` makes a repeated post idempotent, and ``digest`` shows
+    whether its body is the same (removed when the text is deleted). A deleted
+    message is a tombstone: its ``content`` is empty.
     """
 
     id: MessageId

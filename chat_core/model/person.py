@@ -1,8 +1,8 @@
 """People, and their cards: how others see them.
 
-A ``Person`` is an account or a guest, never a socket. A ``Card`` is what others
-see in one conversation: in an anonymous pair it is a pseudonym that is made for
-that room alone, elsewhere it shows the person's own id and names.
+A ``Person`` is an account or a guest, never a socket. A ``Card`` is the person as
+others see them in one conversation: in an anonymous pair, a pseudonym made for that
+room alone; elsewhere, the person's own id and names.
 """
 
 import enum
@@ -18,7 +18,7 @@ class PersonKind(enum.StrEnum):
 
 @value(kw_only=True)
 class Card:
-    """How a person is seen by others in one conversation."""
+    """A person as others see them in one conversation."""
 
     id: PersonId
     username: str
@@ -27,7 +27,7 @@ class Card:
 
 @value(kw_only=True)
 class Person:
-    """Somebody who talks. ``partition`` is never crossed by a matcher (age groups, say)."""
+    """A participant. A matcher never pairs across ``partition`` (for example age groups)."""
 
     id: PersonId
     username: str

@@ -1,9 +1,8 @@
 """Values: events, commands and their parts. Equal if their fields are equal; never changed.
 
-``value`` is ``attrs.frozen`` to whoever reads the code, the type checker first of all:
-an assignment does not pass ``mypy``. At run time the attributes are plain. Refusing an
-assignment there makes attrs set each one by ``object.__setattr__``, which was an eighth
-of all that a message costs.
+To the type checker ``value`` is ``attrs.frozen``: ``mypy`` rejects an assignment. At
+run time the attributes are plain: to refuse assignments, attrs would set each attribute
+by ``object.__setattr__``, which took an eighth of the time per message.
 """
 
 from typing import TYPE_CHECKING, Any
