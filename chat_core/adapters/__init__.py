@@ -1,1 +1,1 @@
-"""Adapters: one outside thing each, behind a port. They do not know one another."""
+"""Adapters: each connects one external system to a port. They do not import one another."""

@@ -1,4 +1,4 @@
-"""The system's clock, and ids and chance from the system."""
+"""The system's clock, and ids with the system's randomness."""
 
 import asyncio
 import random
@@ -19,8 +19,8 @@ IDS_DRAWN: Final = 64
 class SystemClock:
     """Wall time at start plus monotonic time, slewed towards the wall clock by at most 0.1 %.
 
-    So an interval is never negative and a leap second or a corrected clock never
-    makes all deadlines ring at once. ``call_at`` needs a running event loop.
+    So an interval is never negative, and a leap second or a corrected clock never
+    fires all alarms at once. ``call_at`` needs a running event loop.
     """
 
     _offset: float = attrs.field(init=False)
@@ -43,7 +43,7 @@ class SystemClock:
         """Call ``callback`` once ``now() >= when``."""
 
         def ring() -> None:
-            # A slewed clock may be a hair behind the loop's: never act early.
+            # A slewed clock may be slightly behind the loop's: never act early.
             if self.now() < when:
                 self.call_at(when, callback)
             else:
@@ -61,10 +61,10 @@ class SystemClock:
 
 @attrs.define
 class Ids:
-    """Fresh UUIDv7 texts: the time from a clock, the chance from ``rng`` (seeded in tests).
+    """New UUIDv7 texts: the time from a clock, random bits from ``rng`` (seeded in tests).
 
-    Chance is drawn for many ids at once: asking the system each time costs more
-    than all the rest.
+    Random bits are drawn for many ids at once: a system call per id costs more than
+    everything else.
     """
 
     now: Callable[[], float]

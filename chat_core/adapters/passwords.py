@@ -1,8 +1,8 @@
-"""Hashes of passwords by bcrypt, in two threads of their own.
+"""Password hashing by bcrypt, in two separate threads.
 
-bcrypt reads 72 bytes, so it is given 44: base64 of the SHA-256 of the password in
-Unicode's form NFKC. Byte 99 matters, and one password is one however it was typed
-(T-19). What is asked while both threads work waits its turn, up to a bound.
+bcrypt reads only 72 bytes, so its input is 44: base64 of the SHA-256 of the password
+in Unicode's form NFKC. So every byte of a long password counts, and different ways to
+type the same password match (T-19). Calls wait while both threads work, up to a bound.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from chat_core.model.limits import HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX
 
 COST: Final = 12  # 2 ** 12 rounds: about a quarter of a second
 _NOBODYS_SALT: Final = (
-    "abcdefghijklmnopqrstuu"  # of the hash that an unknown user's password is compared with
+    "abcdefghijklmnopqrstuu"  # of the hash that an unknown user's password is checked against
 )
 
 T = TypeVar("T")
 
 
 class BcryptPasswords:
-    """``ports.Passwords`` by bcrypt. ``cost`` below 12 is for tests alone."""
+    """``ports.Passwords`` by bcrypt. ``cost`` below 12 is for tests only."""
 
     def __init__(self, *, cost: int = COST) -> None:
         self._cost = cost
@@ -42,7 +42,7 @@ class BcryptPasswords:
         return await self._run(lambda: _verify(password, hashed, nobodys))
 
     def close(self) -> None:
-        """Let what has begun end by itself; what waits is cancelled."""
+        """Cancels the waiting calls; started ones run to their end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -52,7 +52,7 @@ class BcryptPasswords:
             self._asked += 1
         try:
             asked = self._threads.submit(work)
-        except RuntimeError as error:  # it has been closed
+        except RuntimeError as error:  # closed
             self._done(None)
             raise Unavailable("The server is stopping.") from error
         asked.add_done_callback(self._done)
@@ -63,7 +63,7 @@ class BcryptPasswords:
             self._asked -= 1
 
 
-# In a thread of the pool. The driver comes in only where it is used.
+# In a thread of the pool. The driver is imported only if it is used.
 
 
 def _hash(password: str, cost: int) -> str:

@@ -1,13 +1,13 @@
-"""Access tokens: JWT that this server signed, and nothing else that looks like one.
+"""Access tokens: only JWTs signed by this server are valid.
 
-A ring holds the keys; the first signs, all verify, each with the one algorithm it was
-made for. What a token says about its own verification (``alg``, ``jku``, ``x5u``,
-``jwk``) is never followed: the key comes from the ring by ``kid`` alone (T-21). Time is
-an argument, never the library's clock. A signature is checked once: what was found good
-is remembered by the token's hash, while the times of token and key are looked at anew.
+The keys are in a ring: the first signs, all verify, each with its one algorithm. A
+token's own statements about its verification (``alg``, ``jku``, ``x5u``, ``jwk``) are
+ignored: ``kid`` alone selects the key from the ring (T-21). Time is an argument, never
+the library's clock. A signature is checked once: a valid one is remembered by the
+token's hash, while the times of token and key are checked again at each use.
 
-Kept out: refresh tokens (opaque, in the store), whether a session still lives (its
-``sid`` is asked elsewhere), and where key files are (the caller reads them).
+Not here: refresh tokens (opaque, in the store), whether the session is still live (the
+caller checks its ``sid``), and the key files (the caller reads them).
 """
 
 import hashlib
@@ -33,9 +33,9 @@ Algorithm: TypeAlias = Literal["HS256", "EdDSA"]
 
 ISSUER: Final = "parley"
 AUDIENCE: Final = "parley"
-TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the type of a token, not one
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the type of a token, not a secret
 TOKEN_BYTES_MAX: Final = 8 * 1024
-VERIFIED_MAX: Final = 10_000  # remembered; the first to come is the first to go
+VERIFIED_MAX: Final = 10_000  # remembered; the oldest is removed first
 LEEWAY_S: Final = 5.0
 SECRET_BYTES_MIN: Final = 32
 USER_TOKEN_S: Final = 30 * 60.0
@@ -48,14 +48,14 @@ _REQUIRED: Final = ["sub", "name", "kind", "sid", "iat", "exp", "jti", "iss", "a
 
 @attrs.frozen(kw_only=True)
 class Key:
-    """One key of the ring, bound to its algorithm. ``signing`` is None in one that only verifies."""
+    """One key of the ring, bound to its algorithm. ``signing`` is None if it only verifies."""
 
     kid: str
     algorithm: Algorithm
     verifying: bytes | Ed25519PublicKey = attrs.field(repr=False)
     signing: bytes | Ed25519PrivateKey | None = attrs.field(default=None, repr=False)
     accepted_until: float | None = None
-    """When it stops to verify; None: never. For keys of before."""
+    """When the key stops verifying; None: never. For previous keys."""
 
     @classmethod
     def from_secret(cls, secret: bytes, *, accepted_until: float | None = None) -> "Key":
@@ -107,7 +107,7 @@ class _Signed:
 
 
 class SignedTokens:
-    """``ports.Tokens`` by JWT. Holds no state but its keys, and what it verified lately."""
+    """``ports.Tokens`` as JWT. Its only state is its keys and the recently verified tokens."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class SignedTokens:
         user_token_s: float = USER_TOKEN_S,
         guest_token_s: float = GUEST_TOKEN_S,
     ) -> None:
-        """The first key of ``ring`` signs; without one that can, this raises ``ValueError``."""
+        """The first key of ``ring`` signs. Raises ``ValueError`` if it cannot."""
         keys = tuple(ring)
         if not keys or keys[0].signing is None:
             raise ValueError("the first key must be a private (signing) key")
@@ -127,17 +127,17 @@ class SignedTokens:
 
     @property
     def remembered(self) -> int:
-        """How many tokens are verified without looking at their signatures again."""
+        """The number of tokens whose signatures need no second check."""
         return len(self._verified)
 
     def lifetime_s(self, kind: PersonKind) -> float:
-        """How long a token of this kind of person is valid: the ``expires_in`` of an answer."""
+        """The lifetime of a token for this kind of person, in seconds: the ``expires_in`` of a response."""
         return self._lifetimes_s[kind]
 
     def issue_access(
         self, person_id: str, name: str, kind: PersonKind, sid: str, now: float, *, jti: str = ""
     ) -> str:
-        """A signed token that is valid from ``now`` on. Whole seconds, where the lifetime is whole."""
+        """A signed token, valid from ``now``. Its times are whole seconds if the lifetime is whole."""
         issued_at = math.floor(now)
         lifetime_s = self._lifetimes_s[kind]
         claims = {
@@ -158,7 +158,7 @@ class SignedTokens:
         return jwt.encode(claims, key.signing, algorithm=key.algorithm, headers=headers)
 
     def verify(self, token: str, now: float) -> Claims:
-        """The claims of a good token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""
+        """The claims of a valid token. Raises ``TokenExpired`` or ``TokenInvalid``, nothing else."""
         if len(token) > TOKEN_BYTES_MAX or not token.isascii() or token.count(".") != 2:
             raise _invalid()
         digest = hashlib.sha256(token.encode()).digest()
@@ -183,7 +183,7 @@ class SignedTokens:
                 options={
                     "require": _REQUIRED,
                     "strict_aud": True,
-                    "verify_exp": False,  # the library asks its own clock
+                    "verify_exp": False,  # the library uses its own clock
                     "verify_iat": False,
                     "verify_nbf": False,
                 },
@@ -203,7 +203,7 @@ class SignedTokens:
 
 
 def _held(signed: _Signed, now: float) -> Claims:
-    """The claims, if valid now. The last look is whether they still do: expired means once good."""
+    """The claims, if valid now. Expiry is checked last, so that only a once valid token is "expired"."""
     until = signed.key.accepted_until
     if (until is not None and now >= until) or signed.starts_at > now + LEEWAY_S:
         raise _invalid()
@@ -213,7 +213,7 @@ def _held(signed: _Signed, now: float) -> Claims:
 
 
 def _checked(claims: Mapping[str, Any], key: Key) -> _Signed:
-    """Types of what was signed, and its times among themselves."""
+    """Checks the types of the claims, and that their times are consistent."""
     texts = [claims[name] for name in _TEXTS]
     if not all(isinstance(text, str) and text for text in texts):
         raise _invalid()
@@ -236,7 +236,7 @@ def _checked(claims: Mapping[str, Any], key: Key) -> _Signed:
 
 
 def _time(value: object) -> float:
-    """A finite number of seconds since 1970; no bool, no text, nothing that overflows."""
+    """A finite number of seconds since 1970; not a bool or a text, and no overflow."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _TIME_MAX:
         raise _invalid()
     return float(value)

@@ -1,1 +1,1 @@
-"""Everything in memory: for tests, for trying things out, and for what must never reach a disk."""
+"""Adapters in memory: for tests, trials and data that must never reach a disk."""

@@ -1,4 +1,4 @@
-"""Accounts in memory: for tests and trials. Nothing here survives the process."""
+"""Accounts in memory: for tests and trials. Nothing survives the process."""
 
 from collections.abc import Sequence
 

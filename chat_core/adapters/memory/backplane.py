@@ -1,4 +1,4 @@
-"""The backplane of one process: logs of ephemeral conversations, and hints between its parts."""
+"""The backplane of one process: logs of ephemeral conversations, and hints between its nodes."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from chat_core.ports import Change, Clock, Hint
 
 
 class InProcessBackplane(MemoryLog):
-    """``ports.Backplane`` for the nodes of one process: hints are handed on at once."""
+    """``ports.Backplane`` for the nodes of one process: hints are passed on at once."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(events_max=EPHEMERAL_EVENTS_MAX)

@@ -1,4 +1,4 @@
-"""One conversation in memory: its state, its log, and its messages as they are now."""
+"""One conversation in memory: its state, its log, and its messages in their current state."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from chat_core.rules import messages as message_rules
 
 @attrs.define
 class Book:
-    """One conversation: its state, its events, and its messages as they are now."""
+    """One conversation: its state, its events, and its messages in their current state."""
 
     state: Conversation
     events: list[Logged] = attrs.field(factory=list)
@@ -23,7 +23,7 @@ class Book:
     posted: dict[tuple[PersonId, str], MessageId] = attrs.field(factory=dict)
 
     def write(self, event: Logged) -> MessageId | None:
-        """Take the event in; returns the id of a message that is new."""
+        """Adds the event; returns the id of a new message."""
         self.events.append(event)
         if isinstance(event, MessagePosted):
             message = event.message
@@ -77,7 +77,7 @@ class Book:
         return len(old)
 
     def forget_oldest(self) -> MessageId | None:
-        """Drop the oldest event; returns the id of a message that went with it."""
+        """Deletes the oldest event; returns the id of a message deleted with it."""
         event = self.events.pop(0)
         if not isinstance(event, MessagePosted):
             return None
@@ -89,7 +89,7 @@ class Book:
 
 
 def _renamed(card: Card, person: PersonId, named: Card) -> Card:
-    """The card with other names, if it shows the person itself: a pseudonym tells nothing."""
+    """The card with other names, if it shows the person's own id: a pseudonym reveals nothing."""
     if card.id != person:
         return card
     return attrs.evolve(card, username=named.username, display_name=named.display_name)

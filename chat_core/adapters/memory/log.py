@@ -1,4 +1,4 @@
-"""Logs of events in memory: every conversation with its messages as they are now."""
+"""Logs of events in memory: every conversation with its messages in their current state."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def joined(event: Logged, person: PersonId) -> bool:
 
 
 class MemoryLog:
-    """``ports.Log`` in memory. Events are kept whole unless ``events_max`` says otherwise."""
+    """``ports.Log`` in memory. All events are kept unless ``events_max`` limits them."""
 
     def __init__(self, *, events_max: int | None = None) -> None:
         self._books: dict[ConversationId, Book] = {}
@@ -91,7 +91,7 @@ class MemoryLog:
         return {pair: book.messages[book.posted[pair]] for pair in pairs if pair in book.posted}
 
     def forget(self, conversation: ConversationId) -> None:
-        """Drop the conversation, its events and its messages."""
+        """Deletes the conversation, its events and its messages."""
         book = self._books.pop(conversation, None)
         for message in book.messages if book is not None else ():
             self._homes.pop(message, None)
@@ -99,7 +99,7 @@ class MemoryLog:
             self._names.pop(book.state.name, None)
 
     def states(self) -> Sequence[Conversation]:
-        """Every conversation as it is now, by id."""
+        """The current state of every conversation, by id."""
         return [self._books[conversation].state for conversation in sorted(self._books)]
 
     def _check(self, change: Change, book: Book | None) -> None:
@@ -110,7 +110,7 @@ class MemoryLog:
             if isinstance(after, Channel) and after.name in self._names:
                 raise NameTaken(after.name)
             return
-        if not book.posted:  # nobody names posts here
+        if not book.posted:  # no post here has a client_id
             return
         taken = [
             (event.message.by, event.message.client_id)
@@ -123,7 +123,7 @@ class MemoryLog:
             raise ClientIdTaken(*taken)
 
     def _blank(self, book: Book, message: MessageId) -> None:
-        """Leave no text of a deleted message in its older events either."""
+        """Removes the text of a deleted message from its older events too."""
         for index, event in enumerate(book.events):
             if (isinstance(event, MessagePosted) and event.message.id == message) or (
                 isinstance(event, MessageEdited) and event.message_id == message

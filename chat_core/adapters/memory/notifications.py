@@ -1,4 +1,4 @@
-"""Notifications that are not delivered yet, in memory."""
+"""Undelivered notifications, in memory."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,13 +11,13 @@ from chat_core.model.limits import NOTIFICATIONS_KEPT_MAX
 
 
 class Notifications:
-    """Each person's notices by their key, oldest first."""
+    """Each person's notifications by their key, oldest first."""
 
     def __init__(self) -> None:
         self._kept: dict[PersonId, dict[NotificationKey, AnyNotification]] = {}
 
     def keep(self, notifications: Iterable[AnyNotification]) -> None:
-        """Keep these too; the newest of each person stay."""
+        """Adds these; keeps the newest of each person."""
         for notification in notifications:
             kept = self._kept.setdefault(notification.to, {})
             kept.setdefault(notification.key, notification)
@@ -27,7 +27,7 @@ class Notifications:
     def of(
         self, person: PersonId, state_of: Callable[[ConversationId], Conversation]
     ) -> Sequence[AnyNotification]:
-        """The person's notices, with the current members."""
+        """The person's notifications, with the current members."""
         found: list[AnyNotification] = []
         for (home, _, _), notification in self._kept.get(person, {}).items():
             members = state_of(home).members
@@ -46,7 +46,7 @@ class Notifications:
             self._kept.get(person, {}).pop(key, None)
 
     def forget(self, person: PersonId) -> None:
-        """Drop all of the person's."""
+        """Deletes all notifications of the person."""
         self._kept.pop(person, None)
 
     def forget_conversation(self, conversation: ConversationId) -> None:

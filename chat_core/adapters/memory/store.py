@@ -1,4 +1,4 @@
-"""The store in memory. Nothing here survives the process; nothing here reaches a disk."""
+"""The store in memory. Nothing survives the process, and nothing reaches a disk."""
 
 import string
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ _LOWERED = {ord(upper): upper.lower() for upper in string.ascii_uppercase}
 
 
 class MemoryStore(MemoryLog):
-    """``ports.Store`` in memory: what an embedder gets without configuration."""
+    """``ports.Store`` in memory: an embedder's default without configuration."""
 
     durable = False
 
@@ -160,7 +160,7 @@ class MemoryStore(MemoryLog):
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         return dict(self._marks.get(conversation, {}))
 
-    # Traces of one person
+    # Personal data
 
     async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
         return [
@@ -210,7 +210,7 @@ class MemoryStore(MemoryLog):
             a, b = ("" if user == person else user for user in (pairing.user_a, pairing.user_b))
             self.pairings[pairing.id] = attrs.evolve(pairing, user_a=a, user_b=b)
 
-    # What is over its age
+    # Retention
 
     async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
         return [one for one in sorted(self._books) if one > after][:limit]
@@ -258,5 +258,5 @@ def _marked(
 
 
 def _lowered(text: str) -> str:
-    """ASCII letters in lower case, as SQL compares them; others as they are."""
+    """ASCII letters in lower case, as SQL compares them; other characters unchanged."""
     return text.translate(_LOWERED)

@@ -1,6 +1,6 @@
-"""SQL: the store in a database. One text for SQLite and PostgreSQL; each driver has a file of its own.
+"""SQL: the store in a database. One set of SQL texts for SQLite and PostgreSQL; a folder per driver.
 
-``statements`` are the texts, ``rows`` and ``bodies`` turn values into rows and
-back, ``batch`` is what a group of changes writes, ``migrate`` brings a database
-up to date. Kept out: rules. What a row says, an event said before.
+``schema`` has the SQL texts, the rows and the migrations; ``operations`` has the reads
+and writes of several statements; ``encryption`` seals texts. Not here: rules. Every row
+comes from an event.
 """

@@ -1,4 +1,4 @@
-"""Accounts and sessions in the database of an ``SQLStore``: its one writer, its readers."""
+"""Accounts and sessions in the database of an ``SQLStore``, through its writer and readers."""
 
 import json
 from collections.abc import Sequence
@@ -205,7 +205,7 @@ def _email_keys(email: str, cipher: Cipher) -> Sequence[str]:
     key = email_key(email)
     if not key:
         return ()
-    # What has no @ could be somebody's hash, and is no address from before there were hashes.
+    # A key without @ could be somebody's hash, and is not an address stored before hashes were used.
     return [one for one in cipher.hashes(key) if one != key or "@" in key or cipher.key_id is None]
 
 

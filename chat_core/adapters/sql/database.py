@@ -1,7 +1,7 @@
-"""A database, as the store sees it: the same questions for every driver.
+"""The store's interface to a database, the same for every driver.
 
-A question is a coroutine function that takes a ``Connection``. On PostgreSQL it
-waits for the network; on SQLite it runs to its end in a thread of its own.
+A query is a coroutine function that takes a ``Connection``. On PostgreSQL it
+waits for the network; on SQLite it runs to its end in a separate thread.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,20 +17,20 @@ class Connection(Protocol):
     """A connection inside a transaction. ``values`` are the ``$n`` of the statement."""
 
     async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
-        """All that it finds."""
+        """All rows found."""
 
     async def row(self, statement: str, *values: Any) -> Row | None:
-        """The first that it finds."""
+        """The first row found; None if there is none."""
 
     async def run(self, statement: str, *values: Any) -> int:
-        """Execute what writes; how many rows it touched."""
+        """Executes a write; returns the number of rows affected."""
 
 
 Question: TypeAlias = Callable[[Connection], Awaitable[T]]
 
 
 class Database(Protocol):
-    """One database. Cancelling a call stops nothing; a failure of the database is ``Unavailable``."""
+    """One database. Cancelling a call does not stop it; a failure of the database raises ``Unavailable``."""
 
     durable: bool
 
@@ -38,16 +38,16 @@ class Database(Protocol):
         """As ``ports.Log.append``."""
 
     async def write(self, work: Question[T]) -> T:
-        """What ``work`` writes is committed wholly, or not at all."""
+        """Commits all writes of ``work``, or none."""
 
     async def read(self, question: Question[T]) -> T:
-        """Ask; all of its statements see one moment."""
+        """Runs a query; all of its statements see one snapshot."""
 
     async def rows(self, statement: str, *values: Any) -> Sequence[Row]:
-        """Ask with a single statement."""
+        """Runs a single statement."""
 
     async def scrub(self) -> None:
-        """Leave no bytes of what was deleted lying about, as far as that is the driver's to do."""
+        """Removes the bytes of deleted data from the files, as far as the driver can."""
 
     async def close(self) -> None:
         """Finish pending work. Idempotent."""

@@ -1,4 +1,4 @@
-"""The keys of a database: which ones there must be, found out before anything is read or written."""
+"""The check of a database's keys, before anything is read or written."""
 
 from collections.abc import Iterable
 from typing import Final, TypeVar
@@ -18,23 +18,23 @@ _PROOF: Final = "parley"
 
 
 def check(rows: Iterable[Row], cipher: Cipher) -> None:
-    """Raise ``WrongKeys`` unless each key of ``KEYS`` is there, with what to do about it."""
+    """Raises ``WrongKeys``, with the remedy, unless every key of ``KEYS`` is configured."""
     for id_, sealed in rows:
         if cipher.key_id is None:
             raise WrongKeys(
-                "The database is encrypted, and MESSAGE_KEYS is empty. Give the keys it was written with."
+                "The database is encrypted, and MESSAGE_KEYS is empty. Set the keys it was written with."
             )
         if not cipher.knows(id_):
             raise WrongKeys(
                 f"The database was written with the key {id_}, which is not among MESSAGE_KEYS. "
-                "Add it behind the first one."
+                "Add it after the first one."
             )
         if cipher.open(sealed, id_) != _PROOF:
-            raise WrongKeys(f"The key {id_} of MESSAGE_KEYS is not the one of this database.")
+            raise WrongKeys(f"The key {id_} of MESSAGE_KEYS does not match this database.")
 
 
 async def begun(store: S) -> S:
-    """The store, once its keys are found to be right and the first is written down; else it is closed."""
+    """Checks the store's keys, records the first one and returns the store; on failure closes it."""
     try:
         rows = await store.database.rows(KEYS)
         check(rows, store.cipher)

@@ -1,8 +1,8 @@
-"""Rotation: what is stored is sealed anew with the first key, while others go on using the database.
+"""Key rotation: encrypts stored data again with the first key, while others use the database.
 
-It goes through each table by its key, a few rows in a transaction, and passes
-over what is sealed with that key already: so it may be stopped, or killed, and
-begun again. Kept out: what a rotation looks like (the command).
+It goes through each table by its key, a few rows per transaction, and skips rows
+already sealed with that key, so it may be stopped or killed and started again.
+Not here: the output of the command.
 """
 
 import json
@@ -23,10 +23,10 @@ from chat_core.rules.accounts import email_key
 ROWS_AT_ONCE: Final = 200
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""How many rows of how many have been gone through."""
+"""The number of rows done, and the total."""
 
 _Anew: TypeAlias = Callable[[Row, Cipher], Sequence[Any] | None]
-"""The row to write instead, after its key; None if the row is already right."""
+"""The new row, without its key; None if the row is already current."""
 
 
 def _message(row: Row, cipher: Cipher) -> Sequence[Any] | None:
@@ -56,10 +56,10 @@ def _data(row: Row, cipher: Cipher) -> Sequence[Any] | None:
 
 @attrs.frozen(kw_only=True)
 class _Table:
-    """``page`` finds the first rows above a key, which they begin with; what is sealed comes next.
+    """``page`` finds the first rows above a key; a row has its key first, then its sealed values.
 
-    ``write`` takes a key, what was sealed there until now, and what is to be. It touches
-    nothing where somebody has written meanwhile.
+    ``write`` takes a key, the old sealed values and the new ones. It changes nothing if
+    the row was written in the meantime.
     """
 
     count: str
@@ -98,10 +98,10 @@ where (conversation, seq) > ($1, $2) and kind = 'data_published' order by conver
 
 
 async def rotate(store: SQLStore, progress: Progress) -> int:
-    """Seal everything with the first key, and forget that there were others; how many rows were written.
+    """Seals everything with the first key and removes the record of other keys; returns the rows written.
 
-    Cancelling it leaves what was done. Raises ``WrongKeys`` where there is no key,
-    or where a server goes on writing with another one; ``Unavailable``.
+    A cancelled rotation keeps its progress. Raises ``WrongKeys`` if there is no key or
+    if a server is still writing with another one; ``Unavailable``.
     """
     if store.cipher.key_id is None:
         raise WrongKeys("MESSAGE_KEYS is empty: there is no key to encrypt with.")
@@ -111,7 +111,7 @@ async def rotate(store: SQLStore, progress: Progress) -> int:
     written = await _all(store, lambda done: progress(min(done, total), total))
     if written and await _all(store, lambda _: None) and await _all(store, lambda _: None):
         raise WrongKeys(
-            "A server goes on writing with another key: restart it with the current MESSAGE_KEYS."
+            "A server is still writing with another key: restart it with the current MESSAGE_KEYS."
         )
     progress(total, total)
     first = store.cipher.key_id
@@ -121,7 +121,7 @@ async def rotate(store: SQLStore, progress: Progress) -> int:
 
 
 async def _all(store: SQLStore, progress: Callable[[int], None]) -> int:
-    """Go through every table once; how many rows had to be written."""
+    """Goes through every table once; returns the number of rows written."""
     done = written = 0
     for table in _TABLES:
         key: Row = table.lowest

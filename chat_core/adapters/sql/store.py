@@ -1,7 +1,7 @@
-"""The store in a database: ``ports.Store`` in the questions that every driver answers.
+"""The store in a database: ``ports.Store`` in queries for every driver.
 
-Kept out: how a driver asks and commits (``Database``), rules, and what a row
-looks like (``rows``, ``bodies``, ``batch``).
+Not here: the driver's reads and commits (``Database``), rules, and the form of rows
+(``rows``, ``event_rows``, ``batch``).
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from chat_core.rules.search_terms import sought
 ROOMS_LISTED_MAX: Final = 200
 SEQ_MAX: Final = 2**63 - 1
 END_OF_TIME: Final = 1e18
-CHECK_S: Final = 2.0  # a write that takes longer would not be said to succeed now
+CHECK_S: Final = 2.0  # a slower write counts as a failure
 
 T = TypeVar("T")
 
 
 class SQLStore:
-    """``ports.Store`` in a database that is there and up to date."""
+    """``ports.Store`` in an existing, up-to-date database."""
 
     def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
         self.durable = database.durable
@@ -151,7 +151,7 @@ class SQLStore:
         values = (person, *_below(before), " ".join(terms), within, author, limit)
         return await self._messages(lambda db: marked(db, sql.SEARCH, *values))
 
-    # Sessions
+    # Pairings
 
     async def open_pairing(self, pairing: Pairing) -> None:
         pair = (pairing.user_a, pairing.user_b)
@@ -178,14 +178,14 @@ class SQLStore:
     # Read marks
 
     async def mark_read(self, conversation: ConversationId, person: PersonId, seq: int) -> bool:
-        if seq <= 0:  # where everybody stands
+        if seq <= 0:  # everybody's default
             return False
         return await self._write(sql.MARK_READ, conversation, person, seq) > 0
 
     async def read_marks(self, conversation: ConversationId) -> Mapping[PersonId, int]:
         return dict(await self.database.rows(sql.READ_MARKS, conversation))
 
-    # Notices
+    # Notifications
 
     async def notifications_of(self, person: PersonId) -> Sequence[AnyNotification]:
         return await self.database.read(lambda db: notifications.notifications_of(db, person))
@@ -193,7 +193,7 @@ class SQLStore:
     async def drop_notifications(self, person: PersonId, keys: Sequence[NotificationKey]) -> None:
         await self.database.write(lambda db: notifications.drop_notifications(db, person, keys))
 
-    # Traces of one person
+    # Personal data
 
     async def conversations_of(self, person: PersonId) -> Sequence[ConversationId]:
         rows = await self.database.rows(sql.CONVERSATIONS_OF, person)
@@ -226,7 +226,7 @@ class SQLStore:
         await self.database.write(lambda db: personal_data.forget_person(db, person))
         await self.database.scrub()
 
-    # What is over its age
+    # Retention
 
     async def conversations_from(self, after: ConversationId, limit: int) -> Sequence[ConversationId]:
         rows = await self.database.rows(sql.CONVERSATIONS_FROM, after, limit)
@@ -251,13 +251,13 @@ class SQLStore:
         try:
             await asyncio.wait_for(self._write(sql.PROBE), CHECK_S)
         except TimeoutError:
-            raise Unavailable(f"The store has written nothing for {CHECK_S:.0f} s.") from None
+            raise Unavailable(f"The store has not completed a write for {CHECK_S:.0f} s.") from None
 
     async def close(self) -> None:
         await self.database.close()
 
     async def _write(self, statement: str, *values: Any) -> int:
-        """Execute one statement that writes; returns how many rows it touched."""
+        """Executes one write statement; returns the number of rows affected."""
         return await self.database.write(lambda db: db.run(statement, *values))
 
     async def _messages(self, question: Question[Sequence[Message]]) -> Sequence[Message]:
@@ -272,11 +272,11 @@ def _first(found: Sequence[T]) -> T | None:
 
 
 def _containing(part: str) -> str:
-    """The pattern of what has ``part`` in it, to the letter."""
+    """The ``like`` pattern for texts that contain ``part`` literally."""
     escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 
 
 def _below(mark: Cursor | None) -> tuple[float, str, int]:
-    """The mark as values; without one, above all there is."""
+    """The cursor as values; None is above every message."""
     return (END_OF_TIME, "", 0) if mark is None else (mark.at, mark.conversation, mark.seq)

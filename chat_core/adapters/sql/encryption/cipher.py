@@ -1,11 +1,10 @@
 """Encryption at rest: texts sealed by AES-256-GCM, e-mail addresses found by a keyed hash.
 
 A sealed text is U+0001, the id of its key, a colon, and nonce and ciphertext in
-base64url. No message, address or JSON begins with U+0001, so a database may hold
-texts from before there was a key. ``about`` is the id of what the text belongs to:
-sealed for one, it opens nowhere else. A key makes 2³² texts at most.
-
-Kept out: which texts are sealed, and where the keys come from.
+base64url. No message, address or JSON begins with U+0001, so a database may contain
+texts stored before there was a key. ``about`` is the id of the owner of the text: a
+text sealed for one owner cannot be opened for another. A key seals at most 2³² texts.
+Not here: which texts are sealed, and the source of the keys.
 """
 
 import base64
@@ -49,7 +48,7 @@ class _Key:
 
 
 class Cipher:
-    """A ring of keys: the first seals, all of them open. Without any, it lets texts through as they are.
+    """A ring of keys: the first seals, all open. Without keys, texts pass unchanged.
 
     Raises ``ValueError`` for a key that is too short.
     """
@@ -60,14 +59,14 @@ class Cipher:
 
     @property
     def key_id(self) -> str | None:
-        """The id of the key that seals; None where there is none. It tells nothing of the key."""
+        """The id of the key that seals; None if there is none. It reveals nothing about the key."""
         return None if self._first is None else self._first.id
 
     def knows(self, key_id: str) -> bool:
         return key_id in self._keys
 
     def seal(self, text: str, about: str) -> str:
-        """The text as it is stored. An empty one stays empty."""
+        """The stored form of the text. An empty text stays empty."""
         if self._first is None or not text:
             return text
         nonce = os.urandom(_NONCE_BYTES)
@@ -75,7 +74,7 @@ class Cipher:
         return f"{SEALED}{self._first.id}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def open(self, text: str, about: str) -> str:
-        """The text of what is stored. Raises ``WrongKeys`` where no key of these opens it."""
+        """The text of the stored form. Raises ``WrongKeys`` if none of the keys opens it."""
         if not text.startswith(SEALED):
             return text
         parts = _PARTS.fullmatch(text)
@@ -86,14 +85,14 @@ class Cipher:
             raw = base64.urlsafe_b64decode(parts[2])
             opened = key.text.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], about.encode())
         except (InvalidTag, ValueError, binascii.Error):
-            raise WrongKeys(f"A text of {about} was sealed for another place, or is damaged.") from None
+            raise WrongKeys(f"A text of {about} was sealed for another owner, or is damaged.") from None
         return opened.decode("utf-8", "surrogatepass")
 
     def is_plain(self, text: str) -> bool:
         return not text.startswith(SEALED)
 
     def is_current(self, text: str) -> bool:
-        """Whether the text is stored as ``seal`` would store it now."""
+        """Whether the stored form is the one that ``seal`` would use now."""
         if not text or self._first is None:
             return not text.startswith(SEALED)
         return text.startswith(f"{SEALED}{self._first.id}:")

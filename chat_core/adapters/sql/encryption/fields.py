@@ -1,7 +1,7 @@
 """The fields that are encrypted before a change is written, and decrypted after a read.
 
-Sealed are texts of messages and of open channels, and the digests of posts, from
-which a short text could be guessed. Ids, names, times and reactions are not.
+Encrypted: texts of messages and of open channels, and the digests of posts, from
+which a short text could be guessed. Not encrypted: ids, names, times and reactions.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def sealed(change: Change, cipher: Cipher) -> Change:
 
 
 def opened(message: Message, cipher: Cipher) -> Message:
-    """Raises ``WrongKeys`` where no key opens it."""
+    """The message with its fields decrypted. Raises ``WrongKeys`` if no key opens them."""
     content, digest = message.content, message.digest
     if cipher.is_plain(content) and (digest is None or cipher.is_plain(digest)):
         return message

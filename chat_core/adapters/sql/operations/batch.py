@@ -1,6 +1,6 @@
-"""A batch: what a group of changes writes, table by table.
+"""A batch: the rows that a group of changes writes, table by table.
 
-Rows only; the driver writes them in the order of the fields. Nothing here reads.
+The driver writes them in the order of the fields. Not here: reads.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ from chat_core.ports import Change
 
 Step: TypeAlias = tuple[str, Row]
 
-# These change nothing of a conversation but its head.
+# These change only the head of a conversation.
 _ABOUT_MESSAGES: Final = frozenset({MessageEdited, MessageDeleted, ReactionAdded, ReactionRemoved})
 
 
@@ -40,8 +40,8 @@ _ABOUT_MESSAGES: Final = frozenset({MessageEdited, MessageDeleted, ReactionAdded
 class Batch:
     """The rows of a group of changes, in the order of the changes.
 
-    Another write came first where fewer than all of ``openings``, ``heads`` or
-    ``messages`` could be written: then none of the batch may stay.
+    If not all of ``openings``, ``heads`` or ``messages`` could be written, another
+    write came first: then the driver must undo the whole batch.
     """
 
     openings: list[tuple[Row, Row]] = attrs.field(factory=list)  # of conversations, of heads
@@ -53,7 +53,7 @@ class Batch:
 
 
 def batch(changes: Iterable[Change]) -> Batch:
-    """The rows that these changes write. Raises ``InvariantBroken`` where events do not lead to ``after``."""
+    """The rows that these changes write. Raises ``InvariantBroken`` if events do not lead to ``after``."""
     written = Batch()
     for change in changes:
         _add(written, change)
@@ -61,7 +61,7 @@ def batch(changes: Iterable[Change]) -> Batch:
 
 
 def posted(change: Change) -> Sequence[tuple[PersonId, str]]:
-    """The (author, client_id) pairs that the change brings."""
+    """The (author, client_id) pairs of the change's posts."""
     return [
         (event.message.by, event.message.client_id)
         for event in change.events
@@ -101,7 +101,7 @@ def _add(written: Batch, change: Change) -> None:
 
 
 def _post_row(event: MessagePosted) -> Row:
-    """A message's row, which is its event too: so it has to tell the same."""
+    """A message's row. It is also the row of its event, so both must agree."""
     message = event.message
     if (message.seq, message.created_at, message.by) != (event.seq, event.at, event.by):
         raise InvariantBroken(f"a post of {event.conversation} whose message differs from its event")
@@ -118,7 +118,7 @@ def _about_message(event: Logged) -> Sequence[Step]:
         case ReactionAdded(message_id=message, emoji=emoji, person=card, seq=seq):
             return ((sql.REACT, (message, emoji, card.id, seq)),)
         case ReactionRemoved(message_id=message, emoji=emoji, person=card, seq=seq):
-            # apply gives the emoji that lost somebody the last place.
+            # apply moves the emoji that lost a reaction to the last place.
             return (
                 (sql.UNREACT, (message, emoji, card.id)),
                 (sql.LAST_EMOJI, (message, emoji, seq)),
@@ -150,7 +150,7 @@ def _put(after: Conversation, person: PersonId, place: int) -> Sequence[Step]:
 
 
 def _first_members(after: Conversation) -> Sequence[Step]:
-    """Those whom a conversation is opened with stand before all who join later: at 0 or below."""
+    """The first members of a conversation come before all later ones: their places are at or below 0."""
     first = 1 - len(after.members)
     return [
         step
@@ -160,6 +160,6 @@ def _first_members(after: Conversation) -> Sequence[Step]:
 
 
 def _member_steps(after: Conversation, person: PersonId, member: Member, place: int) -> Sequence[Step]:
-    """Whether the person left: a room lists those who left, a channel does not."""
+    """The statements for a member's row: a room keeps people who left, a channel does not."""
     put = (sql.PUT_MEMBER, member_row(after, person, member, place))
     return (put,) if isinstance(after, Room) else (put, (sql.REMEMBER_MEMBER, (person, after.id)))

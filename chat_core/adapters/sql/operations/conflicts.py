@@ -1,4 +1,4 @@
-"""Reasons: why a change could not be appended. Asked where it failed, which is seldom."""
+"""Conflicts: finds why a change could not be appended. Used only after a failure, which is rare."""
 
 from chat_core.adapters.sql.database import Connection
 from chat_core.adapters.sql.operations.batch import posted

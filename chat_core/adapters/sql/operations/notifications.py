@@ -24,7 +24,7 @@ from chat_core.model.limits import NOTIFICATIONS_KEPT_MAX
 
 
 def steps(notifications: Sequence[AnyNotification]) -> list[tuple[str, Row]]:
-    """The statements that write the notifications of one change; the newest of each person stay."""
+    """The statements that write the notifications of one change; they keep the newest of each person."""
     written = [
         (sql.PUT_NOTICE, _row(notification, place)) for place, notification in enumerate(notifications)
     ]
@@ -33,7 +33,7 @@ def steps(notifications: Sequence[AnyNotification]) -> list[tuple[str, Row]]:
 
 
 async def notifications_of(db: Connection, person: PersonId) -> Sequence[AnyNotification]:
-    """The person's notices, oldest first."""
+    """The person's notifications, oldest first."""
     rows = await db.rows(sql.NOTIFICATIONS_OF, person)
     homes = {id_: next(conversations(await db.rows(sql.LOAD, id_))) for id_ in {row[0] for row in rows}}
     return [
@@ -58,7 +58,7 @@ def _notification(person: PersonId, home: Conversation, row: Row) -> AnyNotifica
     _, seq, kind, at, sender, state = row
     card = next((member.card for member in home.members.values() if member.card.id == sender), None)
     if kind == MENTION:
-        if card is None:  # who has left since is nobody any more to whom one could answer
+        if card is None:  # a sender who has left since can no longer be answered
             return None
         return Mentioned(at=at, by=card.id, to=person, conversation=home.id, message_seq=seq, sender=card)
     if not isinstance(home, Room):

@@ -1,4 +1,4 @@
-"""Questions of more than one statement: pages of events and of messages, with the reactions to them."""
+"""Queries of several statements: pages of events and of messages, with their reactions."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,7 +11,7 @@ from chat_core.model.events import Logged, MessagePosted
 from chat_core.model.ids import ConversationId
 from chat_core.model.message import Message
 
-MESSAGES_AT_ONCE: Final = 128  # whose reactions one statement asks for
+MESSAGES_AT_ONCE: Final = 128  # messages per query for reactions
 
 
 async def events_after(

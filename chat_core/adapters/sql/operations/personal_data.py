@@ -30,7 +30,7 @@ async def pairings_of(db: Connection, person: PersonId) -> Sequence[Pairing]:
 
 
 async def anonymise(db: Connection, conversation: ConversationId, person: PersonId, card: Card) -> None:
-    """Other names for the person, wherever a row of the conversation shows them; no texts."""
+    """Replaces the person's names in every row of the conversation, and deletes their texts."""
     names = (conversation, person, card.username, card.display_name)
     await db.run(sql.DROP_REACTIONS_TO, conversation, person)
     await db.run(sql.ANONYMISE_MESSAGES, conversation, person)
@@ -48,7 +48,7 @@ async def forget_person(db: Connection, person: PersonId) -> None:
 
 
 def _renamed(value: Any, person: PersonId, card: Card) -> Any:
-    """A card that shows the person itself, under other names; anything else as it is."""
+    """The card with other names, if it shows the person's own id; anything else unchanged."""
     if isinstance(value, list) and len(value) == 3 and value[0] == person:
         return [person, card.username, card.display_name]
     return value

@@ -8,7 +8,7 @@ from chat_core.adapters.sql.schema import statements as sql
 from chat_core.model.ids import ConversationId
 from chat_core.model.message import Cursor
 
-# In this order: PostgreSQL has no keys that would take the rows of a conversation along.
+# In this order: PostgreSQL has no foreign keys that would delete these rows with their conversation.
 _DROP: Final = (
     sql.DROP_ALL_REACTIONS,
     sql.DROP_MESSAGES,
@@ -20,7 +20,7 @@ _DROP: Final = (
 
 
 async def blank_before(db: Connection, conversation: ConversationId, before: float) -> int:
-    """Leave tombstones of what was written before; how many."""
+    """Replaces older messages by tombstones; returns how many."""
     last = await last_up_to(db, conversation, Cursor(before, "", 0), inclusive=False)
     if last == 0:
         return 0
@@ -29,6 +29,6 @@ async def blank_before(db: Connection, conversation: ConversationId, before: flo
 
 
 async def drop(db: Connection, conversation: ConversationId) -> None:
-    """Remove every row of the conversation."""
+    """Deletes every row of the conversation."""
     for statement in _DROP:
         await db.run(statement, conversation)

@@ -1,8 +1,7 @@
-"""Messages of many conversations in one order, by the keys that each conversation has anyway.
+"""Messages of many conversations in one order, by the existing keys of each conversation.
 
-Within a conversation the times never go back, so the seq at a time is found by
-halving: a few look-ups for each conversation, and no index that every post would
-have to write.
+Within a conversation times never go back, so binary search finds the seq at a time:
+a few look-ups per conversation, and no extra index for every post to write.
 """
 
 from collections.abc import Sequence
@@ -40,7 +39,7 @@ async def rows_across(
 
 
 def _place(row: Row) -> tuple[float, ConversationId, int]:
-    """The row's mark, as what is compared soonest."""
+    """The row's cursor, as a value to compare."""
     return row[8], row[1], row[2]
 
 

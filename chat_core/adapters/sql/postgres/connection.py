@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL: how it is made, what its failures mean, its schema."""
+"""A connection to PostgreSQL: its options, its failures, its schema."""
 
 import ssl
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ from chat_core.adapters.sql.schema.rows import terms_text
 from chat_core.adapters.sql.schema.search_terms import FILL, HAS_TERMS, HAS_TERMS_IN_POSTGRESQL, UNFILLED
 from chat_core.model.errors import Unavailable
 
-MIGRATE_S: Final = 600.0  # for each statement of a step, and for the process that came first
-STATEMENTS_KEPT: Final = 256  # prepared ones, for each connection
-ROWS_FILLED: Final = 1000  # in one statement
-MIGRATING: Final = 0x7061726C6579  # the advisory lock of who changes the schema
+MIGRATE_S: Final = 600.0  # per statement of a step, and to wait for another migrating process
+STATEMENTS_KEPT: Final = 256  # prepared, per connection
+ROWS_FILLED: Final = 1000  # per statement
+MIGRATING: Final = 0x7061726C6579  # the advisory lock of the process that changes the schema
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """The exceptions that asyncpg raises, including timeouts and refused connections."""
@@ -34,10 +34,10 @@ _READ_ONLY: Final = (asyncpg.ReadOnlySQLTransactionError,)
 
 @attrs.frozen(kw_only=True)
 class Patience:
-    """For how many seconds a server that does not answer is waited for.
+    """Timeouts for a server that does not answer, in seconds.
 
-    ``connect_s``: until a connection is there, or cannot be made; ``answer_s``:
-    until a statement has an answer, or its connection is given up.
+    ``connect_s``: to open a connection; ``answer_s``: for the answer to a statement,
+    after which its connection is abandoned.
     """
 
     connect_s: float = 5.0
@@ -68,17 +68,17 @@ class PostgresConnection:
 
 @cache
 def dialect(statement: str) -> str:
-    """A portable statement: what SQLite calls ``like`` takes ASCII letters for alike in either case."""
+    """PostgreSQL's form of a portable statement: ``like`` in SQLite ignores the case of ASCII letters."""
     return statement.replace(HAS_TERMS, HAS_TERMS_IN_POSTGRESQL).replace(" like ", " ilike ")
 
 
 def _bound(value: Any) -> Any:
-    """A value that is looked for. No text of PostgreSQL has a NUL: who looks for one finds nothing."""
+    """A value to search for. No text of PostgreSQL contains a NUL, so a search for one finds nothing."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
 
 
 def options(url: str, *, durable: bool, patience: Patience = PATIENCE) -> dict[str, Any]:
-    """How to connect. Without an ``sslmode`` in the URL, another machine must prove with TLS who it is."""
+    """Connection options. Without ``sslmode``, a remote server needs a valid TLS certificate."""
     return {
         "dsn": url,
         "timeout": patience.connect_s,
@@ -93,7 +93,7 @@ def _session(patience: Patience, *, durable: bool) -> Mapping[str, str]:
     return {
         "application_name": "parley",
         "synchronous_commit": "on" if durable else "off",
-        # A process that stands still has its locks for so long, at most.
+        # The maximum time that a stalled process keeps its locks.
         "idle_in_transaction_session_timeout": f"{patience.answer_s * 1000:.0f}ms",
         "jit": "off",
     }
@@ -103,7 +103,7 @@ def _needs_tls(url: str) -> bool:
     parts = urlsplit(url)
     given = parse_qs(parts.query)
     if "sslmode" in given:
-        return False  # asyncpg does as it says
+        return False  # asyncpg applies it
     hosts = [part.rpartition("@")[2] for part in parts.netloc.split(",")]
     names = [_host(host) for host in (*hosts, *given.get("host", []))]
     return any(name and not name.startswith("/") and not _is_loopback(name) for name in names)
@@ -121,12 +121,12 @@ def _is_loopback(name: str) -> bool:
 
 
 def is_of_row(error: BaseException) -> bool:
-    """Whether a row is guilty of it; anything else is the database's."""
+    """Whether a row caused the error; any other error is the database's."""
     return isinstance(error, _ROW_ERRORS)
 
 
 def is_read_only(error: BaseException) -> bool:
-    """Whether the server can be read only: another one may have taken its place."""
+    """Whether the server is read-only: another one may have replaced it."""
     return isinstance(error, _READ_ONLY)
 
 
@@ -136,14 +136,14 @@ def unavailable(doing: str, error: BaseException) -> Unavailable:
         return Unavailable(f"The store could not be {doing}: PostgreSQL says {type(error).__name__}")
     if isinstance(error, TimeoutError):
         return Unavailable(f"The store could not be {doing}: PostgreSQL did not answer in time")
-    return Unavailable(f"The store could not be {doing}: there is no connection to PostgreSQL")
+    return Unavailable(f"The store could not be {doing}: no connection to PostgreSQL")
 
 
 async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> Mapping[str, str]:
-    """Bring the schema up to date; name -> SQL of the steps that it lacked. Idempotent.
+    """Brings the schema up to date; returns name -> SQL of the missing steps. Idempotent.
 
-    With ``create`` a missing database is made. ``dry_run`` changes nothing. Two
-    processes at once are safe. Raises ``Unavailable`` with a sentence for people.
+    ``create`` makes a missing database, ``dry_run`` changes nothing. Concurrent
+    processes are safe. Raises ``Unavailable`` with a sentence for people.
     """
     name = urlsplit(url).path.lstrip("/")
     try:
@@ -168,7 +168,7 @@ async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> M
 
 
 async def keys(url: str) -> Sequence[Row]:
-    """The keys that the database was written with, as ``keys.check`` takes them. Changes nothing."""
+    """The keys that the database was written with, for ``key_check.check``. Changes nothing."""
     try:
         db = await _open(url)
         try:
@@ -188,7 +188,7 @@ async def _open(url: str, **instead: Any) -> asyncpg.Connection:
 
 
 async def _create(url: str, name: str) -> None:
-    """Make the database, from the one that every server has; another process may be as fast."""
+    """Creates the database, from the default one; another process may create it first."""
     db = await _open(url, database="postgres")
     try:
         quoted = name.replace('"', '""')
@@ -219,7 +219,7 @@ async def _migrate(db: asyncpg.Connection, name: str) -> Sequence[migrations.Mig
 
 
 async def _fill_terms(db: asyncpg.Connection) -> None:
-    """Existing messages are searchable too; SQLite has a function for that."""
+    """Makes existing messages searchable; SQLite has a function for that."""
     last = ""
     while rows := await db.fetch(UNFILLED, last, ROWS_FILLED):
         last = rows[-1][0]

@@ -1,6 +1,6 @@
 """The store in PostgreSQL, 15 or newer, over asyncpg; several processes may share one database.
 
-Writes go through the one ``postgres_writer``, reads through a separate pool.
+Writes go through the one ``writer``, reads through a separate pool.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from chat_core.adapters.sql.store import SQLStore
 from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 from chat_core.ports import Change
 
-READERS: Final = 4  # connections, made as they are needed
+READERS: Final = 4  # connections, opened on demand
 
 T = TypeVar("T")
 
@@ -40,14 +40,14 @@ async def open_postgres(
     patience: Patience = PATIENCE,
     keys: Sequence[bytes] = (),
 ) -> "PostgresStore":
-    """Open the store in the database of a ``postgresql://`` URL, which is there; migrated where need be.
+    """Opens the store in the existing database of a ``postgresql://`` URL; migrates it if necessary.
 
-    ``relaxed`` is ``synchronous_commit=off``: a crash of the server may take what
-    was acknowledged last. Raises ``Unavailable`` with a sentence for people where
-    the database cannot be opened or was written by a newer version.
+    ``relaxed`` is ``synchronous_commit=off``: a crash of the server may lose the last
+    acknowledged writes. Raises ``Unavailable`` with a sentence for people if the
+    database cannot be opened or was written by a newer version.
 
-    With ``keys`` texts are kept encrypted: the first seals, all of them open.
-    ``WrongKeys`` where one is missing that the database was written with.
+    With ``keys``, texts are stored encrypted: the first seals, all open. Raises
+    ``WrongKeys`` if a key that the database was written with is missing.
     """
     cipher = Cipher(keys)
     await prepare(url)
@@ -56,7 +56,7 @@ async def open_postgres(
 
 
 class PostgresStore(SQLStore):
-    """``ports.Store`` in a database that is there and up to date (see ``open_postgres``)."""
+    """``ports.Store`` in an existing, up-to-date database (see ``open_postgres``)."""
 
     def __init__(
         self, url: str, *, durable: bool, patience: Patience = PATIENCE, cipher: Cipher | None = None
@@ -73,8 +73,8 @@ class PostgresStore(SQLStore):
 class PostgresServer:
     """``Database`` over the network, for one event loop.
 
-    A call that is cancelled goes on in a task of its own, so that no connection
-    is left in the middle of an answer.
+    A cancelled call continues in a separate task, so that no connection is left in
+    the middle of an answer.
     """
 
     def __init__(self, url: str, *, durable: bool, patience: Patience = PATIENCE) -> None:
@@ -84,7 +84,7 @@ class PostgresServer:
         self._options = options(url, durable=durable, patience=patience)
         self._pool: asyncpg.Pool | None = None
         self._asked: set[asyncio.Task[Any]] = set()
-        # Two numbers that no other process has: whose transactions have to end is to be known.
+        # Two numbers unique to this process: they identify the transactions that must end.
         lock = secrets.randbits(31), secrets.randbits(31)
         self._writer = Writer(self._connect_writer, lock=lock)
 
@@ -108,15 +108,15 @@ class PostgresServer:
         return await self._detached(self._ask(lambda db: db.rows(statement, *values), at_one_moment=False))
 
     async def scrub(self) -> None:
-        """Nothing: rows of before go with the server's own vacuum, its log with its own recycling."""
+        """Does nothing: the server's vacuum removes old rows, and it recycles its log itself."""
 
     async def close(self) -> None:
-        """Finish pending work, let the connections go. Idempotent. Cancelling it does not stop it."""
+        """Finishes pending work and closes the connections. Idempotent. Cancelling does not stop it."""
         self._closed = True
         await asyncio.shield(asyncio.ensure_future(self._close()))
 
     async def _close(self) -> None:
-        if self._asked:  # first: who reads may have to wait for the writer's connection
+        if self._asked:  # first: a reader may have to wait for the writer's connection
             await asyncio.wait(self._asked)
         await self._writer.close()
         pool, self._pool = self._pool, None
@@ -140,7 +140,7 @@ class PostgresServer:
     def _answered(self, task: "asyncio.Task[Any]") -> None:
         self._asked.discard(task)
         if not task.cancelled():
-            task.exception()  # it has been seen, also where nobody waits for it any more
+            task.exception()  # marks the error as seen, even if nobody waits for it any more
 
     async def _ask(self, question: Question[T], *, at_one_moment: bool) -> T:
         await self._writer.settled()
@@ -166,14 +166,14 @@ class PostgresServer:
                 min_size=0,
                 max_size=READERS,
                 reset=_as_it_is,
-                # A standby may lag behind what was acknowledged; a server that cannot be written can be read.
+                # A standby may lag behind acknowledged writes; a read-only server can still be read.
                 target_session_attrs="primary",
             )
-        return await self._pool  # harmless when it is ready
+        return await self._pool  # no effect if it is ready
 
     async def _connect_writer(self) -> asyncpg.Connection:
         if self._pool is not None:
-            await self._pool.expire_connections()  # another server may have taken the place of the first
+            await self._pool.expire_connections()  # another server may have replaced the first
         return await asyncpg.connect(**self._options, target_session_attrs="read-write")
 
     def _check_open(self) -> None:
@@ -182,4 +182,4 @@ class PostgresServer:
 
 
 async def _as_it_is(connection: Any) -> None:
-    """Readers leave nothing behind in a session: no round trip to tidy it up."""
+    """Skips the reset of a session: readers leave no state in it, so the round trip is not needed."""

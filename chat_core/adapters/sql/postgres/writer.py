@@ -1,18 +1,18 @@
 """The one writer of PostgreSQL: a connection, and a commit that many share.
 
     append ─┐
-    append ─┼─> group ─> one statement, committed by itself ─> all are answered
+    append ─┼─> group ─> one statement, its own transaction ─> all are answered
     write  ─┘              |
-                           +-- something in the way: its halves, each for itself
+                           +-- conflict: each half separately
 
-A group is what came while the last commit was under way. What only appends is a
-single statement: one round trip, and it is a transaction of its own. A change
-that needs more statements takes begin and commit around them.
+A group is the requests that arrived during the last commit. A group of appends is a
+single statement: one round trip, and its own transaction. A change that needs more
+statements is enclosed in begin and commit.
 
-**Doubt.** A connection that is lost in mid commit leaves the outcome open, also
-for who asks next: the server may commit a moment later. So the writer holds an
-advisory lock of its own. Whoever is to go on, a reader too, waits until the lock
-is had again on another connection: then the transaction of before has ended.
+**In doubt.** A connection lost during a commit leaves the outcome open, also for
+later requests: the server may commit a moment later. So the writer owns an advisory
+lock. Every later request, also a read, waits until another connection has acquired
+the lock: then the old transaction has ended.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 from chat_core.ports import Change
 
-GROUP_MAX: Final = 100  # changes a commit
-TRIES_MAX: Final = 3  # for one change, where another process' transactions are in the way
+GROUP_MAX: Final = 100  # changes per commit
+TRIES_MAX: Final = 3  # per change, while transactions of other processes conflict
 
 T = TypeVar("T")
 _Db: TypeAlias = asyncpg.Connection
 _Ask: TypeAlias = tuple["asyncio.Future[Any]", Change | Question[Any]]
 
-# Another transaction was first; this one has left nothing, and may be tried again.
+# Another transaction was first; this one was rolled back and may be retried.
 _RIVALRY: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
 _END_BEFORE: Final = """
@@ -58,14 +58,14 @@ _LOCK: Final = "select pg_advisory_lock($1, $2)"
 
 
 class Writer:
-    """Writes what it is asked for, in the order of asking.
+    """Writes changes and queries in the order of the calls.
 
-    ``connect`` opens a connection that may write. A failure answers the group
-    with ``Unavailable``; the next one connects again.
+    ``connect`` opens a connection that can write. After a failure the whole group
+    gets ``Unavailable``; the next group connects again.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[_Db]], *, lock: tuple[int, int]) -> None:
-        self.commits = 0  # that wrote something, since the start
+        self.commits = 0  # with a write, since the start
         self.is_in_doubt = False
         self._connect = connect
         self._lock = lock
@@ -75,7 +75,7 @@ class Writer:
         self._db: _Db | None = None
 
     def ask(self, what: Change | Question[Any]) -> "asyncio.Future[Any]":
-        """Write a change, or what a question writes. Cancelling the future stops nothing."""
+        """Writes a change, or runs a query that writes. Cancelling the future does not stop it."""
         future = asyncio.get_running_loop().create_future()
         self._asks.append((future, what))
         if self._task is None:
@@ -83,12 +83,12 @@ class Writer:
         return future
 
     async def settled(self) -> None:
-        """Wait until nothing can be committed any more that was under way when a connection was lost."""
+        """Waits until a transaction on a lost connection can no longer be committed."""
         if self.is_in_doubt:
             await self._connected()
 
     async def close(self) -> None:
-        """Write what was asked for before this, and let the connection go."""
+        """Finishes the earlier requests and closes the connection."""
         while self._task is not None:
             await asyncio.wait([self._task])
         if self._connecting is not None:
@@ -108,7 +108,7 @@ class Writer:
                 group = [self._asks.popleft() for _ in range(min(GROUP_MAX, len(self._asks)))]
                 try:
                     await self._commit(group)
-                except Exception as error:  # a bug: nobody may wait for ever for it
+                except Exception as error:  # a bug: no caller may wait forever
                     self._lose(self._db, None)
                     _answer(group, InvariantBroken(f"The store: {error!r}"))
         finally:
@@ -118,7 +118,7 @@ class Writer:
         try:
             db = await self._connected()
         except Unavailable as error:
-            everybody = [*group, *self._asks]  # nobody waits for the next try to fail
+            everybody = [*group, *self._asks]  # fail all at once, not each after its own try
             self._asks.clear()
             _answer(everybody, error)
             return
@@ -130,7 +130,7 @@ class Writer:
                 _answer(group, unavailable("written", error))
             else:
                 await self._divided(db, group)
-        except Exception:  # not rows at all, or a bug: whose it is, will be seen
+        except Exception:  # invalid rows or a bug: dividing the group shows whose
             if db.is_in_transaction():
                 self._lose(db, None)
             await self._divided(db, group)
@@ -141,7 +141,7 @@ class Writer:
                     future.set_result(result)
 
     async def _divided(self, db: _Db, group: Sequence[_Ask]) -> None:
-        """Somebody's cannot be written: the others' can."""
+        """One request cannot be written: finds it, so that the others succeed."""
         if len(group) > 1:
             middle = len(group) // 2
             await self._commit(group[:middle])
@@ -165,14 +165,14 @@ class Writer:
             future.set_exception(error)
 
     def _lose(self, db: _Db | None, error: BaseException | None) -> None:
-        """Give the connection up: what was under way on it may be committed yet."""
+        """Abandons the connection: its current transaction may still be committed."""
         self.is_in_doubt = self.is_in_doubt or not (error is not None and is_read_only(error))
         if db is not None:
             db.terminate()
         self._db = None
 
     async def _connected(self) -> _Db:
-        """The connection; a new one where need be, for which all who wait wait together."""
+        """The connection; if necessary a new one, which all callers wait for together."""
         if self._db is not None and not self._db.is_closed():
             return self._db
         if self._connecting is None:
@@ -206,7 +206,7 @@ def _answer(asks: Sequence[_Ask], error: ChatError) -> None:
 
 
 async def _all(db: _Db, asks: Sequence[Change | Question[Any]]) -> Sequence[object]:
-    """Write all of it in one transaction; what each comes to. Where one cannot be written, none is."""
+    """Writes the group in one transaction; returns each result. Writes nothing if one request fails."""
     changes = [ask for ask in asks if isinstance(ask, Change)]
     rows = batch(changes)
     if len(changes) == len(asks) and not rows.states and not rows.steps:
@@ -221,17 +221,17 @@ async def _all(db: _Db, asks: Sequence[Change | Question[Any]]) -> Sequence[obje
 
 
 async def _append(db: _Db, rows: Batch) -> None:
-    """The rows of all tables in one statement. Raises ``asyncpg.DataError`` where one has not been written.
+    """Inserts the rows of all tables in one statement. Raises ``asyncpg.DataError`` if a row was not written.
 
-    Measured at 64 messages, in microseconds of the server for each: one insert after
-    the other 117, ``executemany`` 60, arrays 40, COPY 25. But COPY takes three round
-    trips more, which at 64 costs as much as it saves, and one sender waits twice as long.
+    Measured with 64 messages, in microseconds of server time per message: single inserts
+    117, ``executemany`` 60, arrays 40, COPY 25. But COPY needs three more round trips: at
+    64 messages they cost as much as it saves, and a single sender waits twice as long.
     """
     heads = [head for _, head in rows.openings]
     given = (
         [row for row, _ in rows.openings],
         heads,
-        sorted(rows.heads),  # in one order, or two processes could wait for one another
+        sorted(rows.heads),  # in a fixed order, to avoid deadlocks between processes
         rows.events,
         rows.messages,
     )
@@ -253,7 +253,7 @@ _PARTS: Final = (
 
 @cache
 def appending(there: tuple[bool, ...]) -> str:
-    """One statement of those that are there. It fails, and leaves nothing, unless it touched $1 rows."""
+    """One statement from the given ones. It fails, and writes nothing, unless it affected $1 rows."""
     named, first = [], 2
     for place, ((text, row), is_there) in enumerate(zip(_PARTS, there, strict=True)):
         if is_there:
@@ -265,14 +265,14 @@ def appending(there: tuple[bool, ...]) -> str:
 
 
 async def _steps(db: _Db, rows: Batch) -> None:
-    """The statements after the rows, in order; equal ones share one round trip."""
+    """Runs the statements after the rows, in order; equal ones share one round trip."""
     steps: Sequence[tuple[str, Row]] = [*((sql.SET_STATE, row) for row in rows.states), *rows.steps]
     for statement, alike in groupby(steps, key=lambda step: step[0]):
         await db.executemany(dialect(statement), [values for _, values in alike])
 
 
 async def _alone(db: _Db, what: Change | Question[Any]) -> object:
-    """Write one; what is in its way is its own trouble, and raised."""
+    """Writes one request alone; raises its conflict or failure."""
     for _ in range(TRIES_MAX):
         try:
             (result,) = await _all(db, [what])

@@ -1,9 +1,9 @@
-"""The SQL texts about accounts and sessions, for SQLite and PostgreSQL alike.
+"""The SQL texts about accounts and sessions, for both SQLite and PostgreSQL.
 
 As in ``statements``: ``$n`` is the n-th value, and each text names the index that serves it.
 """
 
-# ruff: noqa: S608, S105 - the texts are put together of one another, values are always bound; no secrets
+# ruff: noqa: S608, S105 - the texts are composed of constants, values are always bound; no secrets
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""Events <-> rows. ``KINDS`` gives each kind of event the name that it is stored under, for ever.
+"""Events <-> rows. ``KINDS`` gives each kind of event its stored name, which never changes.
 
-``MessagePosted`` is not among them: a message's row is its event. The text of an
-edited message is in no event's row either: ``event`` is given the one of now.
+``MessagePosted`` is not included: a message's row is its event. No event's row contains
+the text of an edited message either: ``event`` gets the current text as an argument.
 """
 
 import json
@@ -58,7 +58,7 @@ KINDS: Final[Mapping[str, type[Logged]]] = {
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 
-# Beside the body: what stands in a column, and the text.
+# Not in the body: fields with a column, and the text.
 _OUTSIDE: Final = frozenset({"at", "by", "conversation", "seq", "message_id", "content"})
 _FIELDS: Final = {
     kind: tuple(field.name for field in attrs.fields(kind) if field.name not in _OUTSIDE)

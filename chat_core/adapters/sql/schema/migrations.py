@@ -1,7 +1,7 @@
 """Migrations: the numbered steps of the schema, and which of them a database lacks.
 
-Kept out: the driver. It runs each missing step and its ``RECORD`` in one
-transaction that keeps every other process out.
+Not here: the driver. It runs each missing step and its ``RECORD`` in one
+transaction that excludes every other process.
 """
 
 import re
@@ -16,8 +16,8 @@ from chat_core.model.errors import Unavailable
 TABLE: Final = """
 create table if not exists schema_migrations (version bigint primary key, name text not null)"""
 DONE: Final = "select version from schema_migrations"  # schema_migrations' key
-TERMS: Final = 6  # the step from which on messages are found by their words
-MESSAGE_KEYS: Final = 7  # the step from which on a database knows the keys that it was written with
+TERMS: Final = 6  # the step that added search terms
+MESSAGE_KEYS: Final = 7  # the step that added the record of encryption keys
 KEYS: Final = "select id, sealed from message_keys order by id"  # message_keys' key
 RECORD: Final = "insert into schema_migrations (version, name) values ($1, $2)"
 
@@ -30,7 +30,7 @@ _TEXT: Final = re.compile(r"\btext\b")
 
 @attrs.frozen(kw_only=True)
 class Migration:
-    """One step: its number, its name and its text, in which some words are for SQLite alone."""
+    """One step: its number, its name and its text, of which some words are for SQLite only."""
 
     version: int
     name: str
@@ -80,7 +80,7 @@ def told(steps: Iterable[Migration], *, sqlite: bool) -> Mapping[str, str]:
 
 
 def missing(done: Iterable[int], *, database: str) -> Sequence[Migration]:
-    """The steps that are to be run. Refuses a database that a newer Parley has changed."""
+    """The steps to run. Raises ``Unavailable`` if a newer Parley has changed the database."""
     there = frozenset(done)
     steps = known()
     newest = max((step.version for step in steps), default=0)

@@ -1,7 +1,7 @@
 """Values <-> rows: conversations, members, messages, reactions. Tuples in the order of ``statements``.
 
-What a conversation is beside its members and the columns that are searched for
-stands as JSON in ``conversations.state``.
+``conversations.state`` contains a conversation as JSON, without its members and the
+columns used in queries.
 """
 
 import json
@@ -53,12 +53,12 @@ def opening_row(after: Conversation) -> Row:
 
 
 def state_row(after: Conversation) -> Row:
-    """The columns that change besides the head: id, epoch, state, name, is_public, live, deadline."""
+    """The columns that change, other than the head: id, epoch, state, name, is_public, live, deadline."""
     return (after.id, after.epoch, *_searched(after))
 
 
 def kind_of(conversation: Conversation) -> str:
-    """The name that the conversation's kind is stored under."""
+    """The stored name of the conversation's kind."""
     for name, kind in KINDS.items():
         if type(conversation) is kind:
             return name
@@ -66,7 +66,7 @@ def kind_of(conversation: Conversation) -> str:
 
 
 def conversations(rows: Iterable[Row]) -> Iterator[Conversation]:
-    """The conversations of rows that hold one member each, those of one conversation together."""
+    """The conversations of rows with one member each; rows of one conversation are adjacent."""
     for _, together in groupby(rows, key=lambda row: row[0]):
         yield _conversation(list(together))
 
@@ -131,7 +131,7 @@ _READ: Final[Mapping[str, Callable[[Any], object]]] = {
 
 
 def member_row(conversation: Conversation, person: PersonId, member: Member, place: int) -> Row:
-    """A row of ``members``. ``place`` orders them as they came."""
+    """A row of ``members``. ``place`` keeps the order in which they joined."""
     card = member.card
     return (
         conversation.id,
@@ -157,7 +157,7 @@ def _member(row: Row) -> Member:
 
 
 def message_row(message: Message) -> Row:
-    """A row of ``messages``: the text's one place."""
+    """A row of ``messages``, the only place of the text."""
     author = message.author
     return (
         message.conversation,
@@ -187,7 +187,7 @@ def terms_text(content: str) -> str | None:
 
 
 def message(row: Row, reactions: Mapping[str, tuple[PersonId, ...]]) -> Message:
-    """The message of a row, with the reactions to it."""
+    """The message of a row, with its reactions."""
     id_, conversation, seq, by, card_id, username, display_name, content, created_at = row[:9]
     reply_to, attachments, edited_at, deleted, client_id, digest = row[9:]
     return Message(
@@ -209,7 +209,7 @@ def message(row: Row, reactions: Mapping[str, tuple[PersonId, ...]]) -> Message:
 
 
 def reactions_by_message(rows: Iterable[Row]) -> Mapping[MessageId, Mapping[str, tuple[PersonId, ...]]]:
-    """The reactions to each message, of rows (message, emoji, person) in the order that they keep."""
+    """The reactions to each message, from rows (message, emoji, person) in their stored order."""
     found: dict[MessageId, dict[str, tuple[PersonId, ...]]] = {}
     for message_id, emoji, person in rows:
         people = found.setdefault(message_id, {})

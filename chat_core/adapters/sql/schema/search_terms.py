@@ -1,12 +1,12 @@
-"""Terms in a database: the one condition that SQLite and PostgreSQL word differently, and its upkeep.
+"""Search terms in a database: the one condition that differs between SQLite and PostgreSQL, and its index.
 
-Kept out: what a term is (``rules.terms``).
+Not here: the definition of a term (``rules.search_terms``).
 """
 
 from typing import Final
 
-# What has these terms, which $5 gives one after the other: in the virtual table message_terms, or
-# among the messages that wait to be taken in. No term has a sign that would mean something here.
+# Messages with these terms, space-separated in $5: in the virtual table message_terms, or among
+# the messages that are not indexed yet. No term contains an operator or a quote.
 HAS_TERMS: Final = """m.rowid in (
     select rowid from message_terms where message_terms match '"' || replace($5, ' ', '"* "') || '"*'
     union all
@@ -19,7 +19,7 @@ HAS_TERMS: Final = """m.rowid in (
 HAS_TERMS_IN_POSTGRESQL: Final = """(m.terms is not null and array_to_tsvector(string_to_array(m.terms, ' '))
     @@ cast('''' || replace($5, ' ', ''':* & ''') || ''':*' as tsquery))"""
 
-# PostgreSQL: messages of before there were terms. By messages_id.
+# PostgreSQL: messages stored before there were terms. By messages_id.
 UNFILLED: Final = "select id, content from messages where id > $1 and not deleted order by id limit $2"
 FILL: Final = """
 update messages set terms = given.terms from unnest($1::text[], $2::text[]) as given (id, terms)
@@ -34,8 +34,8 @@ order by w.number limit $1"""
 NO_LONGER_WAITING: Final = """
 delete from terms_waiting where number in (select number from terms_waiting order by number limit $1)"""
 
-# SQLite: a merge of all there is leaves out what was to be forgotten. Begun with a negative number of
-# pages, it goes on with a positive one, until it changes nothing any more.
+# SQLite: a merge of the whole index removes deleted words. A negative number of pages starts it, a
+# positive one continues it, until it changes nothing more.
 TO_FORGET: Final = "select texts from terms_to_forget"
 FORGOTTEN: Final = "delete from terms_to_forget where texts = $1"
 MERGE: Final = "insert into message_terms (message_terms, rank) values ('merge', $1)"

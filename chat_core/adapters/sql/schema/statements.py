@@ -1,12 +1,11 @@
-"""The SQL texts, for SQLite and PostgreSQL alike. Each names the index that serves it.
+"""The SQL texts, for both SQLite and PostgreSQL. A comment names the index that serves each.
 
-``$n`` stands for the n-th value. ``{rows}`` is as many rows as there are, of the
-types that ``…_ROW`` names: one call for a group is cheaper than one for each row.
-Each driver has its own way to give them: ``listed`` for SQLite, ``unnested`` for
-PostgreSQL.
+``$n`` is the n-th value. ``{rows}`` is any number of rows with the types in ``…_ROW``:
+one call per group is cheaper than one per row. Each driver passes them in its own way:
+``listed`` for SQLite, ``unnested`` for PostgreSQL.
 """
 
-# ruff: noqa: S608 - the texts are put together of one another; values are always bound
+# ruff: noqa: S608 - the texts are composed of constants; values are always bound
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,7 +13,7 @@ from typing import Final
 
 from chat_core.adapters.sql.schema import search_terms
 
-# Appending. The compare-and-set of a head is what makes a write the first.
+# Appending. The compare-and-set of the head decides which write comes first.
 
 OPEN: Final = """
 insert into conversations (id, kind, epoch, retention, created_at, state, name, is_public, live, deadline)
@@ -46,7 +45,7 @@ INSERT_MESSAGES_ROW: Final = (
     *("text", "text", "float8", "float8", "boolean", "text", "text", "text"),
 )
 
-# What events do to messages: the same as rules.messages.apply. By messages_id and reactions' key.
+# The effect of events on messages: the same as rules.messages.apply. By messages_id and reactions' key.
 
 EDIT: Final = "update messages set content = $2, edited_at = $3, terms = $4 where id = $1"
 BLANK: Final = """
@@ -60,7 +59,7 @@ insert into reactions (message, emoji, person, place, seq) values (
 UNREACT: Final = "delete from reactions where message = $1 and emoji = $2 and person = $3"
 LAST_EMOJI: Final = "update reactions set place = $3 where message = $1 and emoji = $2"
 
-# Members, by their key. An insert of one who is there keeps the place.
+# Members, by their key. Inserting an existing member keeps their place.
 
 PUT_MEMBER: Final = """
 insert into members (
@@ -79,7 +78,7 @@ HEAD: Final = "select head from heads where conversation = $1"
 NAMED: Final = "select id from conversations where name = $1"
 CLIENT_ID: Final = "select id from messages where conversation = $1 and person = $2 and client_id = $3"
 
-# Conversations with their members: a row for each member, or one row without.
+# Conversations with their members: a row per member, or one row without members.
 
 _STATE: Final = "c.id, c.kind, c.epoch, c.retention, c.created_at, h.head, c.state"
 _MEMBER: Final = "m.person, m.card_id, m.username, m.display_name, m.role, m.joined_at, m.has_left"
@@ -110,7 +109,7 @@ ROOMS_OF: Final = (  # members_person
 CHANNELS_OF: Final = """
 select conversation from members
 where person = $1 and kind = 'channel' and not has_left order by conversation"""  # members_person
-# A scalar query, not "not exists": that one PostgreSQL turns into a scan of all events.
+# A scalar query, because PostgreSQL turns "not exists" into a scan of all events.
 _IS_OPEN: Final = """(
         select e.seq from events e where e.conversation = l.conversation and e.kind = 'room_ended' limit 1
     ) is null"""  # events_room_ended_of
@@ -136,7 +135,7 @@ OPEN_ROOMS_OF_TWO: Final = (  # members_person, members' key
     + " order by c.created_at desc, c.id desc, m.place"
 )
 
-# Whom a row ``c`` may be shown to: everybody, or its members. Members' key.
+# Whether person $1 may read conversation ``c``: it is public, or they are a member. Members' key.
 _READABLE: Final = """(c.is_public or exists (
     select 1 from members l where l.conversation = c.id and l.person = $1 and not l.has_left
 ))"""
@@ -145,7 +144,7 @@ select c.id from conversations c
 where c.name > $2 and c.name like $3 escape '\\' and {_READABLE}
 order by c.name limit $4"""  # conversations_name
 
-# Messages as they are now.
+# Messages in their current state.
 
 _MESSAGE: Final = """
 m.id, m.conversation, m.seq, m.person, m.card_id, m.username, m.display_name, m.content, m.created_at,
@@ -162,7 +161,7 @@ POSTED: Final = f"""
 select {_MESSAGE} from messages m
 where m.conversation = $1 and m.person = $2 and m.client_id = $3"""  # messages_client_id
 
-# By time, among those of many conversations: a mark is (created_at, conversation, seq).
+# By time, across conversations: a cursor is (created_at, conversation, seq).
 
 LAST_MESSAGE: Final = "select max(seq) from messages where conversation = $1"  # messages' key
 MESSAGE_AT: Final = """
@@ -198,7 +197,7 @@ where m.conversation = $1 and m.seq between $2 and $3
 order by r.message, r.place, r.seq"""  # messages' key, then reactions' key
 
 # Events, and the posts among them (MESSAGES_AFTER): by the keys of events and messages. The text of
-# an edited message is joined from the one place where it stands: messages_id.
+# an edited message is joined from its only place: messages_id.
 
 EVENTS_AFTER: Final = """
 select e.seq, e.at, e.person, e.kind, e.message, e.body, m.content
@@ -207,7 +206,7 @@ left join messages m on m.id = e.message and e.kind = 'message_edited'
 where e.conversation = $1 and e.seq > $2
 order by e.seq limit $3"""
 
-# Notices, by their key.
+# Notifications, by their key.
 
 PUT_NOTICE: Final = """
 insert into notices (person, conversation, seq, kind, at, place, sender, state)
@@ -224,7 +223,7 @@ DROP_NOTICE: Final = """
 delete from notices where person = $1 and conversation = $2 and seq = $3 and kind = $4"""
 FORGET_NOTICES: Final = "delete from notices where person = $1"
 
-# Sessions, by their key and by chat_sessions_open.
+# Pairings, by their key and by chat_sessions_open.
 
 OPEN_PAIRING: Final = """
 insert into chat_sessions (id, lobby, user_a, user_b, started_at, ended_at)
@@ -246,7 +245,7 @@ insert into read_marks (conversation, person, seq) values ($1, $2, $3)
 on conflict (conversation, person) do update set seq = excluded.seq where read_marks.seq < excluded.seq"""
 READ_MARKS: Final = "select person, seq from read_marks where conversation = $1"
 
-# Traces of one person. By members_person, belonged's key, and then within one conversation.
+# Personal data of one person. By members_person, belonged's key, and then within one conversation.
 
 REMEMBER_MEMBER: Final = """
 insert into belonged (person, conversation) values ($1, $2) on conflict do nothing"""
@@ -273,7 +272,7 @@ ANONYMISE_MESSAGES: Final = """
 update messages set content = '', attachments = null, deleted = true, digest = null, terms = null,
     client_id = null
 where conversation = $1 and person = $2"""  # messages' key
-# A pseudonym tells nothing: names are changed where a card shows the person's own id.
+# A pseudonym reveals nothing: names change only if a card shows the person's own id.
 RENAME_AUTHOR: Final = """
 update messages set username = $3, display_name = $4
 where conversation = $1 and person = $2 and card_id = $2"""  # messages' key
@@ -290,7 +289,7 @@ FORGET_BELONGED: Final = "delete from belonged where person = $1"  # belonged's 
 FORGET_USER_A: Final = "update chat_sessions set user_a = '' where user_a = $1"  # chat_sessions_user_a
 FORGET_USER_B: Final = "update chat_sessions set user_b = '' where user_b = $1"  # chat_sessions_user_b
 
-# What is over its age. By the keys of messages and reactions, events_room_ended, chat_sessions_ended.
+# Retention. By the keys of messages and reactions, events_room_ended, chat_sessions_ended.
 
 CONVERSATIONS_FROM: Final = "select id from conversations where id > $1 order by id limit $2"
 ROOMS_ENDED: Final = """
@@ -308,7 +307,7 @@ DROP_MESSAGES: Final = "delete from messages where conversation = $1"
 DROP_EVENTS: Final = "delete from events where conversation = $1"
 DROP_MARKS: Final = "delete from read_marks where conversation = $1"
 DROP_HEAD: Final = "delete from heads where conversation = $1"
-DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # members go with it
+DROP_CONVERSATION: Final = "delete from conversations where id = $1"  # deletes its members too
 FORGET_PAIRINGS: Final = "delete from chat_sessions where ended_at < $1"
 
 PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's key
@@ -316,13 +315,13 @@ PROBE: Final = "update probe set writes = writes + 1 where id = 1"  # probe's ke
 
 @cache
 def among(text: str, count: int) -> str:
-    """``text`` for so many ``{values}``, $1 and on."""
+    """``text`` with ``count`` placeholders for ``{values}``, from $1."""
     return text.format(values=", ".join(f"${place}" for place in range(1, count + 1)))
 
 
 @cache
 def listed(text: str, row: Sequence[str], count: int) -> str:
-    """``text`` for ``count`` rows, whose values follow one another: $1 of the second row is $(n+1)."""
+    """``text`` for ``count`` rows of n values, numbered in sequence: the second row begins with $(n+1)."""
     width = len(row)
     rows = (", ".join(f"${at * width + place}" for place in range(1, width + 1)) for at in range(count))
     return text.format(rows=f"values {', '.join(f'({values})' for values in rows)}")

@@ -1,4 +1,4 @@
-"""Copies of a SQLite file: made while it is in use, and put back where there is none."""
+"""Backup and restore of a SQLite file: a backup is possible while the file is in use."""
 
 import os
 import sqlite3
@@ -12,9 +12,9 @@ from chat_core.model.errors import Unavailable
 
 
 def backup(path: Path, copy: Path) -> None:
-    """Copy the file of one moment to ``copy``, which must not be there. Blocks; others go on writing.
+    """Copies a snapshot of the file to ``copy``, which must not exist. Blocks; others may write meanwhile.
 
-    The copy is complete and on the disk once it has its name. Raises
+    Once the copy has its name, it is complete and on the disk. Raises
     ``Unavailable`` with a sentence for people.
     """
     if not path.exists():
@@ -24,10 +24,10 @@ def backup(path: Path, copy: Path) -> None:
 
 
 def restore(copy: Path, path: Path) -> None:
-    """Put a copy where there is no database, and bring its schema up to date. Blocks.
+    """Restores a copy to a path without a database, and brings its schema up to date. Blocks.
 
-    A file that is damaged, of a newer version, or no copy of Parley's is
-    refused, and nothing is left behind. Raises ``Unavailable``.
+    Raises ``Unavailable`` for a file that is damaged, from a newer version, or not a
+    Parley database; leaves no file behind.
     """
     if not copy.exists():
         raise Unavailable(f"File not found: {copy}.")
@@ -60,7 +60,7 @@ def _copy(path: Path, draft: Path) -> None:
         closing(sqlite3.connect(draft)) as target,
     ):
         source.backup(target)
-        target.execute("pragma journal_mode=DELETE")  # all of it is in the one file
+        target.execute("pragma journal_mode=DELETE")  # the one file contains everything
 
 
 def _check(draft: Path, copy: Path) -> None:

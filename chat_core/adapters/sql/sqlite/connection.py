@@ -1,7 +1,7 @@
-"""A connection to SQLite: the file with its modes, its pragmas, its schema.
+"""A connection to SQLite: the file and its permissions, pragmas and schema.
 
-WAL, so that readers and the writer do not wait for one another. A connection
-is used by the thread that opened it alone.
+WAL mode, so that readers and the writer do not wait for one another. Only the thread
+that opened a connection uses it.
 """
 
 import os
@@ -20,12 +20,12 @@ from chat_core.model.errors import InvariantBroken, Unavailable
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
-BUSY_S: Final = 5.0  # how long a lock of another process is waited for
+BUSY_S: Final = 5.0  # to wait for a lock of another process
 RETRY_S: Final = 0.02
-STATEMENTS_KEPT: Final = 256  # compiled ones, for each connection
-CHECKPOINT_PAGES: Final = 4000  # of 4 KiB: the write-ahead log is copied back when it has grown to these
-CACHE_KIB: Final = 16 * 1024  # of pages, for each connection
-WAL_BYTES_KEPT: Final = 64 * 1024 * 1024  # a log that has grown beyond is cut at its next start
+STATEMENTS_KEPT: Final = 256  # compiled, per connection
+CHECKPOINT_PAGES: Final = 4000  # of 4 KiB: a write-ahead log of this size is checkpointed
+CACHE_KIB: Final = 16 * 1024  # of pages, per connection
+WAL_BYTES_KEPT: Final = 64 * 1024 * 1024  # a larger log is truncated when it next restarts
 
 T = TypeVar("T")
 
@@ -40,12 +40,12 @@ _PRAGMAS: Final = (
 
 
 def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mapping[str, str]:
-    """Bring the file's schema up to date; name -> SQL of the steps that it lacked. Blocks; idempotent.
+    """Brings the file's schema up to date; returns name -> SQL of the missing steps. Blocks; idempotent.
 
-    With ``create`` a missing file is made. Folders that are made are for their
-    owner alone, and so is the file, also one that was there; a folder that was
-    there stays as it is. ``dry_run`` changes nothing. Two processes at once are
-    safe. Raises ``Unavailable`` with a sentence for people.
+    ``create`` makes a missing file. Only the owner has access to new folders and to
+    the file, even an existing one; an existing folder is not changed. ``dry_run``
+    changes nothing. Concurrent processes are safe. Raises ``Unavailable`` with a
+    sentence for people.
     """
     try:
         if not path.exists():
@@ -67,15 +67,15 @@ def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mappin
 
 
 def examine(path: Path) -> Sequence[Row]:
-    """Raise ``Unavailable`` where ``prepare`` would, as far as that shows without a change. Blocks.
+    """Raises ``Unavailable`` if ``prepare`` would, as far as a check without changes can find out. Blocks.
 
-    Returns the keys that it was written with, as ``keys.check`` takes them.
+    Returns the keys that the file was written with, for ``key_check.check``.
     """
     try:
         if not path.exists():
             folder = next(parent for parent in path.absolute().parents if parent.exists())
             if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-                raise OSError(f"nothing can be made in {folder}")
+                raise OSError(f"no file can be created in {folder}")
             return []
         with open(path, "r+b"):
             pass
@@ -93,13 +93,13 @@ def examine(path: Path) -> Sequence[Row]:
 
 
 def _is_ours(db: sqlite3.Connection) -> bool:
-    """Whether migrations were counted here before; raises where it is no database at all."""
+    """Whether the file has Parley's table of migrations; raises if it is not a database."""
     found = "select 1 from sqlite_master where type = 'table' and name = 'schema_migrations'"
     return db.execute(found).fetchone() is not None
 
 
 def connect(path: Path, *, synchronous: str, readonly: bool = False) -> sqlite3.Connection:
-    """Open the file, which is there already: one that has gone is not made anew."""
+    """Opens the existing file; does not create a missing one."""
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -119,7 +119,7 @@ def connect(path: Path, *, synchronous: str, readonly: bool = False) -> sqlite3.
 
 
 class SQLiteConnection:
-    """``Connection`` to a file: nothing of it waits, so a question runs to its end ``at_once``."""
+    """``Connection`` to a file: its methods never wait, so a query runs to its end ``at_once``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -136,19 +136,19 @@ class SQLiteConnection:
 
 
 def at_once(db: sqlite3.Connection, question: Question[T]) -> T:
-    """Ask the question in this thread."""
+    """Runs the query in this thread."""
     asked = question(SQLiteConnection(db)).__await__()
     try:
         next(asked)
     except StopIteration as end:
         answer: T = end.value
         return answer
-    raise InvariantBroken("a question to a file waited for something else")
+    raise InvariantBroken("a query to a file waited for something else")
 
 
 @cache
 def positional(statement: str) -> str:
-    """``$n`` is a name to SQLite, and names are looked up one by one; ``?n`` is a place."""
+    """The statement with ``?n`` for ``$n``: SQLite takes ``$n`` for a name, and looks names up one by one."""
     return statement.replace("$", "?")
 
 
@@ -156,7 +156,7 @@ def _make_file(path: Path) -> None:
     for folder in reversed(path.absolute().parents):
         if not folder.exists():
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-    # SQLite gives the -wal and -shm beside it the file's own mode.
+    # SQLite gives the -wal and -shm files the mode of this file.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
         os.fchmod(descriptor, FILE_MODE)
@@ -165,7 +165,7 @@ def _make_file(path: Path) -> None:
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
-    # SQLite does not wait for the lock that this change needs: two who start at once would fail.
+    # SQLite does not wait for the lock of this change: two processes that start together would fail.
     patience = time.monotonic() + BUSY_S
     while True:
         try:
@@ -176,7 +176,7 @@ def _use_wal(db: sqlite3.Connection) -> None:
             time.sleep(RETRY_S)
         else:
             if mode != "wal":
-                raise sqlite3.OperationalError(f"its file system allows no write-ahead log ({mode})")
+                raise sqlite3.OperationalError(f"its file system does not support a write-ahead log ({mode})")
             return
 
 

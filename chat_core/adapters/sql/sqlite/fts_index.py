@@ -1,10 +1,10 @@
 """Maintenance of SQLite's full-text index while the writer is idle.
 
-A message that is new waits in ``terms_waiting``, where a search looks at it by
-itself: taking it into the index costs twice as much as storing it. FTS5 keeps a
-deleted word, with a note that it is deleted, until the parts of the index are
-merged, which costs as much as the index is large: that is done in small steps,
-and the row in ``terms_to_forget`` says that it is still to do.
+A new message waits in ``terms_waiting``, where a search checks it separately:
+indexing it costs twice as much as storing it. FTS5 keeps a deleted word, marked as
+deleted, until the segments of the index are merged. A merge costs time in proportion
+to the index, so it runs in small steps; a row in ``terms_to_forget`` records that it
+is not finished.
 """
 
 import sqlite3
@@ -21,24 +21,24 @@ from chat_core.adapters.sql.schema.search_terms import (
 )
 from chat_core.adapters.sql.sqlite.connection import positional
 
-IDLE_S: Final = 0.05  # without an ask, before a step is made
+IDLE_S: Final = 0.05  # without a request, before a step
 TAKEN_AT_ONCE: Final = 500  # messages, about 20 ms
-WAITING_MAX: Final = 10_000  # messages that were written since; then nobody's idleness is waited for
-MERGES_S: Final = 60.0  # between the end of one merge and the begin of the next
+WAITING_MAX: Final = 10_000  # messages written since; above it, steps do not wait for an idle writer
+MERGES_S: Final = 60.0  # between the end of one merge and the start of the next
 MERGED_AT_ONCE: Final = 64  # pages, 10 to 20 ms
-PATIENCE_S: Final = 5.0  # for who waits until all is forgotten
+PATIENCE_S: Final = 5.0  # for a caller of ``forget``
 
 
 class WordIndex:
-    """The index of one file, for the thread that writes it. A failure is tried again later."""
+    """The index of one file, used by its writer thread. A failed step is retried later."""
 
     def __init__(self) -> None:
-        self._written = 0  # messages at most, since the index had taken in all there were
-        self._begun: int | None = None  # how many texts were to be forgotten when the merge began
+        self._written = 0  # upper bound of messages since the index was last complete
+        self._begun: int | None = None  # texts to remove when the merge started
         self._not_before = 0.0
 
     def wait_s(self, db: sqlite3.Connection) -> float | None:
-        """After how many idle seconds a step is to be made; None where there is nothing to do."""
+        """The idle seconds until the next step; None if there is nothing to do."""
         try:
             if db.execute(ARE_WAITING).fetchone() is not None:
                 return IDLE_S
@@ -49,7 +49,7 @@ class WordIndex:
         return max(IDLE_S, self._not_before - time.monotonic())
 
     def step(self, db: sqlite3.Connection) -> None:
-        """Take in some of the messages that wait; when there are none, merge a little."""
+        """Indexes some of the waiting messages; if there are none, runs a step of a merge."""
         try:
             if _take_in(db) == 0:
                 self._written = 0
@@ -59,13 +59,13 @@ class WordIndex:
             self._put_off()
 
     def wrote(self, db: sqlite3.Connection, asks: int) -> None:
-        """Counts written messages, so that the index does not fall behind under constant load."""
+        """Counts written messages, so that the index keeps up under constant load."""
         self._written += asks
         if self._written > WAITING_MAX:
             self.step(db)
 
     def forget(self, db: sqlite3.Connection) -> None:
-        """Merge until nothing is left of what was deleted, for ``PATIENCE_S`` at most."""
+        """Merges until no deleted word is left in the index, for ``PATIENCE_S`` at most."""
         patience = time.monotonic() + PATIENCE_S
         try:
             while self._merge(db) and time.monotonic() < patience:
@@ -74,20 +74,20 @@ class WordIndex:
             self._put_off()
 
     def _merge(self, db: sqlite3.Connection) -> bool:
-        """One step; False when nothing is to be forgotten any more."""
+        """One step; False if there is nothing left to remove."""
         pages = MERGED_AT_ONCE
         if self._begun is None:
             self._begun = _to_forget(db)
             if self._begun is None:
                 return False
-            pages = -MERGED_AT_ONCE  # of all parts there are now
+            pages = -MERGED_AT_ONCE  # of all current segments
         before = db.total_changes
         db.execute(positional(MERGE), (pages,))
-        if db.total_changes - before >= 2:  # as FTS5 says that it goes on
+        if db.total_changes - before >= 2:  # FTS5 continues with this
             return True
         done, self._begun = self._begun, None
         self._not_before = time.monotonic() + MERGES_S
-        return db.execute(positional(FORGOTTEN), (done,)).rowcount == 0  # more came meanwhile
+        return db.execute(positional(FORGOTTEN), (done,)).rowcount == 0  # more were deleted meanwhile
 
     def _put_off(self) -> None:
         self._begun = None
@@ -95,7 +95,7 @@ class WordIndex:
 
 
 def _take_in(db: sqlite3.Connection) -> int:
-    """Take in the messages that have waited longest; how many."""
+    """Indexes the messages that have waited longest; returns how many."""
     db.execute("begin immediate")
     db.execute(positional(TAKE_IN), (TAKEN_AT_ONCE,))
     taken = db.execute(positional(NO_LONGER_WAITING), (TAKEN_AT_ONCE,)).rowcount

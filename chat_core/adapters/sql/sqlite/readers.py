@@ -19,10 +19,10 @@ _Ask: TypeAlias = tuple["asyncio.Future[Any]", Question[Any]]
 
 
 class Readers:
-    """A few threads, each with a connection that only reads and sees what is committed.
+    """A few threads, each with a read-only connection that sees committed data.
 
-    A read sees one moment, also where it takes several statements. A failure
-    answers the one who asked with ``Unavailable`` and reopens the file.
+    A read sees one snapshot, even with several statements. After a failure its caller
+    gets ``Unavailable`` and the file is reopened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,18 +36,18 @@ class Readers:
             thread.start()
 
     def read(self, question: Question[T]) -> "asyncio.Future[T]":
-        """Ask in a reader's thread. Cancelling the future stops nothing."""
+        """Runs a query in a reader's thread. Cancelling the future does not stop it."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._asks.put((future, question))
         return future
 
     def finish(self) -> None:
-        """Answer what was asked before this, then end the threads."""
+        """Answers the earlier requests, then ends the threads."""
         for _ in self._threads:
             self._asks.put(None)
 
     def join(self) -> None:
-        """Block until the threads have ended."""
+        """Blocks until the threads have ended."""
         for thread in self._threads:
             thread.join()
 
@@ -66,7 +66,7 @@ class Readers:
                     db.close()
                     db = None
                 answer([(future, None, Unavailable(f"The store could not be read: {error}"))])
-            except Exception as error:  # a bug: nobody may wait for ever for it
+            except Exception as error:  # a bug: no caller may wait forever
                 answer([(future, None, InvariantBroken(f"The store: {error!r}"))])
             else:
                 answer([(future, result, None)])

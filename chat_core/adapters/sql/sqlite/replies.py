@@ -1,4 +1,4 @@
-"""From event loops to threads and back: questions go through a queue, answers in one wake-up."""
+"""Replies from threads to event loops: one wake-up for a group of callers."""
 
 import asyncio
 import contextlib
@@ -10,15 +10,15 @@ Decision: TypeAlias = tuple["asyncio.Future[Any]", object, Exception | None]
 
 
 def answer(answers: Iterable[Decision]) -> None:
-    """Give everybody who waits an answer, from any thread: one wake-up for each event loop.
+    """Answers all waiting callers, from any thread, with one wake-up per event loop.
 
-    Who was cancelled is passed over, and so is a loop that has been closed.
+    Skips cancelled callers and closed loops.
     """
     by_loop: dict[asyncio.AbstractEventLoop, list[Decision]] = {}
     for given in answers:
         by_loop.setdefault(given[0].get_loop(), []).append(given)
     for loop, given_there in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # closed meanwhile: nobody waits there any more
+        with contextlib.suppress(RuntimeError):  # closed meanwhile: no caller is left there
             loop.call_soon_threadsafe(_settle, given_there)
 
 

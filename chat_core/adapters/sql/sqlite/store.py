@@ -28,15 +28,15 @@ async def open_sqlite(
     durability: Literal["full", "relaxed"] = "full",
     keys: Sequence[bytes] = (),
 ) -> "SQLiteStore":
-    """Open the store in the file at ``path``, made and migrated where need be.
+    """Opens the store in the file at ``path``; creates and migrates it if necessary.
 
-    Folders that are made get mode 0700, the file and its log 0600. ``relaxed``
-    does not wait for the disk: a power cut may take what was acknowledged last
-    (a crash of the process may not). Raises ``Unavailable`` with a sentence for
-    people where the file cannot be opened or was written by a newer version.
+    New folders get mode 0700, the file and its log 0600. ``relaxed`` does not wait
+    for the disk: a power cut may lose the last acknowledged writes (a crash of the
+    process cannot). Raises ``Unavailable`` with a sentence for people if the file
+    cannot be opened or was written by a newer version.
 
-    With ``keys`` texts are kept encrypted: the first seals, all of them open.
-    ``WrongKeys`` where one is missing that the file was written with.
+    With ``keys``, texts are stored encrypted: the first seals, all open. Raises
+    ``WrongKeys`` if a key that the file was written with is missing.
     """
     cipher = Cipher(keys)
     await asyncio.to_thread(prepare, Path(path))
@@ -45,7 +45,7 @@ async def open_sqlite(
 
 
 class SQLiteStore(SQLStore):
-    """``ports.Store`` in a file that is there and up to date (see ``open_sqlite``)."""
+    """``ports.Store`` in an existing, up-to-date file (see ``open_sqlite``)."""
 
     def __init__(self, path: Path, *, durable: bool, cipher: Cipher | None = None) -> None:
         self._file = SQLiteFile(path, durable=durable)
@@ -58,7 +58,7 @@ class SQLiteStore(SQLStore):
 
 
 class SQLiteFile:
-    """``Database`` in a file. A call that is cancelled goes on in its thread; nobody else is touched."""
+    """``Database`` in a file. A cancelled call continues in its thread; other calls are not affected."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.durable = durable
@@ -87,7 +87,7 @@ class SQLiteFile:
 
     async def scrub(self) -> None:
         self._check_open()
-        await self._writer.truncate()  # the pages of before must not stay in the log
+        await self._writer.truncate()  # old pages must not stay in the log
 
     async def close(self) -> None:
         """Finishes pending work, checkpoints the log, closes the file. Idempotent.

@@ -3,10 +3,10 @@
     append ─┐
     append ─┼─> queue ─> group ─> begin, batch, commit ─> one wake-up answers all
     write  ─┘                       |
-                                    +-- something in the way: each change alone, in a savepoint
+                                    +-- conflict: each change alone, in a savepoint
 
-A group is what came while the last commit was under way: nobody waits for a
-clock. Nobody is answered before COMMIT has returned.
+A group is the requests that arrived during the last commit, so no request waits for
+a timer. No caller is answered before COMMIT has returned.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ from chat_core.adapters.sql.sqlite.replies import Decision, answer
 from chat_core.model.errors import ChatError, InvariantBroken, Unavailable
 from chat_core.ports import Change
 
-GROUP_MAX: Final = 100  # changes a commit
-ROWS_AT_ONCE: Final = 64  # of one statement; a power of two
+GROUP_MAX: Final = 100  # changes per commit
+ROWS_AT_ONCE: Final = 64  # per statement; a power of two
 
 T = TypeVar("T")
 _Ask: TypeAlias = tuple["asyncio.Future[Any]", Change | Question[Any]]
 
 
-# What a row can be guilty of. Any other error of SQLite is the file's.
+# Errors caused by a row. Any other error of SQLite is the file's.
 _ROW_ERRORS: Final = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -47,19 +47,19 @@ _ROW_ERRORS: Final = (
 
 
 class _InTheWay(Exception):
-    """Another write came first: nothing of the batch may stay."""
+    """Another write came first: the whole batch must be rolled back."""
 
 
 class Writer:
-    """Writes what it is asked for, in the order of asking, from its own thread.
+    """Writes changes and queries in the order of the calls, from its own thread.
 
-    A failure of the file (I/O, full, locked) answers the whole group with
-    ``Unavailable`` and reopens the file for the next one: after a failed sync
-    the old handle may take pages for written that are not.
+    After a failure of the file (I/O, full, locked) the whole group gets
+    ``Unavailable``, and the file is reopened for the next one: after a failed sync
+    the old handle may regard unwritten pages as written.
     """
 
     def __init__(self, path: Path, *, synchronous: str) -> None:
-        self.commits = 0  # that wrote something, since the start
+        self.commits = 0  # with a write, since the start
         self._path = path
         self._synchronous = synchronous
         self._asks: SimpleQueue[_Ask | None] = SimpleQueue()
@@ -70,17 +70,17 @@ class Writer:
         self._thread.start()
 
     def append(self, change: Change) -> "asyncio.Future[None]":
-        """Write a change. Cancelling the future stops nothing."""
+        """Writes a change. Cancelling the future does not stop it."""
         return self._ask(change)
 
     def write(self, work: Question[T]) -> "asyncio.Future[T]":
-        """Run ``work`` inside a group's transaction: what it writes stays wholly, or not at all."""
+        """Runs ``work`` inside a group's transaction: all of its writes are committed, or none."""
         return self._ask(work)
 
     def truncate(self) -> "asyncio.Future[None]":
-        """Copy the write-ahead log back and empty it, so that no page of before is left in it.
+        """Checkpoints and truncates the write-ahead log, so that no old page is left in it.
 
-        Done when the future is, unless readers were in the way for long: then at a later checkpoint.
+        Done when the future is done, unless readers block it for long: then at a later checkpoint.
         """
 
         async def soon(_: Connection) -> None:
@@ -89,14 +89,14 @@ class Writer:
         return self._ask(soon)
 
     def finish(self) -> None:
-        """Write what was asked for before this, copy the log back, close the file, end the thread.
+        """Finishes the earlier requests, checkpoints the log, closes the file, ends the thread.
 
-        What is asked for later is ``Unavailable``.
+        Later requests get ``Unavailable``.
         """
         self._asks.put(None)
 
     def join(self) -> None:
-        """Block until the thread has ended."""
+        """Blocks until the thread has ended."""
         self._thread.join()
 
     def _ask(self, what: Change | Question[Any]) -> "asyncio.Future[Any]":
@@ -120,7 +120,7 @@ class Writer:
         answer((future, None, Unavailable("The store is closed.")) for future, _ in self._left())
 
     def _take(self) -> tuple[list[_Ask], bool]:
-        """Wait for a first ask, and take what else has come. True: there will be no more."""
+        """Waits for a first request, and takes all others that have arrived. True: no more will come."""
         group: list[_Ask] = []
         ask = self._first()
         while ask is not None:
@@ -163,7 +163,7 @@ class Writer:
             self._close()
             words = f"The store could not be written: {error}"
             return [(future, None, Unavailable(words)) for future, _ in group]
-        except Exception as error:  # a bug: nobody may wait for ever for it
+        except Exception as error:  # a bug: no caller may wait forever
             self._close()
             return [(future, None, InvariantBroken(f"The store: {error!r}")) for future, _ in group]
         self.commits += 1
@@ -185,18 +185,18 @@ class Writer:
                 self._index.forget(db)
                 db.execute("pragma wal_checkpoint(truncate)")
         except sqlite3.Error:
-            pass  # the log is read back at the next start
+            pass  # the log is read at the next start
         finally:
             db.close()
 
 
 def _all(db: sqlite3.Connection, group: Sequence[_Ask]) -> Sequence[Decision]:
-    """Write a group inside a transaction. Raises ``sqlite3.Error`` where the file fails."""
+    """Writes a group inside a transaction. Raises ``sqlite3.Error`` if the file fails."""
     changes = [(future, what) for future, what in group if isinstance(what, Change)]
     answers: list[Decision] = []
     if changes and _together(db, [change for _, change in changes]) is None:
         answers.extend((future, None, None) for future, _ in changes)
-    else:  # somebody's cannot be written: the others' can
+    else:  # one change cannot be written, the others can
         answers.extend((future, None, _alone(db, change)) for future, change in changes)
     for future, what in group:
         if not isinstance(what, Change):
@@ -205,17 +205,17 @@ def _all(db: sqlite3.Connection, group: Sequence[_Ask]) -> Sequence[Decision]:
 
 
 def _together(db: sqlite3.Connection, changes: Sequence[Change]) -> Exception | None:
-    """Write all of the changes; where one cannot be written, leave nothing of any and say why."""
+    """Writes all of the changes; if one cannot be written, rolls back all and returns the error."""
     try:
         rows = batch(changes)
-    except Exception as error:  # not rows at all
+    except Exception as error:  # not valid rows
         return error
     db.execute("savepoint changes")
     try:
         _write(db, rows)
     except Exception as error:
         if _is_of_file(error):
-            raise  # the whole transaction goes
+            raise  # the whole transaction is rolled back
         db.execute("rollback to changes")
         db.execute("release changes")
         return error
@@ -224,7 +224,7 @@ def _together(db: sqlite3.Connection, changes: Sequence[Change]) -> Exception | 
 
 
 def _alone(db: sqlite3.Connection, change: Change) -> Exception | None:
-    """Write one change; what is in its way is its own trouble."""
+    """Writes one change alone; returns its conflict or failure."""
     error = _together(db, (change,))
     if isinstance(error, _InTheWay):
         return at_once(db, lambda connection: reason(connection, change))
@@ -269,11 +269,11 @@ def _write(db: sqlite3.Connection, rows: Batch) -> None:
 
 
 def _many(db: sqlite3.Connection, statement: str, row: Sequence[str], rows: Sequence[Row]) -> int:
-    """Write rows in as few statements as may be; returns how many rows were touched.
+    """Writes rows in as few statements as possible; returns the number of rows affected.
 
-    Each step of a statement lets the interpreter's lock go, and under load it
-    is slow to come back: a few long steps cost the threads less than many short
-    ones. Counts are powers of two, so that the compiled statements are few.
+    Each step of a statement releases the interpreter's lock, and under load getting
+    it back is slow: a few long steps cost the threads less than many short ones.
+    Counts are powers of two, to keep the number of compiled statements small.
     """
     touched = start = 0
     while (left := len(rows) - start) > 0:
