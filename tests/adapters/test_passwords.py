@@ -1,4 +1,4 @@
-"""Passwords: every byte matters, few are hashed at once, nobody's takes as long as somebody's."""
+"""Passwords: every byte counts, few are hashed at once, an unknown user takes as long as a known one."""
 
 import asyncio
 import statistics

@@ -1,4 +1,4 @@
-"""Access tokens: what is signed is verified, and whatever else is tried is not."""
+"""Access tokens: a signed token is valid, and every forgery is refused."""
 
 import jwt
 import pytest

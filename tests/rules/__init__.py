@@ -1,1 +1,1 @@
-"""The rules, tested with scripts that carry the time. No loop, no clock, no sleep."""
+"""Tests of the rules, as scripts with the time as an argument. No event loop, clock or sleep."""

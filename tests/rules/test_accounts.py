@@ -1,4 +1,4 @@
-"""Accounts: which names, addresses, passwords and profiles there may be."""
+"""Accounts: the valid names, addresses, passwords and profiles."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -59,7 +59,7 @@ def name_moderator(who: Person, role: Role = Role.MODERATOR) -> SetRole:
 
 
 def unknown(command: ChannelCommand | Post) -> Code:
-    """A post names its conversation by id, so that it is a room's answer that it gets."""
+    """A post identifies its conversation by id, so its refusal is that of a room."""
     return "unknown_room" if isinstance(command, Post) else "unknown_channel"
 
 

@@ -1,4 +1,4 @@
-"""The lobby's line: places, ranks, and a matcher that is not believed."""
+"""The lobby's queue: places, ranks, and checks of the matcher."""
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ CHANCE = Random(0)
 
 
 def new_line(*people: Person, rematch_after_s: float = PAUSE_S) -> WaitingQueue:
-    """A line in which these people have waited since 0, in this order."""
+    """A queue in which these people have waited since 0, in this order."""
     queue = WaitingQueue(
         rules=LobbyRules(
             name="anonymous",
@@ -49,7 +49,7 @@ def pairs_of(pairs: Iterable[Pair]) -> list[tuple[str, str]]:
 
 
 def places(queue: WaitingQueue) -> dict[str, Place]:
-    """Everybody's place; fails where somebody has two."""
+    """Everybody's place; fails if a person has two."""
     people = list(queue.people())
     assert len(dict(people)) == len(people), people
     assert all(queue.place(who) is place for who, place in people)
@@ -220,7 +220,7 @@ def test_a_block_acts_at_once_on_who_is_reserved() -> None:
 
 
 def in_room(queue: WaitingQueue) -> WaitingQueue:
-    """Who may be paired is, all in the room r1."""
+    """Pairs everybody who may be paired, all in the room r1."""
     for pair in queue.propose(first_come, CHANCE, now=0.0):
         queue.commit(pair, "r1")
     return queue
@@ -364,7 +364,7 @@ def test_who_parted_last_is_remembered_longest_and_not_all_are(monkeypatch: pyte
     assert queue.may_pair(c, d, now=11.0), "the oldest pair is forgotten"
 
 
-# A matcher that lies
+# An invalid result of a matcher
 
 
 def mallory(waiting: Sequence[Seeker]) -> Seeker:
@@ -470,12 +470,12 @@ def test_a_matcher_that_crosses_partitions_is_not_believed() -> None:
     assert set(places(queue).values()) == {SEEKING}
 
 
-# Everything together, against a model that is naive
+# Everything together, against a naive model
 
 
 @attrs.define
 class Naive:
-    """One person, as somebody who keeps a paper list would have it."""
+    """One person in the naive model."""
 
     person: Person
     place: str = "nowhere"  # nowhere, seeking, reserved, in a room
@@ -596,12 +596,12 @@ class Lobbying(RuleBasedStateMachine):
     @precondition(lambda self: self.rooms)
     @rule(which=st.integers(0, 2), first=st.booleans())
     def part(self, which: int, first: bool) -> None:
-        """One leaves the room, the other is left behind."""
+        """One person leaves the room, the other stays behind."""
         room = sorted(self.rooms)[which % len(self.rooms)]
         leaver, left = self.rooms.pop(room)[:: 1 if first else -1]
         self.queue.leave_room(leaver, room)
         self.queue.leave_room(left, room, left_behind=True)
-        self.queue.leave_room(left, room)  # doubled: nothing
+        self.queue.leave_room(left, room)  # duplicate: no effect
         self.queue.part(leaver, left, now=self.now)
         self.parted[frozenset((leaver, left))] = self.now
         for who in (leaver, left):

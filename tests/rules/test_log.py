@@ -1,4 +1,4 @@
-"""The log: commands go to the rules they belong to; state is the fold of the events."""
+"""The log: each command goes to its rules; the state is the fold of the events."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Matchers: whom they pair, in which order, and that nobody who suits is left."""
+"""Matchers: their pairs, the order, and that no two who may pair are left."""
 
 from collections.abc import Sequence
 from random import Random
@@ -35,7 +35,7 @@ def test_first_come_pairs_in_the_order_of_the_line() -> None:
 
 
 def test_first_come_gives_who_waited_longest_the_longest_waiting_who_suits() -> None:
-    """a and b do not suit each other; c suits both and goes to a, d then goes to b."""
+    """a and b may not pair; c may pair with both and gets a, then d gets b."""
 
     def may_pair(a: Seeker, b: Seeker) -> bool:
         return {a.person.id, b.person.id} != {"a", "b"}
@@ -108,7 +108,7 @@ def test_where_anybody_suits_the_work_grows_with_the_line_and_not_with_its_squar
 def test_no_two_who_may_pair_both_stay_behind(
     matcher: Matcher, count: int, foes: set[tuple[int, int]], seed: int
 ) -> None:
-    """I-9, and: nobody twice, nobody with oneself, nobody who may not."""
+    """I-9. Also: no person is paired twice, with themselves, or against ``may_pair``."""
     people = line(*"abcdefghi"[:count])
 
     def may_pair(a: Seeker, b: Seeker) -> bool:

@@ -1,4 +1,4 @@
-"""Mentions: whom a message names."""
+"""Mentions: the people named in a message."""
 
 import attrs
 import pytest

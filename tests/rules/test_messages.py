@@ -1,4 +1,4 @@
-"""Messages: what may be written, by whom, and what becomes of it."""
+"""Messages: valid content, permissions, editing, deleting and reacting."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -247,7 +247,7 @@ def test_a_repeated_post_is_the_tombstone_once_the_message_was_deleted() -> None
 
 
 def test_a_repeated_post_is_answered_after_its_room_has_ended() -> None:
-    """Promise 4: equal acks while the message exists, also for who lost the first one as the room ended."""
+    """Promise 4: equal acks while the message exists, even if the first was lost as the room ended."""
     room = new_room()
     message = posted(room, by=ann, client_id="c1")
     ended = attrs.evolve(room, state=RoomState.ENDED, outcome=RoomOutcome.ENDED)
@@ -286,7 +286,7 @@ def test_a_reply_names_a_message_of_the_same_conversation() -> None:
     assert hidden.message == missing.message
 
 
-# Who may write
+# Permission to write
 
 
 EVERY_COMMAND: Sequence[MessageCommand] = (
@@ -466,7 +466,7 @@ def test_a_reaction_has_a_limit_of_people() -> None:
     assert run(AFTER_HELLO, (6, bob, React(message=HELLO.id, emoji="❤")), target=full).facts
 
 
-# Everything together, against a model that is naive
+# Everything together, against a naive model
 
 
 PEOPLE = (ann, bob, cat, eve)
@@ -482,7 +482,7 @@ class Conversing(RuleBasedStateMachine):
         self.now = 0.0
         self.log: list[Logged] = []
         self.messages: dict[str, Message] = {}
-        self.texts: dict[str, str] = {}  # the model: what each message says, tombstones say nothing
+        self.texts: dict[str, str] = {}  # the model: the text of each message, empty for a tombstone
         self.likes: set[tuple[str, str, str]] = set()  # (message, emoji, person)
         self.posted: dict[tuple[str, str], str] = {}
 
@@ -493,7 +493,7 @@ class Conversing(RuleBasedStateMachine):
         )
 
     def ask(self, by: Person, command: MessageCommand, target: Message | None) -> tuple[Logged, ...] | None:
-        """The facts, taken in; None when it was refused."""
+        """The events, applied; None if the command was refused."""
         self.now += 1
         repeated = None
         if isinstance(command, Post) and command.client_id is not None:

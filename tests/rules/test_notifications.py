@@ -1,4 +1,4 @@
-"""What an event means to each person, and what is never told."""
+"""The notifications of an event for each person, and the facts that nobody learns."""
 
 import pytest
 
@@ -15,7 +15,7 @@ BLOCKED = Close(room=R, reason=EndReason.BLOCKED)
 
 
 def heard(room: Room, *steps: Step) -> list[Personal]:
-    """Everything that people are told of the last step."""
+    """All notifications of the last step."""
     room = run(room, *steps[:-1]).after
     at, by, command = steps[-1]
     told: list[Personal] = []
@@ -34,7 +34,7 @@ def evolved(room: Room, fact: Logged) -> Room:
 
 
 def words(told: list[Personal]) -> list[tuple[str, str]]:
-    """Who is told what, in one word each."""
+    """The recipient and the kind of each notification."""
     return [(n.to, n.kind.value if isinstance(n, Notification) else "partner_left") for n in told]
 
 
@@ -68,7 +68,7 @@ def test_who_hears_what(room: Room, step: Step, expected: list[tuple[str, str]])
 
 @pytest.mark.parametrize("answerer", [ann, bob])
 def test_nobody_is_told_who_declined_to_keep_a_timed_room(answerer: Person) -> None:
-    """C5.4: whoever of the two says end, the other hears the very same."""
+    """C5.4: whichever of the two ends the room, the other receives the same."""
     other = bob if answerer is ann else ann
     decision = run(COUNTING, (300, None, TICK)).after
     told = [n for n in heard(decision, (310, answerer, END)) if n.to == other.id]

@@ -1,4 +1,4 @@
-"""Guesses: who guesses is stopped, nobody elsewhere is locked out, nothing grows without bound."""
+"""Password attempts: a guesser is stopped, nobody elsewhere is locked out, memory is bounded."""
 
 import pytest
 

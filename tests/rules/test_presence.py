@@ -1,4 +1,4 @@
-"""Presence: people, not sockets, and a grace for who drops."""
+"""Presence: counts people, not sockets, with a grace period after the last drop."""
 
 import pytest
 from hypothesis import given
@@ -66,7 +66,7 @@ def test_without_a_grace_a_drop_is_a_going() -> None:
 
 
 def test_a_late_or_doubled_leave_is_ignored() -> None:
-    """I-15: it neither begins a grace nor makes one longer."""
+    """I-15: it neither starts nor extends a grace period."""
     awaited = dropped(ONE, now=5.0, grace_s=GRACE_S)
     assert dropped(awaited, now=9.0, grace_s=GRACE_S) == awaited
     assert dropped(NOBODY, now=9.0, grace_s=GRACE_S) == NOBODY

@@ -1,4 +1,4 @@
-"""The token bucket: a burst, then so many a second."""
+"""The token bucket: a burst, then a fixed rate per second."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ T0 = 1_700_000_000.0
 
 
 def taken(bucket: Bucket, now: float, tries: int) -> int:
-    """How many of the tries got a token."""
+    """The number of tries that got a token."""
     return sum(bucket.take(now) == 0.0 for _ in range(tries))
 
 
@@ -70,7 +70,7 @@ def test_nobody_ever_gets_more_than_the_burst_and_the_rate(
         assert 0.0 <= wait <= 1.0001 / per_second
         got += wait == 0.0
         assert got <= burst + (now - start) * per_second + 1e-3
-        assert -1e-4 <= bucket.tokens <= burst  # rounding may lend a ten-thousandth, which is paid back
+        assert -1e-4 <= bucket.tokens <= burst  # rounding may lend a ten-thousandth, paid back later
 
 
 @given(st.floats(0.01, 100.0), st.integers(1, 20), st.floats(0.0, 5.0))

@@ -1,4 +1,4 @@
-"""Refreshing: one live token, a lost answer that may be asked for again, a thief that is found out."""
+"""Refresh tokens: one live token, retry after a lost response, detection of a stolen token."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Rooms with a lifecycle, told as scripts: who asks for what, and when."""
+"""Rooms with a lifecycle, as scripts of people, commands and times."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ IDLE, COUNTDOWN, NOTIFICATION, ENDED = RoomState
 START, KEEP, DECLINE, END, LEAVE, TICK = (kind(room=R) for kind in (Start, Keep, Decline, End, Leave, Tick))
 CLOSE = Close(room=R, reason=EndReason.MODERATED)
 
-# One way into each situation that a room can be in.
+# One way into each state of a room.
 IN_IDLE = new_room()
 IN_COUNTDOWN = run(IN_IDLE, (0, ann, START)).after
 IN_COUNTDOWN_ASKED = run(IN_COUNTDOWN, (10, ann, KEEP)).after
@@ -587,7 +587,7 @@ def decided(room: Room, at: float, by: Person | None, command: RoomCommand) -> t
 
 @attrs.frozen
 class History:
-    """What somebody who knows no rules would write down of one countdown."""
+    """The observable history of one countdown, recorded without the rules."""
 
     room: Room
     now: float
@@ -595,7 +595,7 @@ class History:
     outcomes: int = 0  # of this countdown
 
     def key(self) -> object:
-        """Histories with the same key go on in the same ways: times count from the deadline."""
+        """Histories with the same key have the same continuations; times are relative to the deadline."""
         room = self.room
         remaining = None if room.deadline is None else room.deadline - self.now
         left = tuple(member.left for member in room.members.values())
@@ -604,7 +604,7 @@ class History:
 
 
 def next_histories(history: History) -> Iterator[History]:
-    """Everything that can happen next, each step a second after the last, or at the deadline."""
+    """All possible next steps, each a second after the last one, or at the deadline."""
     for _, by, command, at_deadline in MOVES:
         room, now = history.room, history.now + 1
         if at_deadline:
@@ -612,14 +612,14 @@ def next_histories(history: History) -> Iterator[History]:
                 continue
             now = room.deadline
         elif room.deadline is not None and now >= room.deadline:
-            now = history.now  # stands still rather than pass the deadline
+            now = history.now  # stops rather than pass the deadline
         facts = decided(room, now, by, command)
         assert decided(room, now, by, command) == facts, "a function of its arguments alone"
         yield follow(history, facts, now)
 
 
 def follow(history: History, facts: tuple[Logged, ...], now: float) -> History:
-    """The history after the facts, each of which is checked against I-11 to I-13."""
+    """The history after the events, each checked against I-11 to I-13."""
     room, kept_by, outcomes = history.room, history.kept_by, history.outcomes
     if room.state is ENDED:
         assert facts == (), "ENDED is final"
@@ -694,7 +694,7 @@ ORDERED: tuple[tuple[str, Person | None, RoomCommand, float], ...] = (
 
 
 def expected_outcome(order: tuple[int, ...]) -> tuple[RoomState, EndReason | None]:
-    """The outcome as the sentences of the contract have it, without a state machine.
+    """The outcome according to the sentences of the contract, without a state machine.
 
     Time passes to 300 and 330 with the ticks; everything else comes in between.
     """

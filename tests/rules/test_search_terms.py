@@ -1,4 +1,4 @@
-"""Terms: what a text is found by."""
+"""The search terms of a text."""
 
 import pytest
 from hypothesis import given

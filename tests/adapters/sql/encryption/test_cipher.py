@@ -1,4 +1,4 @@
-"""The cipher: what it seals opens again with the right key, at the right place, and in no other way."""
+"""The cipher: a sealed text opens only with the right key and for the right owner."""
 
 import pytest
 from hypothesis import given

@@ -1,6 +1,6 @@
-"""What is kept encrypted: not a byte of it on the disk, the right keys or no start, and keys that change."""
+"""Encrypted data: no plain byte on the disk, no start without the right keys, and key rotation."""
 
-# ruff: noqa: ASYNC240 - a test looks at its own files and ends its own children
+# ruff: noqa: ASYNC240 - a test reads its own files and ends its own child processes
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ Open: TypeAlias = Callable[..., contextlib.AbstractAsyncContextManager[SQLStore]
 
 @attrs.frozen
 class Place:
-    """A database of a test, and where its bytes are."""
+    """The database of a test, and the location of its bytes."""
 
     url: Path | str
     folder: Path
@@ -61,7 +61,7 @@ class Place:
             await store.close()
 
     def holding(self, canary: str) -> list[str]:
-        """The files that have it, in either case."""
+        """The files that contain the text, ignoring case."""
         wanted = [canary.encode(), canary.lower().encode()]
         files = [file for file in self.folder.rglob("*") if file.is_file()]
         return [str(file) for file in files if any(one in file.read_bytes() for one in wanted)]
@@ -85,7 +85,7 @@ def account(name: str = "ann", email: str = EMAIL) -> Account:
 
 
 async def written(store: SQLStore, room: Story, *, text: str = TEXT, email: str = EMAIL) -> None:
-    """A text, an edited one, data that is no message, and an address."""
+    """Writes a text, an edited text, data that is not a message, and an address."""
     ann = room.people[0]
     await store.append(room.opening())
     await store.append(room.post(ann, text, client_id="1"))
@@ -101,7 +101,7 @@ async def written(store: SQLStore, room: Story, *, text: str = TEXT, email: str 
 
 
 async def readable(store: SQLStore, room: Story, *, text: str = TEXT, email: str = EMAIL) -> None:
-    """All of it is there, by every way to read it."""
+    """Checks that everything is readable in every way."""
     found = await store.messages(room.id, before=None, after=None, limit=9)
     assert [message.content for message in found] == [text, f"{text}, edited"]
     events = await store.after(room.id, 0, 99)
@@ -253,7 +253,7 @@ async def test_a_rotation_goes_on_beside_a_server_that_posts_edits_and_reads(
 
 
 def _nothing(done: int, total: int) -> None:
-    """Nobody looks."""
+    """Ignores the progress."""
 
 
 def _stop_after(rows: int) -> Callable[[int, int], None]:
@@ -270,7 +270,7 @@ def _stop_after(rows: int) -> Callable[[int, int], None]:
 ONE, TWO = (f"a random key 7Qx9 {n} zK3mW8vT1pL5 of the tests".encode() for n in range(2))
 
 
-# Each message takes some tenths of a second, as if there were many.
+# Each message takes some tenths of a second, as with many messages.
 SLOW: Final = """
 create view long as with recursive steps (n) as (
     select 1 union all select n + 1 from steps where n < 3000000

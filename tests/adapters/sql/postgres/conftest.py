@@ -1,4 +1,4 @@
-"""Where the database of a test is."""
+"""The database of a test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A standby takes the place of the server that it followed: all acknowledged is there, nobody restarts."""
+"""A standby replaces its primary: no acknowledged write is lost, and no process restarts."""
 
 import asyncio
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ async def test_a_standby_that_is_promoted_has_all_that_was_acknowledged(
     primary.kill()
     with pytest.raises(Unavailable):
         await store.append(late)
-    with pytest.raises(Unavailable):  # a standby may lag behind: it is not asked
+    with pytest.raises(Unavailable):  # a standby may lag behind, so it is not queried
         await store.load(story.id)
     await asyncio.to_thread(standby.promote)
     async with asyncio.timeout(15):

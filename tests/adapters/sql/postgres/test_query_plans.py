@@ -1,6 +1,6 @@
-"""No hot query of PostgreSQL walks through a table: its plan takes an index, and a place in it.
+"""No frequent query on PostgreSQL scans a table: its plan uses a condition on an index.
 
-Small tables are walked through because that is cheaper, so walking is made dear here.
+PostgreSQL scans small tables because that is cheaper, so these tests disable scans.
 """
 
 import json
@@ -108,7 +108,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def walks(db: asyncpg.Connection, statement: str, values: Sequence[Any]) -> list[str]:
-    """The tables that its plan would walk through."""
+    """The tables that the plan would scan."""
     found = await db.fetchval(f"explain (format json) {dialect(statement)}", *values)
     plan = json.loads(found)[0]["Plan"]
     return [node["Relation Name"] for node in nodes(plan) if "Relation Name" in node and _walks(node)]

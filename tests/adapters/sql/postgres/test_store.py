@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own: who shares a commit, what a lost connection leaves open, what failures are."""
+"""Behaviour specific to PostgreSQL: shared commits, lost connections, failures."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ async def proxy(url: str) -> AsyncIterator[DatabaseProxy]:
 
 @pytest.fixture(scope="module")
 def own(postgres: Cluster) -> Iterator[Cluster]:
-    """A server that may come to harm."""
+    """A server that a test may damage."""
     assert postgres.version >= 15
     with Cluster.started(durable=False, wal_segment_mb=1) as cluster:
         yield cluster
@@ -54,7 +54,7 @@ async def opened(url: str, patience: Patience = PATIENCE) -> AsyncIterator[Postg
 
 @asynccontextmanager
 async def locked(url: str, conversation: str) -> AsyncIterator[None]:
-    """Another process' write to a conversation, which makes who comes next wait."""
+    """A write of another process to a conversation, which makes the next writer wait."""
     db = await asyncpg.connect(url)
     try:
         await db.execute("begin")
@@ -76,7 +76,7 @@ def hello(story: Story) -> Change:
 
 
 def crooked(change: Change) -> Change:
-    """The same with a text that PostgreSQL has not: half of a character."""
+    """The same with a text that PostgreSQL cannot store: a lone surrogate."""
     post = change.events[0]
     assert isinstance(post, MessagePosted)
     broken = attrs.evolve(post, message=attrs.evolve(post.message, content="\ud800"))
@@ -151,7 +151,7 @@ async def test_two_processes_that_write_the_same_conversations_never_wait_for_on
     assert answers.count(None) == 40
 
 
-# Doubt
+# In doubt
 
 
 async def test_a_connection_that_is_cut_after_the_commit_leaves_what_was_committed(
@@ -187,7 +187,7 @@ async def test_what_was_under_way_when_the_connection_was_cut_is_never_committed
             with pytest.raises(Unavailable):
                 await appending
             assert await store.load(story.id) == before
-        # Nobody holds it up any more: had the server gone on with it, it would be there now.
+        # Nothing blocks it any more: if the server had continued, the row would exist now.
         await store.append(late)
         assert await store.load(story.id) == story.state
 
@@ -267,7 +267,7 @@ async def test_a_server_that_stands_still_is_given_up_and_taken_up_again(own: Cl
 
 
 async def until_there(store: PostgresStore, story: Story) -> object:
-    """What is stored, as soon as the store can tell."""
+    """The stored state, as soon as the store is available."""
     while True:
         try:
             return await store.load(story.id)
@@ -305,7 +305,7 @@ async def tried(store: PostgresStore) -> Unavailable | None:
 
 @contextmanager
 def no_file_grows(cluster: Cluster) -> Iterator[None]:
-    """A disk that is full: no file of the server can be longer than those of its log are anyway."""
+    """A full disk: no file of the server can grow beyond the size of its log files."""
     cluster.limit_files(cluster.wal_segment_mb * 1024 * 1024)
     try:
         yield

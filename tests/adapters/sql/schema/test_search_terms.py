@@ -1,4 +1,4 @@
-"""The index of words: what was there before it, what is left in it, what it costs to look."""
+"""The search index: older messages, deleted words and the cost of a search."""
 
 import asyncio
 import sqlite3
@@ -38,15 +38,15 @@ async def texts(store: Store, room: Story, text: str) -> list[str]:
 
 
 def in_files(path: Path, canary: str = CANARY) -> list[str]:
-    """The files in which it stands, and the index where it does."""
+    """The files that contain the word, and the index if it contains it."""
     files = [file.name for file in path.parent.iterdir() if canary.encode() in file.read_bytes()]
     with closing(sqlite3.connect(path)) as db:
         blocks = b"".join(block for (block,) in db.execute("select block from message_terms_data"))
-        # A term shares its beginning with the one before it: its end is looked for.
+        # A term shares its prefix with the previous one, so this searches for its end.
         return [*files, "index"] if canary[3:].encode() in blocks else files
 
 
-# What was deleted
+# Deleted messages
 
 
 async def test_a_text_that_was_deleted_edited_or_dropped_is_in_no_file_and_in_no_index(path: Path) -> None:
@@ -101,14 +101,14 @@ async def test_what_is_to_be_forgotten_is_forgotten_while_nobody_writes(path: Pa
 
 
 async def _taken_in(store: SQLiteStore) -> None:
-    """Wait until the writer, which has nothing else to do, has taken all messages into the index."""
+    """Waits until the idle writer has indexed all messages."""
     async with asyncio.timeout(PATIENCE_S):
         while await store.database.rows("select 1 from terms_waiting"):
             pass
 
 
 async def _forgotten(store: SQLiteStore) -> None:
-    """Wait until the writer, which has nothing else to do, has merged the index."""
+    """Waits until the idle writer has merged the index."""
     async with asyncio.timeout(PATIENCE_S):
         while await store.database.rows("select texts from terms_to_forget"):
             pass
@@ -122,7 +122,7 @@ async def test_a_kill_leaves_word_that_something_is_to_be_forgotten(path: Path) 
     await store.append(room.post(ann, CANARY))
     await _taken_in(store)
     await store.close()
-    with closing(sqlite3.connect(path)) as db:  # as a process that is killed at once would leave it
+    with closing(sqlite3.connect(path)) as db:  # the state after a process was killed
         db.execute("update messages set content = '', terms = null, digest = null, deleted = true")
         db.commit()
         db.execute("pragma wal_checkpoint(truncate)")
@@ -133,11 +133,11 @@ async def test_a_kill_leaves_word_that_something_is_to_be_forgotten(path: Path) 
     assert in_files(path) == []
 
 
-# What was there before
+# Messages stored before the index
 
 
 def _undone(path: Path) -> None:
-    """The schema as it was before there were terms, with the messages that are there."""
+    """Restores the schema without terms, and keeps the messages."""
     with closing(sqlite3.connect(path)) as db:
         for trigger in ("in", "out", "other"):
             db.execute(f"drop trigger messages_terms_{trigger}")
@@ -188,7 +188,7 @@ async def test_what_stood_in_postgresql_is_found_after_the_migration(
     await store.close()
 
 
-# How it is kept
+# Maintenance
 
 
 async def test_a_vacuum_leaves_every_message_where_it_is_found(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the file of a test is."""
+"""The file of a test."""
 
 from pathlib import Path
 
@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Of a file that is not there yet, nor is its folder."""
+    """The path of a file that does not exist, in a folder that does not exist."""
     return tmp_path / "data" / "parley.db"

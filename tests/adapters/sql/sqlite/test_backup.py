@@ -1,6 +1,6 @@
-"""Copies of a SQLite file: complete while it is written to, put back as it was, never written over."""
+"""Backups of a SQLite file: complete during writes, restored unchanged, never overwritten."""
 
-# ruff: noqa: ASYNC240 - a test looks at its own files
+# ruff: noqa: ASYNC240 - a test reads its own files
 
 import asyncio
 import sqlite3

@@ -1,6 +1,6 @@
-"""A SQLite file: whose it is, what its schema is, what is left in it, also after a kill."""
+"""A SQLite file: its permissions, its schema and its contents, also after a kill."""
 
-# ruff: noqa: ASYNC220, ASYNC240 - a test looks at its own files and ends its own children
+# ruff: noqa: ASYNC220, ASYNC240 - a test reads its own files and ends its own child processes
 
 import os
 import re
@@ -33,7 +33,7 @@ async def opened(path: Path) -> AsyncIterator[SQLiteStore]:
         await store.close()
 
 
-# What stands on the disk
+# Contents of the disk
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -101,7 +101,7 @@ def test_no_query_walks_through_a_whole_table(path: Path) -> None:
     db = sqlite3.connect(path)
     everything = {**vars(statements), **vars(account_statements)}
     texts = {name: text for name, text in everything.items() if name.isupper() and name[0] != "_"}
-    del texts["ERASURES"]  # of those that a crash interrupted: hardly ever one
+    del texts["ERASURES"]  # pairings interrupted by a crash: very few
     walks, indexes = [], []
     for name, text in texts.items():
         if not isinstance(text, str) or "{" in text:

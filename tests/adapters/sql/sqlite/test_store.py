@@ -1,6 +1,6 @@
-"""What is SQLite's own: who shares a commit, who waits for whom, what a failing disk does."""
+"""Behaviour specific to SQLite: shared commits, waiting, a failing disk."""
 
-# ruff: noqa: ASYNC240 - a test looks at its own files
+# ruff: noqa: ASYNC240 - a test reads its own files
 
 import asyncio
 import resource
@@ -50,7 +50,7 @@ def hello(story: Story) -> Change:
 
 
 def crooked(change: Change) -> Change:
-    """The same with a text that is none: half of a character."""
+    """The same with an invalid text: a lone surrogate."""
     post = change.events[0]
     assert isinstance(post, MessagePosted)
     broken = attrs.evolve(post, message=attrs.evolve(post.message, content="\ud800"))
@@ -59,7 +59,7 @@ def crooked(change: Change) -> Change:
 
 @contextmanager
 def locked(path: Path) -> Iterator[sqlite3.Connection]:
-    """Another process' write, which makes the writer wait."""
+    """A write of another process, which makes the writer wait."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("begin immediate")
     try:
@@ -70,7 +70,7 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def no_file_grows(beyond: int) -> Iterator[None]:
-    """A disk that is full: no file of this process can be longer than ``beyond`` bytes."""
+    """A full disk: no file of this process can grow beyond ``beyond`` bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, hard))
     try:
@@ -197,7 +197,7 @@ def test_answers_to_a_loop_that_has_been_closed_are_dropped(path: Path) -> None:
     asyncio.run(come_back(store))
 
 
-# A disk that fails
+# A failing disk
 
 
 async def test_a_full_disk_is_unavailable_for_all_and_space_is_all_it_takes_to_go_on(
