@@ -127,7 +127,7 @@ def versions(path: Path) -> list[int]:
     return found
 
 
-def test_migrating_twice_in_a_row_is_harmless(path: Path) -> None:
+def test_migrating_twice_in_a_row_is_idempotent(path: Path) -> None:
     prepare(path)
     prepare(path)
     assert versions(path) == [step.version for step in migrations.known()]
