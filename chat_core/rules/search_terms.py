@@ -57,7 +57,7 @@ def _terms(text: str, *, as_sought: bool) -> Iterator[str]:
         start = 0
         for run in _UNSPACED.finditer(word):
             yield from _cut(word[start : run.start()])
-            yield from _status_feed(run.group(), as_sought=as_sought)
+            yield from _neighbours(run.group(), as_sought=as_sought)
             start = run.end()
         yield from _cut(word[start:])
 
@@ -78,7 +78,7 @@ def _cut(word: str) -> Iterator[str]:
         yield word[:TERM_LENGTH_MAX]
 
 
-def _status_feed(run: str, *, as_sought: bool) -> Iterator[str]:
+def _neighbours(run: str, *, as_sought: bool) -> Iterator[str]:
     """Each character with the next one. The last of a text is also a term alone, so that it can be found."""
     last = len(run) - 1 if as_sought and len(run) > 1 else len(run)
     for at in range(last):
