@@ -241,7 +241,7 @@ async def test_a_matcher_that_fails_or_lies_pairs_nobody(caplog: pytest.LogCaptu
         await world.advance(1)
         assert ann.room == bob.room != ""
     assert "failed" in caplog.text
-    assert "cannot be" in caplog.text
+    assert "returned an invalid pair" in caplog.text
 
 
 async def test_a_chat_that_stops_pairs_nobody_any_more(parley_world: World) -> None:
