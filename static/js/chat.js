@@ -12,7 +12,7 @@ import { Decision, KeepRequest, Result } from './decision.js';
 import { Messages } from './messages.js';
 import { Outbox } from './outbox.js';
 import { RoomView, rememberedRoom } from './room.js';
-import { Session } from './session.js';
+import { Session, withoutDelay } from './session.js';
 import { Skip, TwoPresses, onEscape } from './skip.js';
 
 const SEARCH_AGAIN_WITHIN_MS = 60_000;
@@ -155,7 +155,7 @@ async function ask() {
 
 function pause(asked, text, seconds) {
   if (search !== asked) return;
-  by('search-note').textContent = seconds > 0 ? `${text} Trying again in ${seconds} s.` : '';
+  by('search-note').textContent = seconds > 0 ? `${withoutDelay(text)} Trying again in ${seconds} s.` : '';
   if (seconds > 0) setTimeout(() => pause(asked, text, seconds - 1), 1000);
   else ask();
 }

@@ -2,7 +2,7 @@
  * @file The landing page: interests as chips, saved for the next visit, and the buttons that start a chat.
  */
 
-import { Session } from './session.js';
+import { Session, withoutDelay } from './session.js';
 
 const KEY = 'parley.interests';
 const INTERESTS_MAX = 10;
@@ -90,7 +90,7 @@ async function start(lobby) {
 
 /** @param {string} text @param {number} seconds until the buttons work again */
 function wait(text, seconds) {
-  note.textContent = seconds > 0 ? `${text} Try again in ${seconds} s.` : text;
+  note.textContent = seconds > 0 ? `${withoutDelay(text)} Try again in ${seconds} s.` : text;
   if (seconds > 0) setTimeout(() => wait(seconds > 1 ? text : '', seconds - 1), 1000);
   else for (const button of buttons) button.removeAttribute('aria-disabled');
 }

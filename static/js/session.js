@@ -19,6 +19,9 @@ export class SessionRefused extends Error {
   }
 }
 
+/** The reason alone, for a page that counts down by itself. @param {string} text of an error @returns {string} */
+export const withoutDelay = (text) => text.replace(/\s*Try again in [^.]*\.$/, '');
+
 /** @returns {Storage|null} null where the browser forbids it */
 const storage = () => {
   try {
