@@ -15,12 +15,12 @@ export class TwoPresses {
   #done = '';
   #pressed = false;
   armed = false;
-  /** What the button asks after the first press. */ question;
+  /** Its label after the first press. */ question;
 
   /**
    * @param {HTMLButtonElement} button
    * @param {object} hooks
-   * @param {string} hooks.question what it asks after the first press
+   * @param {string} hooks.question its label after the first press
    * @param {(question: string) => void} hooks.onArm
    * @param {() => void} hooks.onSure
    * @param {string} [hooks.done] its label after the second press
