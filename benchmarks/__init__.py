@@ -1,1 +1,1 @@
-"""Benchmarks of Parley against what it replaces; README.md says how to run and how to read them."""
+"""Benchmarks of Parley against naive servers; README.md explains how to run and read them."""

@@ -1,15 +1,15 @@
 """Fan-out: server CPU time per delivered message, Parley against the naive FastAPI server.
 
-    python -m benchmarks.fanout                      the five cases, 5 rounds of 2 s for each server
-    python -m benchmarks.fanout --big                the room of 1000 members too
+    python -m benchmarks.fanout                      the five cases, 5 rounds of 2 s per server
+    python -m benchmarks.fanout --big                also the room of 1000 members
     python -m benchmarks.fanout --cases n100w8 --rounds 3
     python -m benchmarks.fanout --only naive
     python -m benchmarks.fanout --loop uvloop        both servers on uvloop, not on asyncio's own loop
     python -m benchmarks.fanout --before ../parley   against another checkout of Parley
 
-In here: cases, and rounds in turn (A B A B …). The servers' processes are in `servers.py`, the table and the
-verdict in `figures.py`, the load generator in `load.py`, the other server in `naive.py`; README.md says how
-to read it.
+Here: the cases, and the alternating rounds (A B A B …). Not here: the servers' processes (`servers.py`), the
+table and the verdict (`figures.py`), the load generator (`load.py`), the other server (`naive.py`).
+README.md explains how to read the table.
 """
 
 import argparse
@@ -47,7 +47,7 @@ DELIVERY = Unit(one="delivery", many="deliveries")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Rooms of so many members with so many messages under way in each, or pairs of strangers."""
+    """Rooms of `members` members with `under_way` messages in flight in each, or pairs of strangers."""
 
     name: str
     members: int
@@ -55,17 +55,19 @@ class Case:
 
     @property
     def rooms(self) -> int:
-        """As many as keep the server busy: one that sleeps after each message measures the waking."""
+        """Enough rooms to keep the server busy: if it sleeps after each message, waking it is measured."""
         return max(1, MEMBERS_IN_ALL // self.members)
 
     @classmethod
     def parse(cls, name: str) -> "Case":
-        """`pair`, or `n<members>w<messages under way>`."""
+        """`pair`, or `n<members>w<messages in flight>`."""
         if name == "pair":
             return cls(name=name, members=2, under_way=1)
         match = re.fullmatch(r"n(\d+)w(\d+)", name)
         if match is None or not 1 <= int(match[2]) <= min(int(match[1]), 100):
-            raise argparse.ArgumentTypeError(f"{name!r} is no case; try pair or n100w8 (W at most N and 100)")
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not a case; try pair or n100w8 (W at most N and 100)"
+            )
         return cls(name=name, members=int(match[1]), under_way=int(match[2]))
 
     def language(self, server: str, room: str) -> Language:
@@ -84,7 +86,7 @@ class Case:
 def started(
     name: str, options: argparse.Namespace, channels: int, cores: Cores | None
 ) -> AbstractContextManager[Server]:
-    """A server of this name, with so many channels and nothing on disk."""
+    """A server of this name, with `channels` channels and nothing on disk."""
 
     def command(port: int) -> Sequence[str]:
         if name == "before":
@@ -104,7 +106,7 @@ def started(
 
 
 def one_round(load: Load, rooms: list[Room], server: Server, seconds: float, core: int | None) -> Sample:
-    """Warm up, measure, and drain: in the end every member has every message, in order, once."""
+    """Warms up, measures and drains: at the end every member has every message once, in order."""
     for room in rooms:
         room.start()
 
@@ -124,7 +126,7 @@ def room_name(number: int) -> str:
 
 
 def run_case(case: Case, options: argparse.Namespace, cores: Cores | None) -> Result:
-    """All rounds of one case, the servers in turn."""
+    """All rounds of one case; the servers alternate."""
     names: Sequence[str] = options.names
     runs = {name: Runs() for name in names}
     core = cores and cores[0]
@@ -137,7 +139,7 @@ def run_case(case: Case, options: argparse.Namespace, cores: Cores | None) -> Re
             for number in range(count):
                 language = case.language(name, room_name(number))
                 rooms[name].append(Room(load, server.port, language, case.members, case.under_way))
-        load.run_for(0.3)  # the news about those who came is over
+        load.run_for(0.3)  # until all join events have been delivered
         for _ in range(options.rounds):
             for name, server in servers.items():
                 sample = one_round(load, rooms[name], server, options.seconds, core)
@@ -156,9 +158,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_options(parser, CASES)
     parser.add_argument(
-        "--rooms", type=int, help=f"so many rooms at once (as many as fit {MEMBERS_IN_ALL} members)"
+        "--rooms", type=int, help=f"number of rooms (default: enough for {MEMBERS_IN_ALL} members)"
     )
-    parser.add_argument("--big", action="store_true", help=f"{BIG_CASE} too")
+    parser.add_argument("--big", action="store_true", help=f"also {BIG_CASE}")
     options = checked_options(parser, arguments)
     try:
         options.cases = [Case.parse(name) for name in options.cases.split(",")]
@@ -170,7 +172,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the cases, print the table; 1 where a bar is missed, 2 where a server misbehaved."""
+    """Runs the cases, prints the table; returns 1 if a bar is missed, 2 if a server broke a rule."""
     options = options_of(arguments)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

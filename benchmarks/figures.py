@@ -1,7 +1,7 @@
-"""What rounds in turn tell: CPU time of each server, the ratio of the pair, and how far to trust it.
+"""Results of alternating rounds: CPU time per server, the ratio of each pair, and the noise.
 
-In here: measuring one round, the table, the notes, the verdict and the options that every paired benchmark
-has. Kept out: what is counted (`fanout.py`: deliveries; `http.py`: requests), and the servers (`servers.py`).
+Here: measuring one round, the table, the notes, the verdict, and the options that all paired benchmarks
+share. Not here: the counted units (`fanout.py`: deliveries; `http.py`: requests), the servers (`servers.py`).
 """
 
 import argparse
@@ -25,7 +25,7 @@ CROWDED = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """What is counted, in one and in many."""
+    """The name of the counted unit, singular and plural."""
 
     one: str
     many: str
@@ -33,16 +33,16 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What one round of one server measured."""
+    """The measurements of one round of one server."""
 
     cpu_us: float
-    """Server CPU time for each of what was counted."""
+    """Server CPU time per unit."""
     per_s: float
-    """So many a second."""
+    """Units per second."""
     generator: float
-    """The load generator's CPU time by wall time."""
+    """The load generator's CPU time divided by wall time."""
     crowd: float
-    """Other processes' time, and time that the hypervisor took, on the server's core by wall time."""
+    """Time of other processes and of the hypervisor on the server's core, divided by wall time."""
 
 
 @dataclass(kw_only=True)
@@ -60,7 +60,7 @@ class Runs:
         return statistics.median(s.per_s for s in self.samples)
 
     def noise(self) -> float | None:
-        """How far the odd rounds are from the even ones: the same server against itself."""
+        """The difference between odd and even rounds: the same server against itself."""
         if len(self.samples) < 2:
             return None
         odd = statistics.median(s.cpu_us for s in self.samples[::2])
@@ -77,14 +77,14 @@ class Runs:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
-    """A case that was measured, the naive server first where both were."""
+    """The runs of one case; the naive server is first if both were measured."""
 
     case: str
     bar: float
     runs: dict[str, Runs]
 
     def ratios(self) -> list[float]:
-        """CPU of the one by CPU of the other, for each pair of rounds; empty where one ran alone."""
+        """CPU of the first server divided by CPU of the second, per pair of rounds; empty for one server."""
         if len(self.runs) != 2:
             return []
         one, other = self.runs.values()
@@ -100,7 +100,7 @@ def measured(
     seconds: float,
     core: int | None,
 ) -> Sample:
-    """One round, after a moment to warm up. The load goes on until the caller ends it."""
+    """Measures one round after a short warm-up. The load continues until the caller stops it."""
     run_for(min(0.3, seconds))
     done, cpu, core_busy = count(), cpu_s(server.pid), core_busy_s(core)
     generator, wall = time.process_time(), time.perf_counter()
@@ -121,7 +121,7 @@ def measured(
 
 
 def tell(case: str, name: str, sample: Sample, unit: Unit) -> None:
-    """A line for who waits."""
+    """Prints a line of progress."""
     print(
         f"  {case:9} {name:7} {sample.cpu_us:7.2f} us CPU per {unit.one}"
         f" {sample.per_s:9,.0f}/s   generator {sample.generator:4.0%}",
@@ -133,7 +133,7 @@ def tell(case: str, name: str, sample: Sample, unit: Unit) -> None:
 
 
 def report(results: Sequence[Result], failures: Sequence[str], unit: Unit, where: str) -> int:
-    """Print the table and the verdict; 1 where a bar is missed, 2 where a server misbehaved."""
+    """Prints the table and the verdict; returns 1 if a bar is missed, 2 if a server broke a rule."""
     print(f"\n{where}\n")
     if results:
         print("\n".join([heading(list(results[0].runs), unit), *map(row, results)]))
@@ -159,7 +159,7 @@ def heading(names: Sequence[str], unit: Unit) -> str:
 
 
 def row(result: Result) -> str:
-    """A line of the table."""
+    """A row of the table."""
     cells = [result.case]
     for run in result.runs.values():
         mark = " \\*" if run.saturated() else ""
@@ -183,14 +183,14 @@ def notes_of(result: Result, unit: Unit) -> list[str]:
             )
         crowd = statistics.median(s.crowd for s in run.samples)
         if run.other_lines:
-            notes.append(f"{result.case}, {name}: {run.other_lines} lines came that are no message.")
+            notes.append(f"{result.case}, {name}: {run.other_lines} received lines are not messages.")
         if crowd > CROWDED:
-            notes.append(f"{result.case}, {name}: others had {crowd:.0%} of the server's core.")
+            notes.append(f"{result.case}, {name}: other processes used {crowd:.0%} of the server's core.")
     return notes
 
 
 def verdict(results: Sequence[Result]) -> tuple[bool, str]:
-    """Whether all bars are met, and the sentence that says so; empty where nothing was compared."""
+    """Whether all bars are met, and the sentence for it; empty if nothing was compared."""
     ratios = {result: statistics.median(found) for result in results if (found := result.ratios())}
     below = [f"{r.case} {ratio:.2f}× < {r.bar:g}×" for r, ratio in ratios.items() if ratio < r.bar]
     if below:
@@ -206,7 +206,7 @@ def machine(options: argparse.Namespace, cores: Cores | None) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {model}, {os.cpu_count()} cores, Linux {platform.release()},"
         f" Python {platform.python_version()}; both servers on {options.loop}; {where};"
-        f" {options.rounds} rounds of {options.seconds:g} s each, in turn"
+        f" {options.rounds} rounds of {options.seconds:g} s each, alternating"
     )
 
 
@@ -214,32 +214,34 @@ def machine(options: argparse.Namespace, cores: Cores | None) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser, cases: Sequence[str]) -> None:
-    """The options of every paired benchmark."""
-    parser.add_argument("--seconds", type=float, default=2.0, help="measured time of a round (2)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each server (5)")
-    parser.add_argument("--cases", default=",".join(cases), help=f"comma list ({','.join(cases)})")
-    parser.add_argument("--only", choices=("naive", "parley"), help="one server alone")
+    """Adds the options that all paired benchmarks share."""
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds measured per round (2)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds per server (5)")
+    parser.add_argument(
+        "--cases", default=",".join(cases), help=f"cases, separated by commas ({','.join(cases)})"
+    )
+    parser.add_argument("--only", choices=("naive", "parley"), help="measure one server only")
     parser.add_argument(
         "--before",
         metavar="FOLDER",
         type=Path,
-        help="another checkout of Parley, in place of the naive server: is this one slower?",
+        help="compare with another checkout of Parley instead of the naive server",
     )
     parser.add_argument(
         "--parley",
         metavar="COMMAND",
-        help="how Parley is started, if not from here; it gets HOST and PORT in the environment",
+        help="the command that starts another Parley; it receives HOST and PORT in the environment",
     )
     parser.add_argument(
         "--loop",
         choices=("asyncio", "uvloop"),
         default="asyncio",
-        help="the event loop of both servers (asyncio: what either's own instructions install)",
+        help="the event loop of both servers (asyncio: as both servers' own instructions install it)",
     )
 
 
 def checked_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What was asked for; `names` are the servers that take turns."""
+    """The parsed options; `names` are the servers that alternate."""
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("at least one round, of more than 0 s")

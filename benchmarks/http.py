@@ -1,15 +1,15 @@
 """HTTP: requests per CPU second of the server, Parley against the naive FastAPI and SQLAlchemy server.
 
-    python -m benchmarks.http                        four cases, 5 rounds of 2 s for each server
+    python -m benchmarks.http                        four cases, 5 rounds of 2 s per server
     python -m benchmarks.http --cases post --rounds 3
     python -m benchmarks.http --only parley
     python -m benchmarks.http --folder /where/the/disk/is
     python -m benchmarks.http --loop uvloop          both servers on uvloop, not on asyncio's own loop
 
-Both keep their messages on disk, in SQLite, and wait for the disk at each post. In here: cases, callers on
-kept-alive connections, each with one request under way, and the check of every answer. The servers'
-processes are in `servers.py`, the table and the verdict in `figures.py`, the other server in
-`naive_http.py`; README.md says how to read it.
+Both store their messages in SQLite and wait for the disk at each post. Here: the cases, callers on
+persistent connections with one request in flight each, and the check of every response. Not here: the
+servers' processes (`servers.py`), the table and the verdict (`figures.py`), the other server
+(`naive_http.py`). README.md explains how to read the table.
 """
 
 import argparse
@@ -53,7 +53,7 @@ ANSWER_S = 15.0
 REQUEST = Unit(one="request", many="requests")
 
 
-# What the servers answer, each in its own shape
+# Responses of the two servers
 
 
 class Author(msgspec.Struct):
@@ -102,12 +102,12 @@ class NaiveMessage(msgspec.Struct):
 
 
 def message_of(message: ParleyMessage | NaiveMessage) -> tuple[str, str]:
-    """Who wrote it, and what."""
+    """The author's name and the text of a message."""
     return message.author.username, message.content
 
 
 class Shapes:
-    """How the answers of one server are read. Decoding raises where a field is missing or another."""
+    """Decoders for the responses of one server. They raise if a field is missing or has another type."""
 
     def __init__(self, server: str) -> None:
         self._is_parley = server != "naive"
@@ -133,7 +133,7 @@ class Shapes:
 
 
 class Caller:
-    """Somebody with an account, a token and a connection that stays open."""
+    """A person with an account, a token and a persistent connection."""
 
     def __init__(self, port: int, number: int) -> None:
         self.number = number
@@ -153,7 +153,7 @@ class Caller:
         self._buffer = b""
 
     def ask(self, method: str, path: str, body: object = None, *, status: int = 200) -> bytes:
-        """One request of the preparations, and its body, once it is answered with that status."""
+        """Sends a request of the setup; returns the body. Raises ``LoadError`` for another status."""
         headers = {"Content-Type": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -165,7 +165,7 @@ class Caller:
         return said
 
     def next_text(self) -> str:
-        """What it says next; `text` is then that."""
+        """The text of the next post; `text` returns the same one afterwards."""
         self._posted += 1
         return self.text()
 
@@ -173,7 +173,7 @@ class Caller:
         return content_of(self.number, self._posted)
 
     def request(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """A request as it stands on the wire."""
+        """The bytes of a request."""
         lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {self._token}"]
         lines += ["User-Agent: benchmark", "Accept: application/json", "Connection: keep-alive"]
         if body:
@@ -185,7 +185,7 @@ class Caller:
         self.sock.sendall(request)
 
     def answer(self) -> tuple[int, bytes] | None:
-        """Read; the status and the body, once an answer is complete."""
+        """Reads from the socket; returns status and body once a response is complete, else None."""
         chunk = self.sock.recv(262144)
         if not chunk:
             raise LoadError(f"{self.username}: the server closed the connection")
@@ -199,7 +199,7 @@ class Caller:
             if name.lower() == b"content-length":
                 length = int(value)
         if length < 0 or len(rest) > length:
-            raise LoadError(f"{self.username}: no length, or more than that: {head!r}")
+            raise LoadError(f"{self.username}: no Content-Length, or a longer body: {head!r}")
         if len(rest) < length:
             return None
         self._buffer = b""
@@ -210,7 +210,7 @@ class Caller:
 
 
 class Callers:
-    """Callers of one server who ask the same, each again once it was answered. `answered` counts."""
+    """Callers of one server that repeat the same request. `answered` counts the responses."""
 
     def __init__(self, name: str, server: Server, case: str) -> None:
         self.answered = 0
@@ -239,7 +239,7 @@ class Callers:
             caller.close()
 
     def start(self) -> None:
-        """Everybody asks, and goes on asking until `stop`."""
+        """All callers send requests until `stop`."""
         self._is_running = True
         for caller in self._callers:
             self._ask(caller)
@@ -250,7 +250,7 @@ class Callers:
             self._turn(left)
 
     def stop(self) -> None:
-        """Nobody asks any more; every answer that is under way comes, and what was posted last is there."""
+        """Stops sending, waits for all responses in flight, and checks that the last post was stored."""
         self._is_running = False
         end = time.perf_counter() + ANSWER_S
         while self._waiting:
@@ -290,7 +290,7 @@ class Callers:
                 caller.send(caller.request("POST", path, f'{{"content":"{caller.next_text()}"}}'.encode()))
 
     def _check(self, caller: Caller, status: int, body: bytes) -> None:
-        """Raises ``LoadError`` where an answer is not the one that was asked for."""
+        """Raises ``LoadError`` if a response does not match its request."""
         if status != (201 if self._case == "post" else 200):
             raise LoadError(f"{self._name}: {status} {body[:300]!r}")
         if self._case == "me":
@@ -303,24 +303,24 @@ class Callers:
             page = self._shapes.page(body)
             right = [message_of(one) for one in page] == self._expected
         if not right:
-            raise LoadError(f"{self._name}: not what {caller.username} asked for: {body[:300]!r}")
+            raise LoadError(f"{self._name}: wrong response for {caller.username}: {body[:300]!r}")
 
     def _find(self) -> None:
-        """What was posted is there, each once, and the newest is the last."""
+        """Checks that every post is stored once, and that the newest is last."""
         self._say_once(self._callers[0], CHANNELS[0])
         page = self._shapes.page(self._callers[0].ask("GET", f"/api/messages?channel={CHANNELS[0]}"))
         found = [(CHANNELS[0], *message_of(message)) for message in page]
         if found[-1] != self._said[-1] or len(set(found) & set(self._said)) != PAGE:
-            raise LoadError(f"{self._name}: what was posted is not there, each once")
+            raise LoadError(f"{self._name}: a post is missing or stored twice")
 
     def _say_once(self, caller: Caller, channel: str) -> None:
-        """A message of the history."""
+        """Posts a message of the history."""
         path = f"/api/conversations/{caller.channels[channel]}/messages"
         caller.ask("POST", path, {"content": caller.next_text()}, status=201)
         self._said.append((channel, caller.username, caller.text()))
 
     def _newest(self, channel: str | None) -> list[tuple[str, str]]:
-        """The page that a caller must get: author and text, oldest first."""
+        """The page that a caller must receive: author and text, oldest first."""
         said = [(author, text) for where, author, text in self._said if channel in (None, where)]
         return said[-PAGE:]
 
@@ -329,7 +329,7 @@ class Callers:
 
 
 def started(name: str, options: argparse.Namespace, cores: Cores | None) -> AbstractContextManager[Server]:
-    """A server of this name, whose database is a new file."""
+    """A server of this name with a new database file."""
 
     def command(port: int) -> Sequence[str]:
         if name == "before":
@@ -345,7 +345,7 @@ def started(name: str, options: argparse.Namespace, cores: Cores | None) -> Abst
 
 
 def one_round(callers: Callers, server: Server, seconds: float, core: int | None) -> Sample:
-    """Warm up, measure, and wait for what is under way."""
+    """Warms up, measures, and waits for the responses in flight."""
     callers.start()
     sample = measured(server, REQUEST, lambda: callers.answered, callers.run_for, seconds=seconds, core=core)
     callers.stop()
@@ -353,7 +353,7 @@ def one_round(callers: Callers, server: Server, seconds: float, core: int | None
 
 
 def run_case(case: str, options: argparse.Namespace, cores: Cores | None) -> Result:
-    """All rounds of one case, the servers in turn."""
+    """All rounds of one case; the servers alternate."""
     core = cores and cores[0]
     runs = {name: Runs() for name in options.names}
     with ExitStack() as stack:
@@ -374,16 +374,18 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.http", description=(__doc__ or "").split("\n")[0]
     )
     add_options(parser, CASES)
-    parser.add_argument("--folder", type=Path, help="on the disk to be measured (that of temporary files)")
+    parser.add_argument(
+        "--folder", type=Path, help="a folder on the disk to measure (default: for temporary files)"
+    )
     options = checked_options(parser, arguments)
     options.cases = options.cases.split(",")
     if unknown := set(options.cases) - set(CASES):
-        parser.error(f"no case: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown case: {', '.join(sorted(unknown))}")
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the cases, print the table; 1 where a bar is missed, 2 where a server misbehaved."""
+    """Runs the cases, prints the table; returns 1 if a bar is missed, 2 if a server broke a rule."""
     options = options_of(arguments)
     cores = two_cores()
     results: list[Result] = []

@@ -1,19 +1,19 @@
 """The load generator: many WebSocket members in one thread, on raw sockets and epoll.
 
-In here: `Load` (the loop), `Room` (members who talk, and what they counted), `Member` (one socket) and
-the three languages that a room can speak: `Centrifuge` (Parley's P5), `NaiveChannel`, `AnonymousPair`.
-Kept out: servers, rounds and statistics (`fanout.py`).
+Here: `Load` (the loop), `Room` (members and their counts), `Member` (one socket), and the three
+languages of a room: `Centrifuge` (Parley's P5), `NaiveChannel`, `AnonymousPair`.
+Not here: servers (`servers.py`), rounds (`fanout.py`) and statistics (`figures.py`).
 
-A room is a closed loop: it has W messages under way, one for each of its first W members, and a member
-sends the next one when it got its own message back (in a pair, where the sender gets nothing back, the
-receiver answers: one message plays ping-pong).
+A room is a closed loop: it has W messages in flight, one from each of its first W members. A member
+sends the next one when it has received its own message (in a pair, the sender does not receive it, so
+the receiver answers: one message plays ping-pong).
 
-Every message carries its sender's number and count, and every member's frames are checked against the
-next count of each sender: a gap, a double, a wrong order or a changed text ends the run. To stay cheaper
-than the servers that it measures, the check is done once for all members who read the same: a member
-stands in a `Place` (what it has seen, and the bytes of an unfinished frame), and a place remembers where
-the last chunk of bytes led. Who stands in the same place and reads the very same bytes (compared in
-full) is led there without parsing them again.
+Every message contains its sender's number and count. Each member's frames are checked against the next
+count of each sender: a gap, a duplicate, a wrong order or a changed text ends the run. To cost less than
+the servers that it measures, the check runs once for all members that read the same bytes: a member is
+in a `Place` (the counts that it has seen, and the bytes of an unfinished frame), and a place remembers
+the place that the last chunk of bytes led to. A member in the same place that reads the same bytes
+(compared in full) moves there without parsing them again.
 """
 
 import gc
@@ -45,11 +45,11 @@ MARK = re.compile(rb"#(\d\d):(\d{10}):" + re.escape(content_of(0, 0)[15:].encode
 
 
 class LoadError(Exception):
-    """The server did what it must not: a gap, a double, an error frame, a close, silence."""
+    """The server broke a rule: a gap, a duplicate, an error frame, a close, no response."""
 
 
 def client_frame(text: str) -> bytes:
-    """One masked text frame. The mask is constant: what matters is that the server has to undo it."""
+    """One masked text frame. The mask is constant: the server has to undo it in any case."""
     payload = text.encode()
     size = len(payload)
     head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2)
@@ -63,31 +63,31 @@ def masked(payload: bytes) -> bytes:
 
 
 class Place:
-    """Where members of a room stand: the next count of each sender, and an unfinished frame's bytes."""
+    """The state of members of a room: the next count of each sender, and the bytes of an unfinished frame."""
 
     __slots__ = ("next", "seen", "tail")
 
     def __init__(self, seen: tuple[int, ...], tail: bytes) -> None:
         self.seen = seen
         self.tail = tail
-        # by length of the chunk: the chunk, the place it leads to, the messages in it
+        # length of a chunk -> the chunk, the place that it leads to, its messages
         self.next: dict[int, tuple[bytes, Place, tuple[tuple[int, int], ...]]] = {}
 
 
 class Language(Protocol):
-    """How members of a room speak with one kind of server."""
+    """The protocol between members of a room and one kind of server."""
 
     echoes: bool
-    """Whether the sender gets its own message too."""
+    """Whether the sender also receives its own message."""
 
     acknowledges: bool
-    """Whether each message is answered besides."""
+    """Whether the server also replies to each message."""
 
     def path(self, number: int) -> str:
         """The path that member `number` opens."""
 
     def steps(self) -> list[tuple[str | None, bytes]]:
-        """What each member says to get in, one after another, and what the answer contains."""
+        """Frames that each member sends to join, in order, each with a part of the expected answer."""
 
     def say(self, content: str, request: int) -> str:
         """The frame that posts a message."""
@@ -139,7 +139,7 @@ class NaiveChannel:
 
 
 class AnonymousPair:
-    """Strangers, P0: the same words for Parley and for the naive server."""
+    """Strangers, P0: the same frames for Parley and for the naive server."""
 
     echoes = False
     acknowledges = False
@@ -182,9 +182,9 @@ class Member:
 
 
 class Room:
-    """N members of one server, W messages under way.
+    """N members of one server, W messages in flight.
 
-    `deliveries` counts messages that reached a member, `other_lines` what came unasked besides.
+    `deliveries` counts messages that reached a member, `other_lines` all other unsolicited lines.
     """
 
     def __init__(self, load: "Load", port: int, language: Language, members: int, under_way: int) -> None:
@@ -219,31 +219,31 @@ class Room:
             load.run_until(lambda answer=answer: self._all_have(answer), SETUP_S)  # type: ignore[misc]
 
     def start(self) -> None:
-        """Put W messages under way."""
+        """Sends the first W messages."""
         self._in_setup = False
         self.running = True
         for number in range(self.under_way):
             self._say(self.members[number])
 
     def stop(self) -> None:
-        """Send no more."""
+        """Stops sending."""
         self.running = False
 
     def drain(self) -> None:
-        """After `stop()`: wait until every member has every message, and say so if one has not."""
+        """After `stop()`: waits until every member has every message. Raises ``LoadError`` if one has not."""
         try:
             self._load.run_until(self._all_arrived, DRAIN_S)
         except TimeoutError:
             missing = sum(self._expected(m) != m.place.seen for m in self.members)
             what = (
-                f"{missing} of {len(self.members)} members miss messages"
+                f"{missing} of {len(self.members)} members are missing messages"
                 if missing
-                else "answers are missing"
+                else "replies are missing"
             )
             raise LoadError(f"after a drain {what}") from None
 
     def read(self, member: Member, chunk: bytes) -> None:
-        """Account for what a member read."""
+        """Counts and checks the bytes that a member has read."""
         step = member.place.next.get(len(chunk))
         if step is not None and step[0] == chunk:
             marks = step[2]
@@ -261,7 +261,7 @@ class Room:
                     self._say(member)
 
     def _parse(self, member: Member, chunk: bytes) -> tuple[tuple[int, int], ...]:
-        """Walk over the frames of a chunk, check the counts, and remember where it leads."""
+        """Parses the frames of a chunk, checks the counts, and remembers the resulting place."""
         before = member.place
         data = before.tail + chunk if before.tail else chunk
         end = len(data)
@@ -293,7 +293,7 @@ class Room:
                     found += 1
                     sender, count = int(hit[1]), int(hit[2])
                     if count != seen[sender]:
-                        what = "gap" if count > seen[sender] else "double"
+                        what = "gap" if count > seen[sender] else "duplicate"
                         raise LoadError(
                             f"{what}: member {member.number} got #{count} of sender {sender}"
                             f" where #{seen[sender]} was next"
@@ -325,7 +325,7 @@ class Room:
         return place
 
     def _other(self, member: Member, line: bytes) -> None:
-        """A line that carries no message: a ping, an acknowledgement, news, an error."""
+        """A line without a message: a ping, an acknowledgement, an event, an error."""
         if line == b"{}":
             member.send("{}")
         elif b'"error"' in line[:200]:
@@ -358,7 +358,7 @@ class Room:
         member.send(text)
 
     def _expected(self, member: Member) -> tuple[int, ...]:
-        """The next count of each sender, once a member has everything."""
+        """The next count of each sender for a member that has received everything."""
         own = () if self.language.echoes else (member.number,)
         return tuple(0 if sender in own else len(sent) for sender, sent in enumerate(self._sent_at))
 
@@ -372,14 +372,14 @@ class Room:
 
 
 class Load:
-    """The loop of all rooms: a room at rest still answers pings."""
+    """The event loop of all rooms: a room that is not measured still answers pings."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._members: dict[int, Member] = {}
         gc.collect()
         gc.freeze()
-        gc.disable()  # nothing below makes cycles
+        gc.disable()  # the code below creates no cycles
 
     def __enter__(self) -> Self:
         return self
@@ -396,13 +396,13 @@ class Load:
         self._epoll.register(member.sock.fileno(), select.EPOLLIN)
 
     def run_for(self, seconds: float) -> None:
-        """Serve for so long."""
+        """Runs the loop for `seconds`."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
             self._turn(left)
 
     def run_until(self, done: Callable[[], bool], seconds: float) -> None:
-        """Serve until `done()`; TimeoutError after so many seconds."""
+        """Runs the loop until `done()`. Raises ``TimeoutError`` after `seconds`."""
         end = time.perf_counter() + seconds
         while not done():
             if time.perf_counter() > end:
@@ -415,12 +415,12 @@ class Load:
             member = members[number]
             chunk = member.sock.recv(65536)
             if not chunk:
-                raise LoadError(f"member {member.number}: the server is gone")
+                raise LoadError(f"member {member.number}: the server closed the connection")
             member.room.read(member, chunk)
 
 
 def open_websocket(port: int, path: str) -> tuple[socket.socket, bytes]:
-    """An upgraded, non-blocking socket, and the bytes that came behind the server's answer."""
+    """An upgraded, non-blocking socket, and the bytes that followed the server's response."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=SETUP_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     key = b64encode(b"benchmark of 16b").decode()
@@ -442,7 +442,7 @@ def open_websocket(port: int, path: str) -> tuple[socket.socket, bytes]:
 
 
 def answers_http(port: int) -> bool:
-    """Whether a server listens and answers HTTP there."""
+    """Whether a server answers HTTP on the port."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2.0) as sock:
             sock.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")

@@ -1,10 +1,10 @@
-"""The naive chat server: what a FastAPI tutorial makes of the two product documents.
+"""The naive chat server: the two product documents, implemented as in a FastAPI tutorial.
 
-One `ConnectionManager` keeps everything in memory: strangers in pairs at `/ws/{user_id}`, and one
-channel per name at `/api/ws/{username}`, whose messages are Pydantic's as that document wants it. A
-message is made into JSON once (already kinder than `send_json` for each receiver) and sent with one
-`await` after another. Passwords, tokens and profiles are left out: they cost nothing per message. It
-exists to be measured, not to be used.
+One `ConnectionManager` has everything in memory: strangers in pairs at `/ws/{user_id}`, and one
+channel per name at `/api/ws/{username}`. Channel messages are Pydantic models, as that document
+requires. A message is encoded as JSON once (faster than `send_json` per receiver) and sent with one
+`await` per receiver. Not here: passwords, tokens and profiles, which cost nothing per message. This
+server is only for measuring.
 
     python -m benchmarks.naive PORT
 """
@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 
 class Incoming(BaseModel):
-    """What a member of a channel sends."""
+    """A frame from a member of a channel."""
 
     channel: str
     content: str = Field(min_length=1, max_length=1000)
@@ -33,7 +33,7 @@ class User(BaseModel):
 
 
 class Message(BaseModel):
-    """A message of a channel, as it is kept and broadcast."""
+    """A message of a channel, as stored and broadcast."""
 
     type: str = "message"
     id: UUID = Field(default_factory=uuid4)
@@ -44,7 +44,7 @@ class Message(BaseModel):
 
 
 class ConnectionManager:
-    """Everything that the server knows, as the product documents name it."""
+    """All state of the server, with the names of the product documents."""
 
     def __init__(self) -> None:
         self.active_connections: dict[str, WebSocket] = {}
@@ -57,14 +57,14 @@ class ConnectionManager:
     # strangers, one to one
 
     async def connect(self, user_id: str, websocket: WebSocket) -> None:
-        """Accept a stranger and pair it with one who waits."""
+        """Accepts a stranger and pairs them with a waiting one."""
         await websocket.accept()
         self.active_connections[user_id] = websocket
         self.waiting_users.add(user_id)
         await self.pair_users()
 
     async def disconnect(self, user_id: str) -> None:
-        """Forget a stranger; the partner is told and waits again."""
+        """Removes a stranger; notifies the partner, who then waits again."""
         self.active_connections.pop(user_id, None)
         self.waiting_users.discard(user_id)
         partner = self.chat_pairs.pop(user_id, None)
@@ -76,7 +76,7 @@ class ConnectionManager:
                 await self.pair_users()
 
     async def pair_users(self) -> None:
-        """Pair those who wait, two by two."""
+        """Pairs waiting strangers."""
         while len(self.waiting_users) >= 2:
             one, other = self.waiting_users.pop(), self.waiting_users.pop()
             self.chat_pairs[one], self.chat_pairs[other] = other, one
@@ -89,7 +89,7 @@ class ConnectionManager:
     # channels
 
     async def join(self, username: str, channel: str, websocket: WebSocket) -> None:
-        """Accept a user, subscribe it to a channel and send the history."""
+        """Accepts a user, subscribes them to a channel and sends the history."""
         await websocket.accept()
         self.users[username] = User(username=username)
         self.channels.setdefault(channel, {})[username] = websocket
@@ -103,7 +103,7 @@ class ConnectionManager:
             members.pop(username, None)
 
     async def broadcast(self, message: Message) -> None:
-        """Keep it, and send it to every subscriber of its channel, the sender included."""
+        """Stores the message and sends it to every subscriber of its channel, including the sender."""
         self.messages[message.channel].append(message)
         text = message.model_dump_json()
         for ws in list(self.channels[message.channel].values()):

@@ -1,11 +1,11 @@
-"""The naive chat API: what a FastAPI tutorial makes of the product documents, with a database.
+"""The naive chat API: the product documents with a database, implemented as in a FastAPI tutorial.
 
-FastAPI, SQLAlchemy's async sessions on SQLite (aiosqlite), Pydantic models for what comes in and goes out,
-and a JWT as bearer whose user is loaded for each request, as FastAPI's own pages on security have it.
-SQLite keeps a write-ahead log and waits for the disk at each commit, as Parley's does; the tables have the
-indexes that the questions need, authors come with their messages in one statement (no "N + 1"), and there
-is no access log. Passwords are taken and not looked at: nothing here measures them. It exists to be
-measured, not to be used.
+FastAPI, SQLAlchemy's async sessions on SQLite (aiosqlite), Pydantic models for requests and responses, and
+a JWT as bearer token, whose user is loaded for each request, as in FastAPI's own documentation on security.
+SQLite has a write-ahead log and waits for the disk at each commit, as Parley's does. The tables have the
+indexes that the queries need, messages are loaded with their authors in one statement (no "N + 1"), and
+there is no access log. Passwords are accepted unchecked, because they are not measured. This server is
+only for measuring.
 
     python -m benchmarks.naive_http PORT DATABASE_FILE
 """
@@ -94,7 +94,7 @@ class Message(Base):
     channel: Mapped[Channel] = relationship()
 
 
-# What comes in and goes out
+# Requests and responses
 
 
 class NewUser(BaseModel):

@@ -1,7 +1,7 @@
-"""Servers to be measured: child processes on a core of their own, and what they cost.
+"""Servers to be measured: child processes on a separate core, and their CPU time.
 
-In here: starting one and waiting until it answers, CPU time from /proc. Kept out: what is asked of
-them (`load.py`, `http.py`), and what the figures mean (`figures.py`).
+Here: starting a server and waiting until it answers, CPU time from /proc. Not here: the requests
+(`load.py`, `http.py`), and the statistics (`figures.py`).
 """
 
 import os
@@ -23,11 +23,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 Cores: TypeAlias = tuple[int, int]
-"""The server's, and the load generator's."""
+"""The core of the server, and the core of the load generator."""
 
 
 def two_cores() -> Cores | None:
-    """The cores to be used; None where there is but one."""
+    """The cores to use; None if there is only one."""
     allowed = sorted(os.sched_getaffinity(0))
     return (allowed[0], allowed[1]) if len(allowed) > 1 else None
 
@@ -41,9 +41,9 @@ class Server:
 
 
 def module_command(module: str, *arguments: str, loop: str, checkout: Path | None = None) -> list[str]:
-    """A module as a program, from this checkout or another.
+    """The command that runs a module, from this checkout or another.
 
-    On asyncio's own loop the program must believe that uvloop is not installed.
+    For asyncio's own loop, it makes uvloop look as if it were not installed.
     """
     program = "import runpy, sys; "
     if checkout is not None:
@@ -55,7 +55,7 @@ def module_command(module: str, *arguments: str, loop: str, checkout: Path | Non
 
 
 def environment(port: int, folder: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """No limits of rate; what is set here is what every server gets."""
+    """The environment of every server: without rate limits."""
     return os.environ | {
         "PYTHONPATH": str(CHECKOUT),
         "HOST": "127.0.0.1",
@@ -79,14 +79,14 @@ def running(
     *,
     folder: Path | None = None,
 ) -> Iterator[Server]:
-    """Start what `command` says for a port, on its core; wait until it answers, stop it in the end.
+    """Starts `command(port)` on its core, waits until it answers, and stops it at the end.
 
-    Its working directory is a new one, in ``folder`` or where temporary files are; it goes with it.
+    Its working directory is a new one in ``folder`` (default: for temporary files), deleted at the end.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(dir=folder) as made, open(Path(made) / "log", "w+b") as log:
-        pin(cores and cores[0])  # the child inherits it, with every thread that it starts
+        pin(cores and cores[0])  # inherited by the child and all its threads
         process = subprocess.Popen(
             command(port),
             cwd=made,
@@ -121,7 +121,7 @@ def wait_for(process: subprocess.Popen[bytes], port: int) -> None:
     end = time.monotonic() + 30
     while not answers_http(port):
         if process.poll() is not None:
-            raise LoadError(f"the server ended at once, with status {process.returncode}")
+            raise LoadError(f"the server exited at once with status {process.returncode}")
         if time.monotonic() > end:
             raise LoadError("the server does not answer HTTP after 30 s")
         time.sleep(0.05)
@@ -139,7 +139,7 @@ def cpu_s(pid: int) -> float:
 
 
 def core_busy_s(core: int | None) -> float:
-    """Time that a core was not idle so far, in the guest's eyes, with what was stolen from it."""
+    """Time that a core has not been idle, as seen by the guest, including stolen time."""
     wanted = "cpu" if core is None else f"cpu{core}"
     for line in Path("/proc/stat").read_text().splitlines():
         name, *fields = line.split()

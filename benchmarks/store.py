@@ -1,17 +1,17 @@
-"""Durable messages a second: Parley's store against an ORM that inserts and commits each message.
+"""Durable messages per second: Parley's store against an ORM that inserts and commits each message.
 
     python -m benchmarks.store [--folder /where/the/disk/is] [--seconds 2] [--rounds 3]
     python -m benchmarks.store --history
 
-Paired: on the same disk and the same PostgreSQL server, which is started for this
-and waits for the disk, both take turns of a few seconds; a line gives the medians
-of all rounds. The other way is SQLAlchemy's, as tutorials have it: a session, one
-insert, one commit for each message; on SQLite over aiosqlite with WAL and
+Paired: both alternate every few seconds on the same disk and the same PostgreSQL
+server, which the benchmark starts and which waits for the disk. A line shows the
+medians of all rounds. The ORM is SQLAlchemy, used as in tutorials: a session, an
+insert and a commit per message; on SQLite over aiosqlite with WAL and
 synchronous=FULL, on PostgreSQL over asyncpg with a pool of 20. Each sender waits
-for its answer before it sends again.
+for its reply before it sends again.
 
-``--history`` measures the newest page of 50, and one from the middle, out of a
-thousand messages and out of a million.
+``--history`` measures the newest page of 50, and one from the middle, of a
+thousand messages and of a million.
 """
 
 import argparse
@@ -38,12 +38,12 @@ from chat_core.testing.postgres import Cluster
 SENDERS = (1, 64)
 TEXT = "What a message between two people looks like, more or less: a line or two of text."
 PAGE = 50
-PAGES = 400  # of each kind
+PAGES = 400  # per kind of page
 WARM_S = 0.3
-POSTS_A_SECOND = 40_000  # more than any machine stores
+POSTS_A_SECOND = 40_000  # more than any machine can store
 
 Send: TypeAlias = Callable[[int], Awaitable[None]]
-"""Store one message of the n-th sender, and return when it is durable."""
+"""Stores one message of the n-th sender; returns when it is durable."""
 
 
 class Base(DeclarativeBase):
@@ -51,7 +51,7 @@ class Base(DeclarativeBase):
 
 
 class Message(Base):
-    """A message as tutorials have it."""
+    """A message as in a tutorial."""
 
     __tablename__ = "naive_messages"
     __table_args__ = (Index("naive_by_room", "room", "id"),)
@@ -89,7 +89,7 @@ async def naive(url: str) -> AsyncIterator[Send]:
 
 @asynccontextmanager
 async def parley(store: SQLStore, senders: int, posts: int) -> AsyncIterator[Send]:
-    """The changes are decided beforehand, so that the store alone is measured."""
+    """A sender for Parley's store. Changes are decided in advance, so that only the store is measured."""
     author = Author(Random(time.time_ns()))
     stories = [author.room(author.person("ann"), author.person("bob")) for _ in range(senders)]
     await asyncio.gather(*(store.append(story.opening()) for story in stories))
@@ -106,7 +106,7 @@ async def parley(store: SQLStore, senders: int, posts: int) -> AsyncIterator[Sen
 
 
 async def measure(send: Send, senders: int, seconds: float) -> tuple[float, float]:
-    """Messages a second, and the median time of one in milliseconds."""
+    """Messages per second, and the median time per message in milliseconds."""
     end = time.perf_counter() + seconds
     times: list[float] = []
 
@@ -169,7 +169,7 @@ _NUMBERS = {
 
 
 async def history(folder: Path, cluster: Cluster, asked: argparse.Namespace) -> None:
-    """Both are filled first; then their pages are read in turn, so that both have the same machine."""
+    """Fills both histories first, then alternates their pages, so that conditions are equal."""
     print(f"database     page     of 1,000 us  of {asked.messages:,} us  ratio")
     stores = {
         "sqlite": await open_sqlite(folder / "history.db"),
@@ -192,7 +192,7 @@ async def history(folder: Path, cluster: Cluster, asked: argparse.Namespace) -> 
 
 
 async def _filled(store: SQLStore, name: str, count: int, cluster: Cluster) -> str:
-    """A room of so many messages; its id."""
+    """Creates a room of `count` messages; returns its id."""
     story = Author(Random(count)).room(*(Author(Random(n)).person(f"p{n}") for n in (1, 2)))
     await store.append(story.opening())
     fill = _insert(
@@ -221,11 +221,11 @@ async def _page_us(store: SQLStore, room: str, before: int | None) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the disk to be measured")
-    parser.add_argument("--seconds", type=float, default=2.0, help="a turn")
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="a folder on the disk to measure")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds per round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--history", action="store_true")
-    parser.add_argument("--messages", type=int, default=1_000_000, help="of the long history")
+    parser.add_argument("--messages", type=int, default=1_000_000, help="length of the long history")
     asked = parser.parse_args()
     what = history if asked.history else throughput
     with tempfile.TemporaryDirectory(dir=asked.folder) as made, Cluster.started() as cluster:

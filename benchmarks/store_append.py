@@ -1,12 +1,12 @@
-"""Appends a second on SQLite, each answered after its commit is on the disk.
+"""Appends per second on SQLite, each confirmed after its commit is on disk.
 
     python -m benchmarks.store_append [--folder /where/the/disk/is] [--appends 50000]
 
-One line for each number of senders, all in rooms of their own, each waiting for
-its answer before it sends again: appends a second, CPU of the whole process for
-one append, appends that shared a commit. The changes are decided beforehand, so
-that the store alone is measured. The last column is the folder's own speed: how
-often a second 4 KiB can be written and synced there, one after the other.
+One line per number of senders. Each sender has its own room and waits for its reply
+before it sends again. Columns: appends per second, CPU time of the whole process per
+append, appends per commit. Changes are decided in advance, so that only the store is
+measured. The last column is the speed of the folder itself: how many times per second
+4 KiB can be written and synced there, one after the other.
 """
 
 import argparse
@@ -70,9 +70,11 @@ def syncs_a_second(folder: Path, times: int = 200) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path.cwd())
-    parser.add_argument("--appends", type=int, default=50_000, help="for the two greater numbers of senders")
+    parser.add_argument(
+        "--appends", type=int, default=50_000, help="appends for the two larger numbers of senders"
+    )
     asked = parser.parse_args()
-    print("senders   appends/s  CPU us each  a commit   syncs/s")
+    print("senders   appends/s  CPU us each per commit  syncs/s")
     for senders in SENDERS:
         syncs = syncs_a_second(asked.folder)
         appends = asked.appends if senders > 1 else asked.appends // 25

@@ -1,1 +1,1 @@
-"""Parley over HTTP and WebSockets: everything that knows aiohttp. The chat itself is ``chat_core``."""
+"""Parley over HTTP and WebSockets: all code that depends on aiohttp. The chat engine is ``chat_core``."""

@@ -1,4 +1,4 @@
-"""The application, made from settings: what tests and embedders run. The process is ``chat_web.server``."""
+"""The application, built from settings, for tests and embedders. The process is ``chat_web.server``."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -29,9 +29,9 @@ def create_app(
     clock: Clock | None = None,
     chat: Chat | None = None,
 ) -> web.Application:
-    """An application that is ready to be run. It opens its chat at startup, unless one is given.
+    """Builds an application that is ready to run. It opens a chat at startup, unless ``chat`` is given.
 
-    A chat that is given has its own tokens: what ``settings`` say about keys is for one that is opened.
+    A given chat has its own tokens, so the key settings apply only to a chat that is opened here.
     """
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[without_trailing_slash])
     errors.install(app)
@@ -88,7 +88,7 @@ def config_of(settings: Settings) -> Config:
 
 
 def tokens_of(settings: Settings, now: float) -> Tokens:
-    """The ring of keys, by the settings. Raises ``SettingsError`` for a key that is none."""
+    """The keys that sign and verify tokens, from the settings. Raises ``SettingsError`` if one is invalid."""
     is_hs256 = settings.jwt_algorithm == "HS256"
     try:
         return open_tokens(
@@ -100,4 +100,4 @@ def tokens_of(settings: Settings, now: float) -> Tokens:
         )
     except ValueError as error:
         variable = "JWT_SECRET_KEY" if is_hs256 else "JWT_PRIVATE_KEY_FILE"
-        raise SettingsError(variable, f"or a key of before is {error}") from None
+        raise SettingsError(variable, f"or a previous key is {error}") from None

@@ -1,4 +1,4 @@
-"""The keys under which the application keeps what handlers share."""
+"""Keys of the objects that the application shares with its handlers."""
 
 from typing import Final
 

@@ -1,11 +1,11 @@
-"""The log: one line for each event, on stderr, and in ``parley.log`` where a folder is given.
+"""The log: one line per event, on stderr, and in ``parley.log`` if a folder is configured.
 
-Lines are JSON; on a terminal they are made for reading. What aiohttp, asyncio and
-warnings say goes the same way. A value cannot forge a line or colour a terminal:
-control characters leave as ``\\n``, ``\\x1b`` and the like.
+Lines are JSON; on a terminal they are formatted for people. Messages of aiohttp, asyncio
+and warnings take the same path. A value cannot forge a line or colour a terminal: control
+characters are written as ``\\n``, ``\\x1b`` and so on.
 
-Kept out on purpose: texts of people, tokens, queries, addresses and headers. The
-access log tells the pattern of a route, never the path that was asked.
+Never logged: message texts, tokens, query strings, addresses and headers. The access log
+contains the pattern of a route, never the requested path.
 """
 
 import logging
@@ -28,23 +28,23 @@ __all__ = ["AccessLogger", "configure"]
 LOG_FILE: Final = "parley.log"
 LOG_FILE_BYTES_MAX: Final = 10 * 1024 * 1024
 LOG_FILES_KEPT: Final = 5
-_SECRET: Final = re.compile(  # the last net: others log what they were sent (T-25)
+_SECRET: Final = re.compile(  # the last safeguard: libraries log what they receive (T-25)
     r"(?<=token=)[^&\s\"']+|(?<=earer )[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII
 )
 VALUE_LENGTH_MAX: Final = 16 * 1024  # characters; a traceback fits, a bomb does not
 
-_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction, separators
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control and direction characters, separators
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_QUIET_ROUTES: Final = frozenset({"/health", "/ready", "/metrics", "/socket.io/"})  # asked all day
+_QUIET_ROUTES: Final = frozenset({"/health", "/ready", "/metrics", "/socket.io/"})  # requested all the time
 
 
 def configure(level: str, folder: Path | None = None, *, stream: TextIO | None = None) -> None:
-    """Send everything that is logged from here on to ``stream`` (stderr), and to a file in ``folder``.
+    """Sends all further log events to ``stream`` (stderr), and to a file in ``folder``.
 
-    May be called again: the last call holds. Raises ``OSError`` where the folder cannot be written.
+    A second call replaces the first. Raises ``OSError`` if the folder cannot be written.
     """
     stream = stream or sys.stderr
-    # The file comes first: where it cannot be opened nothing has changed.
+    # The file comes first: if it cannot be opened, nothing has changed.
     handlers: list[logging.Handler] = [_file(folder)] if folder else []
     console = logging.StreamHandler(stream)
     console.setFormatter(_formatter(_for_people() if stream.isatty() else _for_machines()))
@@ -72,7 +72,7 @@ def configure(level: str, folder: Path | None = None, *, stream: TextIO | None =
 
 
 class AccessLogger(AbstractAccessLogger):
-    """One line a request: method, pattern of the route, status, milliseconds. Nothing that was sent."""
+    """One line per request: method, pattern of the route, status, milliseconds. No content."""
 
     def log(self, request: Any, response: Any, time: float) -> None:
         route = route_of(request)
@@ -93,9 +93,9 @@ class AccessLogger(AbstractAccessLogger):
 
 
 def route_of(request: object) -> str:
-    """The pattern that matched, ``/api/users/{username}``; ``unknown`` where nothing did."""
+    """The pattern that matched, ``/api/users/{username}``; ``unknown`` if none did."""
     if not isinstance(request, web.Request):
-        return "unknown"  # no HTTP, or stopped before there was a route
+        return "unknown"  # not HTTP, or rejected before routing
     try:
         resource = request.match_info.route.resource
     except (AttributeError, AssertionError):
@@ -113,7 +113,7 @@ def _file(folder: Path) -> logging.Handler:
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
-    """A rotated file that only its owner may read."""
+    """A rotating file that only its owner may read."""
 
     def _open(self) -> Any:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -144,12 +144,12 @@ def _for_machines() -> list[Processor]:
 
 
 def _for_people() -> list[Processor]:
-    """Colours come from the renderer, after every value has lost its own."""
+    """For a terminal. The renderer adds colours after every value has been escaped."""
     return [_escaped(keep="exception"), structlog.dev.ConsoleRenderer()]
 
 
 def _escaped(*, keep: str) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
-    """Make every name and value plain. Lines of the field ``keep`` stay lines, indented."""
+    """Escapes every name and value. The field ``keep`` keeps its line breaks, indented."""
 
     def escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         plain: EventDict = {}
@@ -168,7 +168,7 @@ def _plain(value: object, depth: int = 0) -> object:
         case None | bool() | int():
             return value
         case float():
-            return value if abs(value) < float("inf") else repr(value)  # NaN and infinity are no JSON
+            return value if abs(value) < float("inf") else repr(value)  # JSON has no NaN and no infinity
         case str():
             return _plain_text(value)
         case dict() if depth < 4:
@@ -197,5 +197,5 @@ def _plain_character(character: str) -> str:
 def _as_text(value: object) -> str:
     try:
         return repr(value)
-    except Exception as error:  # a line must come out, whatever a __repr__ does
+    except Exception as error:  # a line must be written even if a __repr__ fails
         return f"<{type(value).__name__} without repr: {type(error).__name__}>"

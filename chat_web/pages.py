@@ -1,8 +1,8 @@
-"""Pages: the landing page, the chat, privacy, and the page of an error; and their static files.
+"""Pages: the landing page, the chat, privacy and the error page, with their static files.
 
-Templates and static files stand beside this package in a wheel, and one folder
-up in a checkout. Static files are served under a digest of all of them, so that
-they may be kept for ever; relative imports between modules keep the digest.
+Templates and static files are inside this package in a wheel, and one folder up in a
+checkout. The URL of a static file contains a digest of all of them, so that browsers may
+cache it permanently; relative imports between modules keep the digest.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class StaticFiles:
         self.digest = digest.hexdigest()[:_DIGEST_LENGTH]
 
     def url(self, name: str) -> str:
-        """Where the page finds the file. Raises ``KeyError`` for one that is not there."""
+        """The URL of the file. Raises ``KeyError`` if there is none."""
         if name not in self.files:
             raise KeyError(name)
         return f"/static/{self.digest}/{name}"
@@ -67,7 +67,7 @@ STATIC_FILES: Final = web.AppKey("static_files", StaticFiles)
 
 
 def install(app: web.Application) -> None:
-    """Templates, static files, and the page of an error."""
+    """Sets up templates, static files and the error page."""
     files = app[STATIC_FILES] = StaticFiles(STATIC)
     environment = aiohttp_jinja2.setup(
         app,
@@ -86,14 +86,14 @@ async def landing(request: web.Request) -> web.Response:
 
 
 async def chat(request: web.Request) -> web.Response:
-    """``/chat``, ``/chat/pair``, ``/chat/r/{room_id}``: one page, which asks the server where it stands."""
+    """``/chat``, ``/chat/pair``, ``/chat/r/{room_id}``: one page, which asks the server for its state."""
     return render(request, "chat.html", title="Parley", room_id=request.match_info.get("room_id"))
 
 
 async def privacy(request: web.Request) -> web.Response:
-    """``/privacy``: what is kept, said from the running configuration."""
+    """``/privacy``: stored data and retention, from the running configuration."""
     rows = _kept_rows(request.app[SETTINGS])
-    return render(request, "privacy.html", title="What is kept: Parley", retention=rows, report_contact=None)
+    return render(request, "privacy.html", title="What we keep: Parley", retention=rows, report_contact=None)
 
 
 DEMO_CLIENTS: Final = {
@@ -105,7 +105,7 @@ DEMO_CLIENTS: Final = {
 
 
 async def demo(request: web.Request) -> web.Response:
-    """``/demo``: clients of two products talk, where no stranger can get between them by accident."""
+    """``/demo``: clients of two protocols chat. Development only, so that no stranger is paired with them."""
     if not request.app[SETTINGS].is_for_development:
         raise web.HTTPNotFound
     return render(request, "demo.html", title="Demonstration: Parley", clients=DEMO_CLIENTS)
@@ -126,9 +126,9 @@ async def static(request: web.Request) -> web.StreamResponse:
 
 
 def error_page(request: web.Request, status: int, title: str, message: str, request_id: str) -> web.Response:
-    """The page that says what failed, and the way back."""
+    """The error page: the failure, and a link to the start page."""
     if status == http.HTTPStatus.NOT_FOUND:
-        title, message = "This page is not here", "Check the address, or start again."
+        title, message = "Page not found", "Check the address, or go to the start page."
     return render(
         request,
         "error.html",
@@ -140,47 +140,49 @@ def error_page(request: web.Request, status: int, title: str, message: str, requ
     )
 
 
-KEPT_OF_TALKS: Final = "Talks with strangers are never stored: they are gone when you leave."
+_NUMBERS: Final = ("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+KEPT_OF_TALKS: Final = "Chats with strangers aren't saved. They disappear when you leave."
 
 
 def kept_of_timed_rooms(countdown_s: float) -> str:
     """The retention of a timed room, with its length."""
-    return f"Timed rooms ({length(countdown_s)}) are stored, so that you can keep them."
+    return f"{timed_chat(countdown_s)}s are saved, so that you can keep them."
 
 
-def length(seconds: float) -> str:
-    """A duration in words: "5 minutes", "90 seconds"."""
+def timed_chat(seconds: float) -> str:
+    """The name of a timed room for people: "Five-minute chat", "90-second chat"."""
     count, unit = (seconds, "second") if seconds % 60 else (seconds / 60, "minute")
-    return f"{count:g} {unit}" if count == 1 else f"{count:g} {unit}s"
+    number = _NUMBERS[int(count) - 1] if count in range(1, len(_NUMBERS) + 1) else f"{count:g}"
+    return f"{number}-{unit} chat"
 
 
 def _kept_rows(settings: Settings) -> list[dict[str, str]]:
-    """The table of the privacy page: a row for each kind of conversation."""
-    stored = "for good" if not settings.retention_s else f"{settings.retention_s / 86_400:g} days"
+    """The table of the privacy page: one row per kind of conversation."""
+    stored = "permanently" if not settings.retention_s else f"{settings.retention_s / 86_400:g} days"
     return [
         {
-            "kind": "A talk with a stranger",
-            "stored": "No text. Only that two people met, and when",
-            "how_long": "Text: never. That you met: 30 days",
-            "readers": "You two, while it lasts",
+            "kind": "A chat with a stranger",
+            "stored": "No messages. Only that two people met, and when",
+            "how_long": "Messages: not at all. That you met: 30 days",
+            "readers": "The two of you, during the chat",
         },
         {
             "kind": "A timed room",
-            "stored": "Messages and what became of the room",
-            "how_long": "30 days after it ended; a kept room until it is left",
+            "stored": "Messages, and how the room ended",
+            "how_long": "30 days after the room ends. A kept room ends when one of you leaves",
             "readers": "Its two members",
         },
         {
             "kind": "A channel",
             "stored": "Messages and members",
             "how_long": stored.capitalize(),
-            "readers": "Everybody, unless the channel is private",
+            "readers": "Everyone. A private channel: its members",
         },
     ]
 
 
 def render(request: web.Request, template: str, *, status_code: int = 200, **context: Any) -> web.Response:
-    """A page from its template, with what every page knows."""
+    """Renders a template with the values that every page uses."""
     settings = request.app[SETTINGS]
     theme = request.cookies.get("theme")
     kept_of_timed = kept_of_timed_rooms(settings.countdown_s)
@@ -189,7 +191,7 @@ def render(request: web.Request, template: str, *, status_code: int = 200, **con
         "kept_of_talks": KEPT_OF_TALKS,
         "kept_of_timed": kept_of_timed,
         "kept_sentence": f"{KEPT_OF_TALKS} {kept_of_timed}",
-        "timed_length": length(settings.countdown_s),
+        "timed_chat": timed_chat(settings.countdown_s),
         "countdown_s": settings.countdown_s,
         "notification_s": settings.notification_s,
         "resume_s": settings.resume_s,

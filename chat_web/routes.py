@@ -18,13 +18,16 @@ _PAGE: Final = {200: HTML}
 _DOOR: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "upgrade_required")
 
 _START: Final = plain(pages.landing, "The start page", answers=_PAGE)
-_CHAT: Final = plain(pages.chat, "The chat, which asks the server where it stands", answers=_PAGE)
-_PRIVACY: Final = plain(pages.privacy, "What is kept, and for how long", answers=_PAGE)
+_CHAT: Final = plain(pages.chat, "The chat", answers=_PAGE)
+_PRIVACY: Final = plain(pages.privacy, "What we keep, and for how long", answers=_PAGE)
 _DEMO: Final = plain(
-    pages.demo, "Clients of two products talk (development)", answers=_PAGE, errors=("unknown_route",)
+    pages.demo,
+    "Clients of two protocols chat with each other (development)",
+    answers=_PAGE,
+    errors=("unknown_route",),
 )
-_FILE: Final = plain(pages.static, "A page's file", answers={200: FILE}, errors=("unknown_route",))
-_DOCS: Final = plain(documents.http, "These routes, as a page to try them on", answers=_PAGE)
+_FILE: Final = plain(pages.static, "A static file", answers={200: FILE}, errors=("unknown_route",))
+_DOCS: Final = plain(documents.http, "These routes, as a page with a form for each", answers=_PAGE)
 _WS_DOCS: Final = plain(documents.sockets, "All frames of the sockets, and a live console", answers=_PAGE)
 _OPENAPI: Final = plain(openapi.openapi, "This document", answers={200: dict})
 _ASYNCAPI: Final = plain(asyncapi.asyncapi, "The frames of the sockets, as AsyncAPI 3", answers={200: dict})
@@ -37,7 +40,7 @@ _P2_POST: Final = plain(
 )
 _P5_STREAM: Final = plain(
     emulation.http_stream,
-    "The Centrifugal protocol as an answer that does not end, a line each",
+    "The Centrifugal protocol as an endless response, one line per reply",
     body=FirstCommand,
     answers={200: emulation.LINES},
     errors=("forbidden",),
@@ -51,7 +54,7 @@ _P5_SSE: Final = plain(
 )
 _EMULATION: Final = plain(
     emulation.emulation,
-    "Commands for a stream: a string with one a line, or one as an object",
+    "Commands for a stream: a string with one command per line, or one command as an object",
     body=Said,
     answers={204: None},
     errors=("forbidden", "unknown_session"),
@@ -59,18 +62,22 @@ _EMULATION: Final = plain(
 _TOKEN_DOOR: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
 _P1_P4: Final = plain(
     endpoints.user_or_room,
-    "All channels of the user of this name, or one open room of this id",
+    "All channels of the user with this name, or the open room with this id",
     answers={101: None},
     errors=(*_TOKEN_DOOR, "bad_request", "not_yours"),
 )
-_P3: Final = plain(endpoints.timed_room, "The talk in a room", answers={101: None}, errors=_TOKEN_DOOR)
+_P3: Final = plain(
+    endpoints.timed_room, "The conversation in a timed room", answers={101: None}, errors=_TOKEN_DOOR
+)
 _NOTIFICATIONS: Final = plain(
-    endpoints.notifications, "Everything that concerns the caller", answers={101: None}, errors=_TOKEN_DOOR
+    endpoints.notifications, "Notifications for the caller", answers={101: None}, errors=_TOKEN_DOOR
 )
 _WELL: Final = {200: schemas.Health, 503: schemas.Health}
-_HEALTH: Final = plain(health.health, "Whether every part is well", answers=_WELL)
-_READY: Final = plain(health.ready, "Whether new connections are taken", answers=_WELL)
-_METRICS: Final = plain(metrics.metrics, "Figures", answers={200: TEXT}, errors=("unauthenticated",))
+_HEALTH: Final = plain(health.health, "Whether every component works", answers=_WELL)
+_READY: Final = plain(health.ready, "Whether the server accepts new connections", answers=_WELL)
+_METRICS: Final = plain(
+    metrics.metrics, "Metrics in the Prometheus text format", answers={200: TEXT}, errors=("unauthenticated",)
+)
 
 ROUTES: Final = (
     # Pages
@@ -159,6 +166,6 @@ ROUTES: Final = (
 
 
 def install(app: web.Application) -> None:
-    """Every route, the more particular ones first, and the documents that describe them."""
+    """Adds every route, the more specific ones first, and the documents that describe them."""
     install_routes(app, ROUTES)
     openapi.install(app, ROUTES)

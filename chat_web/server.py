@@ -1,4 +1,4 @@
-"""The process: it listens, says where, waits for a signal, drains, and ends with an exit status."""
+"""The process: listens, prints its address, waits for a signal, drains, and returns an exit status."""
 
 import asyncio
 import signal
@@ -20,10 +20,10 @@ _log = structlog.get_logger("parley")
 
 
 def serve(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; the exit status.
+    """Runs until SIGTERM or SIGINT; returns the exit status.
 
-    Raises ``OSError`` when it cannot listen, ``SettingsError`` for a key that
-    is none, ``ChatError`` when the store does not open.
+    Raises ``OSError`` if it cannot listen, ``SettingsError`` for an invalid key,
+    ``ChatError`` if the store does not open.
     """
     try:
         import uvloop
@@ -48,7 +48,7 @@ async def _serve(settings: Settings) -> int:
 
 
 async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) -> None:
-    """Say where it listens, wait for a signal, drain; a second signal ends the drain."""
+    """Prints the address, waits for a signal, drains. A second signal ends the drain."""
     stopped = asyncio.Event()
     hurried = asyncio.Event()
 
@@ -58,7 +58,7 @@ async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    _announce(runner, settings)  # who reads it may send a signal at once
+    _announce(runner, settings)  # last: a reader of this line may send a signal at once
     await stopped.wait()
     _log.info("drain_started", connections=len(app[PUMPS].open))
     drain = asyncio.ensure_future(close_sockets(app[PUMPS], spread_s=spread_of(len(app[PUMPS].open))))
@@ -69,7 +69,7 @@ async def _run(app: web.Application, runner: web.AppRunner, settings: Settings) 
 
 
 def _announce(runner: web.AppRunner, settings: Settings) -> None:
-    """Where it listens, on standard output, for people and for programs that chose PORT=0."""
+    """Prints the address to standard output, for people and for programs that chose PORT=0."""
     for address in runner.addresses:
         host, port = address[0], address[1]
         shown = f"[{host}]" if ":" in host else host

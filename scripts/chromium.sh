@@ -1,7 +1,7 @@
 #!/bin/sh
-# A Chromium for the browser tests: Debian's, which gets its security fixes from Debian.
-# It is installed where that is possible without asking (root, apt-get). Where it is
-# not, that is an error in CI, and a line elsewhere: the browser tests then skip.
+# Installs Chromium for the browser tests, from Debian, which provides its security fixes.
+# This needs root and apt-get. Without them, a missing Chromium is an error in CI and a
+# warning elsewhere: the browser tests are then skipped.
 set -eu
 
 found() {
@@ -15,5 +15,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null || true
 fi
 found >/dev/null 2>&1 && exit 0
-echo "check: there is no Chromium, which the browser tests need; on Debian: apt-get install chromium" >&2
+echo "check: Chromium is missing; the browser tests need it. On Debian: apt-get install chromium" >&2
 [ "${CI:-}" != true ]

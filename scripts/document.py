@@ -1,8 +1,7 @@
-"""Writes what documents take from the code: ``python scripts/document.py``.
+"""Writes the parts of documents that come from the code: ``python scripts/document.py``.
 
-The room's state diagram goes from its table into ARCHITECTURE.md, the settings
-into docs/settings.md. With ``--check`` nothing is written, and the status is 1 when a
-file says something else than the code.
+Writes the room's state diagram to ARCHITECTURE.md and the settings to docs/settings.md.
+``--check`` writes nothing; the exit status is 1 if a file differs from the code.
 """
 
 import sys
@@ -20,7 +19,7 @@ ROOT: Final = Path(__file__).parents[1]
 
 
 def diagram() -> str:
-    """The table as a Mermaid state diagram: events of one arrow together, in the table's order."""
+    """The room's transitions as a Mermaid diagram: one arrow per pair of states, in the table's order."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {RoomState.IDLE}"]
     for state, events in TRANSITIONS.items():
         targets: dict[RoomState, list[str]] = {}
@@ -33,7 +32,7 @@ def diagram() -> str:
 
 
 def settings() -> str:
-    """A row for each setting: its variable, its default, what it is for."""
+    """A row per setting: variable, default and meaning."""
     attributes = variables()
     fields = attrs.fields_dict(Settings)
     lines = ["| Variable | Default | Meaning |", "|---|---|---|"]
@@ -53,7 +52,7 @@ PARTS: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
 
 
 def renewed(text: str, name: str, part: str) -> str:
-    """The text of a file with its part between the two marks made anew."""
+    """The text of a file, with the part between its marks replaced. Raises ``ValueError`` without marks."""
     begin, end = f"<!-- {name}: by scripts/document.py -->\n", f"<!-- end of {name} -->\n"
     before, _, rest = text.partition(begin)
     _, mark, after = rest.partition(end)

@@ -1,4 +1,4 @@
-"""One line that changes whenever the files and folders named on the command line do."""
+"""Prints a digest of the files and folders on the command line, and of the Python version."""
 
 import hashlib
 import sys

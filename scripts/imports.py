@@ -1,11 +1,10 @@
-"""Who imports whom: circles between files, and folders that import a folder above them.
+"""Checks imports: finds circles between files, and folders that import a folder above them.
 
     python -m scripts.imports              this checkout
     python -m scripts.imports OTHER/ROOT   another one
 
-Every import counts, those inside functions and under ``TYPE_CHECKING`` too. The exit
-status is 1 where anything was found. ``tests/test_architecture.py`` uses the same
-functions.
+Every import counts, also inside functions and under ``TYPE_CHECKING``. The exit status is 1
+if anything was found. ``tests/test_architecture.py`` uses the same functions.
 """
 
 import ast
@@ -18,7 +17,7 @@ from typing import Final
 
 import attrs
 
-# From the bottom up. What is on one line may import its neighbours, without a circle.
+# From the bottom up. Folders on the same line may import each other, without a circle.
 CORE: Final[Sequence[Sequence[str]]] = (
     ("version",),
     ("model",),
@@ -83,7 +82,7 @@ ORDERS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
 
 @attrs.frozen
 class Import:
-    """One imported module, with the line, and the name taken from it if it was ``from`` it."""
+    """An imported module, the line, and the imported name of a ``from`` import."""
 
     module: str
     line: int
@@ -112,7 +111,7 @@ class Module:
 
     @cached_property
     def imports(self) -> list[Import]:
-        """Every import, wherever it is; ``from a import b`` is of ``a.b`` where that is a module."""
+        """All imports at any depth; ``from a import b`` imports ``a.b`` if that is a module."""
         found: list[Import] = []
         for node in self.nodes:
             if isinstance(node, ast.Import):
@@ -160,7 +159,7 @@ class Tree:
 
 
 def circles(tree: Tree) -> Iterator[tuple[Module, ...]]:
-    """Groups of files each of which imports, directly or through others, every other of its group."""
+    """Groups of files that all import each other, directly or through others."""
     by_name = {module.name: module for module in tree.modules}
     graph = {
         module.name: sorted({found.module for found in module.imports if found.module in by_name})
@@ -180,7 +179,7 @@ def upward(tree: Tree) -> Iterator[tuple[Module, Import]]:
 
 
 def unplaced(tree: Tree) -> Iterator[Module]:
-    """Files in a folder, or with a name, that ``ORDERS`` does not know."""
+    """Files in a folder, or with a name, that is not in ``ORDERS``."""
     for module in tree.modules:
         for package in ORDERS:
             if module.is_in(package) and _rank(module.name, package) is None:
@@ -193,7 +192,7 @@ def _is_upward(importer: str, imported: str, package: str) -> bool:
 
 
 def _rank(module: str, package: str) -> int | None:
-    """How high the module is in the package's order; None outside of it, or where it is not in the order."""
+    """The rank of a module in the order of the package; None outside the package or the order."""
     if module == package:
         part = ""
     elif module.startswith(f"{package}."):

@@ -1,4 +1,4 @@
-"""A pytest plugin for continuous integration: a test that was skipped was not passed."""
+"""A pytest plugin for continuous integration: skipped tests fail the run."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# npm ci in the folder $1, unless that was done for the same lock file.
+# Runs npm ci in the folder $1, unless that was done for the same lock file.
 set -eu
 cd "$1"
 stamp=node_modules/.installed

@@ -4,10 +4,10 @@
     python -m scripts.sdk_suites python ../centrifuge-python
 
 The folder is a checkout of github.com/centrifugal/centrifuge-js or -python, which is
-only read. A copy in a temporary folder is made to fit: where the server is, tokens
-of Parley instead of Centrifugo's, Centrifugo's server API (``ServerApi``, a client
-of Parley), and more messages where a test relies on a history of two. Left out is
-what stands in ``LEFT_OUT``, with the reason.
+only read. The script adapts a temporary copy: the address of the server, Parley's tokens
+instead of Centrifugo's, Centrifugo's server API (``ServerApi``, a client of Parley), and
+more messages where a test relies on a history of two. ``LEFT_OUT`` lists the omitted
+tests with the reason.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ SERVER: Final = {
     "RATE_LIMITS": "off",
     "JWT_SECRET_KEY": "of the suites, and of nothing else at all",
 }
-OVERFLOWING: Final = 301  # more than Parley recovers; Centrifugo's namespace of the tests keeps 2
+OVERFLOWING: Final = 301  # more than Parley recovers; the tests' namespace in Centrifugo has a history of 2
 
 LEFT_OUT: Final = {
     "js": {
@@ -58,7 +58,7 @@ LEFT_OUT: Final = {
 
 @contextlib.asynccontextmanager
 async def parley(folder: Path) -> AsyncIterator[str]:
-    """A server for as long as the block lasts; its URL."""
+    """Runs a server during the block; yields its URL."""
     environment = {**os.environ, **SERVER, "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -70,7 +70,7 @@ async def parley(folder: Path) -> AsyncIterator[str]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     if process.stdout is None:
-        raise RuntimeError("a process without an output")
+        raise RuntimeError("the process has no output")
     found = re.search(r"http://\S+", (await process.stdout.readline()).decode())
     if found is None:
         raise RuntimeError("Parley did not start")
@@ -82,7 +82,7 @@ async def parley(folder: Path) -> AsyncIterator[str]:
 
 
 class ServerApi:
-    """``/api/publish`` and ``/api/history`` of Centrifugo, as far as the suites ask."""
+    """Centrifugo's ``/api/publish`` and ``/api/history``, as far as the suites use them."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -100,7 +100,7 @@ class ServerApi:
 
 @contextlib.asynccontextmanager
 async def server_api(url: str) -> AsyncIterator[str]:
-    """The server API for as long as the block lasts; its URL."""
+    """Runs the server API during the block; yields its URL."""
     client = Client(f"{url.replace('http', 'ws')}/connection/websocket")
     await client.connect()
     await client.ready()

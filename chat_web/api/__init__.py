@@ -1,1 +1,1 @@
-"""The HTTP API, a noun a file. Each handler reads a request, asks the core once, and writes an answer."""
+"""The HTTP API, one file per noun. A handler reads a request, calls the core once, and writes a response."""

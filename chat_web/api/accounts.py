@@ -1,7 +1,7 @@
-"""Signing up, in and out: who has no token yet gets one here.
+"""Sign-up, sign-in and sign-out: the routes that issue and revoke tokens.
 
-Each answer with a refresh token also lets a browser keep it as a cookie, where a page
-of an allowed Origin asked. Guesses are counted by the core, by account and source.
+A response with a refresh token also sets it as a cookie if a page of an allowed Origin
+sent the request. The core counts password attempts, per account and per source.
 """
 
 from typing import Annotated, Final
@@ -33,7 +33,7 @@ class NewAccount:
 
 @attrs.frozen
 class Credentials:
-    """The body of ``POST /api/auth/login``, in JSON or as a form. An e-mail address is a user name too."""
+    """The body of ``POST /api/auth/login``, in JSON or as a form. ``username`` may be an e-mail address."""
 
     username: str
     password: str = attrs.field(repr=False)
@@ -48,7 +48,7 @@ class NewGuest:
 
 @attrs.frozen
 class RefreshToken:
-    """The body of ``POST /api/auth/refresh``; a browser may have it as a cookie instead."""
+    """The body of ``POST /api/auth/refresh``; a browser may send it as a cookie instead."""
 
     refresh_token: str | None = attrs.field(default=None, repr=False)
 
@@ -59,7 +59,7 @@ class RefreshToken:
     caller=Caller.GUEST,
 )
 async def register(call: Call[NoQuery, NewAccount]) -> web.Response:
-    """Make an account. A guest who comes with its token stays the same person, with all its rooms."""
+    """Create an account. A guest who sends their token stays the same person and keeps all their rooms."""
     asked = call.body
     account = await call.chat.accounts.register(
         asked.username,
@@ -84,7 +84,7 @@ async def register(call: Call[NoQuery, NewAccount]) -> web.Response:
     takes_form=True,
 )
 async def login(call: Call[NoQuery, Credentials]) -> web.Response:
-    """Sign in by user name or e-mail address. Unknown users and wrong passwords answer alike."""
+    """Sign in by user name or e-mail address. Unknown users and wrong passwords get the same response."""
     token_pair = await call.chat.accounts.log_in(
         call.body.username,
         call.body.password,
@@ -96,18 +96,18 @@ async def login(call: Call[NoQuery, Credentials]) -> web.Response:
 
 @operation(answers={200: schemas.SignedIn}, caller=Caller.ANYBODY)
 async def guest(call: Call[NoQuery, NewGuest]) -> web.Response:
-    """A new guest, with a token; the cookie makes it the same person of later."""
+    """Create a guest and return a token. The cookie lets the guest return as the same person."""
     call.request.app[SOURCE_LIMITS].guest(call.source, call.now)
     token_pair = await call.chat.accounts.guest(call.body.display_name.strip())
     response = reply(_shown(token_pair))
-    if origin_allowed(call.request, call.request.app[SETTINGS]):  # no other site changes who somebody is
+    if origin_allowed(call.request, call.request.app[SETTINGS]):  # no other site may change the guest
         response.headers.add(hdrs.SET_COOKIE, cookies.guest_cookie(call.request, token_pair.access_token))
     return response
 
 
 @operation(answers={200: schemas.SignedIn}, errors=("bad_token",), caller=Caller.ANYBODY)
 async def refresh(call: Call[NoQuery, RefreshToken]) -> web.Response:
-    """A new pair for a refresh token, which is used up; who presents it again is signed out."""
+    """Exchange a refresh token, which works once, for new tokens. A second use ends the session."""
     token = call.body.refresh_token
     if token is None and call.request.content_type == JSON:
         token = cookies.refresh_token_of(call.request)

@@ -1,4 +1,4 @@
-"""Channels: making, listing, joining and leaving them, and who is in them."""
+"""Channels: creating, listing, joining, leaving and deleting them, and their members."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
@@ -45,7 +45,7 @@ class NewChannel:
 
 @attrs.frozen
 class Listed:
-    """The query of a list: ``after`` is a page's ``next``, ``q`` a part of the name."""
+    """The query of a list: ``after`` is the ``next`` of a page, ``q`` is part of the name."""
 
     limit: Limit = 50
     after: Text | None = None
@@ -54,7 +54,7 @@ class Listed:
 
 @attrs.frozen
 class Leaving:
-    """The body of ``…/leave``: an owner names who owns the channel from then on."""
+    """The body of ``…/leave``: an owner names the next owner."""
 
     new_owner: Text | None = None
 
@@ -75,7 +75,7 @@ class NewRole:
 
 @operation(answers={201: schemas.Channel}, errors=("channel_exists", "guests_may_not", "invalid"))
 async def create(call: Call[NoQuery, NewChannel]) -> web.Response:
-    """Make a channel that the caller owns."""
+    """Create a channel that the caller owns."""
     asked = call.body
     command = CreateChannel(name=asked.name, description=asked.description, private=asked.private)
     return await _changed(call, command, 201)
@@ -83,7 +83,7 @@ async def create(call: Call[NoQuery, NewChannel]) -> web.Response:
 
 @operation(answers={200: schemas.Channels})
 async def listed(call: Call[Listed, NoBody]) -> web.Response:
-    """The channels that the caller may read, by name."""
+    """The channels that the caller may read, sorted by name."""
     query = call.query
     channels = await call.chat.reading.channels(
         call.person, after=name_of(query.after, "after"), part=query.q, limit=query.limit + 1
@@ -93,7 +93,7 @@ async def listed(call: Call[Listed, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Channels})
 async def mine(call: Call[Listed, NoBody]) -> web.Response:
-    """The channels that the caller is a member of, by name."""
+    """The channels that the caller is a member of, sorted by name."""
     query, after = call.query, name_of(call.query.after, "after")
     channels = await call.chat.reading.channels_of(call.person)
     listed = [channel for channel in channels if channel.name > after and query.q in channel.name]
@@ -114,7 +114,7 @@ async def join(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Channel}, errors=(*_OUT_OF_PLACE, "owner_must_stay"))
 async def leave(call: Call[NoQuery, Leaving]) -> web.Response:
-    """Leave a channel; its owner hands it over first, to the member named as new_owner."""
+    """Leave a channel. Its owner must name another member as new_owner."""
     name, heir = call.path("name"), call.body.new_owner
     if heir is not None:
         channel = await call.chat.channel(call.person, name)
@@ -131,29 +131,29 @@ async def delete(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Channel}, errors=(*_OWNERS, "unknown_user", "wrong_state"))
 async def add_member(call: Call[NoQuery, NewMember]) -> web.Response:
-    """Bring a person into a channel: for its owner and moderators."""
+    """Add a person to a channel. Only its owner and moderators may do this."""
     name = call.path("name")
-    await call.chat.channel(call.person, name)  # before anybody is looked for
+    await call.chat.channel(call.person, name)  # before the person is looked up
     person = await found(call.chat, call.person, call.body.username)
     return await _changed(call, AddMember(name=name, person=person))
 
 
 @operation(answers={200: schemas.Channel}, errors=(*_OWNERS, "unknown_user", "owner_must_stay"))
 async def set_role(call: Call[NoQuery, NewRole]) -> web.Response:
-    """Make a member a moderator, or a moderator a member: for the owner."""
+    """Change the role of a member. Only the owner may do this."""
     member = await _member(call)
     return await _changed(call, SetRole(name=call.path("name"), member=member, role=Role(call.body.role)))
 
 
 @operation(answers={200: schemas.Channel}, errors=(*_OWNERS, "unknown_user", "owner_must_stay"))
 async def remove_member(call: Call[NoQuery, NoBody]) -> web.Response:
-    """Send a member out: for the owner and moderators."""
+    """Remove a member. Only the owner and moderators may do this."""
     member = await _member(call)
     return await _changed(call, RemoveMember(name=call.path("name"), member=member))
 
 
 async def _changed(call: Call[NoQuery, Any], command: Command, status: int = 200) -> web.Response:
-    """Runs the command; returns the channel after it."""
+    """Runs the command and returns the channel as it is afterwards."""
     result = await call.chat.do(call.person, command)
     if not isinstance(result, Committed) or not isinstance(result.conversation, Channel):
         raise TypeError(f"{command} is answered by {result}")
@@ -169,7 +169,7 @@ async def _member(call: Call[NoQuery, Any]) -> PersonId:
 
 
 def _page(channels: Sequence[Channel], limit: int) -> dict[str, Any]:
-    """The first ``limit`` of them, and where the rest begins."""
+    """The first ``limit`` channels, and the cursor of the next page."""
     has_more = len(channels) > limit
     shown = channels[:limit]
     return {

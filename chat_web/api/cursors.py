@@ -1,7 +1,7 @@
-"""Cursors: places in a list, opaque to clients, and pages that begin at them.
+"""Cursors: positions in a list, opaque to clients, and the pages that begin at them.
 
-A cursor is the JSON of a place in base64url. It opens nothing: what is read from
-there is checked as ever.
+A cursor is the JSON of a position in base64url. It grants no access: every read checks
+permissions as usual.
 """
 
 import base64
@@ -26,7 +26,7 @@ _MARK: Final = msgspec.json.Decoder(tuple[float, Annotated[str, msgspec.Meta(max
 
 
 def cursor(place: object) -> str:
-    """The text of a place: a seq, a name or the parts of a mark."""
+    """The text of a position: a seq, a name or the fields of a ``Cursor``."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).rstrip(b"=").decode()
 
 
@@ -47,7 +47,7 @@ def mark_of(text: str | None, field: str) -> Cursor | None:
 
 
 def mark_or_time(text: str | None, field: str) -> Cursor | None:
-    """A cursor, or a date or time in ISO 8601 (UTC where it does not say)."""
+    """A cursor, or a date or time in ISO 8601 (UTC if it has no offset)."""
     if text is None:
         return None
     try:
@@ -63,12 +63,12 @@ def _place(text: str, field: str, decoder: msgspec.json.Decoder[T]) -> T:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return decoded(decoder, raw)
     except (binascii.Error, ValueError, NotUnderstood):
-        raise wrong_field(field, "This is no cursor of this list.") from None
+        raise wrong_field(field, "Not a cursor of this list.") from None
 
 
 @attrs.frozen
 class Page(Generic[T]):
-    """A page in the list's order. ``previous`` and ``next`` are the ends where there is more."""
+    """A page in the list's order. ``previous`` and ``next`` are its ends if there is more beyond."""
 
     items: Sequence[T]
     previous: T | None
@@ -83,10 +83,10 @@ class Page(Generic[T]):
 
 
 def page(found: Sequence[T], limit: int, *, forward: bool, from_cursor: bool) -> Page[T]:
-    """The page of what was found by asking for one more than ``limit``.
+    """Makes a page of ``found``, which must have been queried with ``limit`` + 1.
 
-    ``forward``: from a cursor to the list's end, else up to a cursor or to the
-    end of all. On the other side of a cursor there is always more.
+    ``forward``: the page begins at the cursor; otherwise it ends at the cursor, or at
+    the end of the list. There are always more items on the other side of a cursor.
     """
     has_more = len(found) > limit
     items = found[:limit] if forward else found[-limit:]

@@ -1,4 +1,4 @@
-"""Messages: posting, changing, reacting, reading pages of them, and search."""
+"""Messages: posting, editing, deleting, reactions, read marks, pages of messages, and search."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -57,7 +57,7 @@ class ReadMark:
 
 @attrs.frozen
 class Paged:
-    """The query of a list: ``after`` is a page's ``next``, ``before`` its ``previous``."""
+    """The query of a list: ``after`` is the ``next`` of a page, ``before`` its ``previous``."""
 
     limit: Limit = 50
     before: Text | None = None
@@ -70,7 +70,7 @@ class Recent(Paged):
 
 
 class Searched(msgspec.Struct, frozen=True, rename={"within": "in", "author": "from"}):
-    """The query of a search. A ``Struct``: two of its names are words of Python."""
+    """The query of a search. A ``Struct``: two of its names are Python keywords."""
 
     q: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     within: Text | None = None
@@ -84,7 +84,7 @@ class Searched(msgspec.Struct, frozen=True, rename={"within": "in", "author": "f
     errors=(*_ABOUT_ONE, "client_id_reused", "invalid"),
 )
 async def post(call: Call[NoQuery, NewMessage]) -> web.Response:
-    """Post a message; the same client_id again answers the same message with 200."""
+    """Post a message. Idempotent per client_id: a repetition returns the first message with 200."""
     asked = call.body
     command = Post(
         conversation=call.path("id"),
@@ -99,14 +99,14 @@ async def post(call: Call[NoQuery, NewMessage]) -> web.Response:
 
 @operation(answers={200: schemas.Message}, errors=(*_ABOUT_ONE, "not_yours", "invalid"))
 async def edit(call: Call[NoQuery, NewContent]) -> web.Response:
-    """Change the text of one's own message."""
+    """Change the text of the caller's own message."""
     committed, message = await _done(call, Edit(message=call.path("id"), content=call.body.content))
     return reply(wire.message(message, committed.conversation))
 
 
 @operation(answers={204: None}, errors=(*_ABOUT_ONE, "not_yours"))
 async def delete(call: Call[NoQuery, NoBody]) -> web.Response:
-    """Delete one's own message, or another's as the channel's owner or moderator: a tombstone stays."""
+    """Delete the caller's own message, or any as the channel's owner or moderator. A tombstone remains."""
     await _done(call, Delete(message=call.path("id")))
     return nothing()
 
@@ -119,13 +119,13 @@ async def react(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Reactions}, errors=_ABOUT_ONE)
 async def unreact(call: Call[NoQuery, NoBody]) -> web.Response:
-    """Take a reaction back."""
+    """Remove a reaction."""
     return await _reacted(call, Unreact(message=call.path("id"), emoji=call.path("emoji")))
 
 
 @operation(answers={204: None}, errors=("not_member", "unknown_room", "invalid"))
 async def read(call: Call[NoQuery, ReadMark]) -> web.Response:
-    """Say how far one has read; a mark never goes back."""
+    """Move the caller's read mark forward. It never moves back."""
     await call.chat.do(call.person, MarkRead(conversation=call.path("id"), seq=call.body.seq))
     return nothing()
 
@@ -177,7 +177,7 @@ async def mine(call: Call[Paged, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Found}, errors=("unknown_channel", "search_off"))
 async def search(call: Call[Searched, NoBody]) -> web.Response:
-    """Messages that have these words or longer ones, of what the caller may read, newest first."""
+    """Messages that the caller may read with these words or words that begin with them, newest first."""
     query = call.query
     pages: MessagePage = await call.chat.reading.search(
         call.person,
@@ -193,7 +193,7 @@ async def search(call: Call[Searched, NoBody]) -> web.Response:
 
 
 async def _done(call: Call[NoQuery, Any], command: Command) -> tuple[Committed, Message]:
-    """Ask for it; what became of the message."""
+    """Runs the command and returns its result with the message."""
     result = await call.chat.do(call.person, command)
     if not isinstance(result, Committed) or result.message is None:
         raise TypeError(f"{command} is answered by {result}")

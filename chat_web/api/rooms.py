@@ -1,4 +1,4 @@
-"""P4's rooms: public channels and the caller's rooms in one list, made and read by id."""
+"""P4's rooms: public channels and the caller's rooms in one list, created by name and read by id."""
 
 from typing import Annotated, Any, Final
 
@@ -45,7 +45,7 @@ async def listed(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={201: schemas.OpenRoom}, errors=("channel_exists", "guests_may_not", "invalid"))
 async def create(call: Call[NoQuery, NewOpenRoom]) -> web.Response:
-    """Make a public room, which is a channel that the caller owns."""
+    """Create a public room, which is a channel that the caller owns."""
     command = CreateChannel(name=call.body.name, description=call.body.description)
     result = await call.chat.do(call.person, command)
     if not isinstance(result, Committed):

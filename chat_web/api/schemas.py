@@ -34,7 +34,7 @@ class Channels:
 
 @attrs.frozen
 class Message:
-    """``channel`` is left out where it stands in a room."""
+    """A message; one in a room has no ``channel``."""
 
     id: str
     seq: int
@@ -75,7 +75,7 @@ class Me:
 
 @attrs.frozen
 class Room:
-    """``you`` and ``waiting_for`` are there once the caller has answered."""
+    """A room; ``you`` and ``waiting_for`` are present once the caller has answered."""
 
     id: str
     members: list[Person]
@@ -103,7 +103,7 @@ class Waiting:
 
 @attrs.frozen
 class Queue:
-    """``position`` and ``since`` are there while the caller waits."""
+    """The caller's place in a queue; ``position`` and ``since`` are present while the caller waits."""
 
     status: Literal["waiting", "idle"]
     position: int = 1
@@ -198,7 +198,7 @@ class StatusShown:
 
 @attrs.frozen
 class ListedUser:
-    """A user in a list: offline while away, or by choice."""
+    """A user in a list. An invisible user has the status ``offline``."""
 
     id: str
     username: str

@@ -1,4 +1,4 @@
-"""P3's rooms with a countdown: who is in which, the line for a new one, and what its members decide."""
+"""P3's timed rooms: the caller's rooms, the queue for a new one, and the decisions of their members."""
 
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ from chat_web.http.operations import Call, NoBody, NoQuery, nothing, operation, 
 
 
 class NewRoom(msgspec.Struct, frozen=True, rename={"other": "with"}):
-    """The body of ``POST /chat/rooms``. A ``Struct``: ``with`` is a word of Python."""
+    """The body of ``POST /chat/rooms``. A ``Struct``: ``with`` is a Python keyword."""
 
     other: Annotated[str, msgspec.Meta(max_length=255)] | None = None
 
@@ -48,7 +48,7 @@ class Response:
 
 @operation(answers={200: list[schemas.Room]})
 async def listed(call: Call[NoQuery, NoBody]) -> web.Response:
-    """The caller's rooms, the newest first."""
+    """The caller's rooms, newest first."""
     return reply([_shown(call, room) for room in await call.chat.reading.rooms(call.person)])
 
 
@@ -57,7 +57,7 @@ async def listed(call: Call[NoQuery, NoBody]) -> web.Response:
     errors=("guests_may_not", "unknown_user", "invalid", "wrong_state"),
 )
 async def create(call: Call[NoQuery, NewRoom]) -> web.Response:
-    """Open a room with a user; without a name, join the timed lobby."""
+    """Open a room with a user. Without a name, join the queue of the timed lobby."""
     if call.body.other is None:
         return await _searched(call)
     other = await found(call.chat, call.person, call.body.other)
@@ -75,20 +75,20 @@ async def queue(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={204: None})
 async def leave_queue(call: Call[NoQuery, NoBody]) -> web.Response:
-    """Leave the timed lobby's line."""
+    """Leave the timed lobby's queue."""
     await call.chat.do(call.person, CancelSearch(lobby=TIMED))
     return nothing()
 
 
 @operation(answers={200: schemas.Room}, errors=("unknown_room", "wrong_state"))
 async def keep(call: Call[NoQuery, NoBody]) -> web.Response:
-    """Say keep; the others are asked."""
+    """Vote to keep the room. The other members are asked."""
     return await _decided(call, Keep(room=call.path("room_id")))
 
 
 @operation(answers={200: schemas.Room}, errors=("unknown_room", "wrong_state", "nothing_to_answer"))
 async def like(call: Call[NoQuery, Liking]) -> web.Response:
-    """Answer who asked to keep: yes, or not yet."""
+    """Answer a member who asked to keep the room: yes, or not yet."""
     room = call.path("room_id")
     return await _decided(call, Keep(room=room, in_answer=True) if call.body.like else Decline(room=room))
 
@@ -101,7 +101,7 @@ async def start(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Room}, errors=("unknown_room", "wrong_state"))
 async def respond(call: Call[NoQuery, Response]) -> web.Response:
-    """Say keep or end."""
+    """Vote to keep or to end the room."""
     room = call.path("room_id")
     return await _decided(call, Keep(room=room) if call.body.response == "keep" else End(room=room))
 
@@ -130,7 +130,7 @@ def _room(call: Call[NoQuery, Any], result: object) -> dict[str, Any]:
         case Committed(conversation=Room() as room) | Placed(room=Room() as room):
             return _shown(call, room)
         case _:
-            raise TypeError(f"{result} tells of no room")
+            raise TypeError(f"{result} contains no room")
 
 
 def _shown(call: Call[NoQuery, Any], room: Room) -> dict[str, Any]:

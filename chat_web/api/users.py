@@ -1,4 +1,4 @@
-"""Users: oneself, and what everybody may know about others."""
+"""Users: the caller's own account, and the public profiles of others."""
 
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -22,7 +22,7 @@ _USERS_ONLY: Final = ("guests_may_not",)
 
 @attrs.frozen
 class Changes:
-    """The body of ``PATCH /api/users/me``. What is left out stays; null takes away what may be missing."""
+    """The body of ``PATCH /api/users/me``. Omitted fields do not change; null clears an optional one."""
 
     display_name: str | UnsetType = UNSET
     bio: str | UnsetType | None = UNSET
@@ -38,7 +38,7 @@ class Changes:
 
 @attrs.frozen
 class ProfileChanges:
-    """The body of ``PUT …/profile``. What is left out stays."""
+    """The body of ``PUT …/profile``. Omitted fields do not change."""
 
     display_name: str | UnsetType = UNSET
     bio: str | UnsetType | None = UNSET
@@ -63,19 +63,19 @@ class DeleteAccount:
 
 @attrs.frozen
 class UsersAsked:
-    """The query of a list of users: ``after`` is a page's ``next``, ``q`` a part of a name."""
+    """The query of a list of users: ``after`` is the ``next`` of a page, ``q`` is part of a name."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
     after: Annotated[str, msgspec.Meta(max_length=255)] | None = None
     q: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
-# Oneself
+# The caller
 
 
 @operation(answers={200: schemas.Account})
 async def me(call: Call[NoQuery, NoBody]) -> web.Response:
-    """The caller, with what only the caller may know."""
+    """The caller's own account, including private fields."""
     return reply(wire.account(call.person, await _account(call)))
 
 
@@ -84,7 +84,7 @@ async def me(call: Call[NoQuery, NoBody]) -> web.Response:
     errors=(*_USERS_ONLY, "email_taken", "wrong_password", "invalid"),
 )
 async def change_me(call: Call[NoQuery, Changes]) -> web.Response:
-    """Change what the caller tells. Another password ends every other session of the caller."""
+    """Change the caller's account. A new password ends every other session of the caller."""
     asked = call.body
     change = attrs.evolve(
         _profile_change(asked),
@@ -108,7 +108,7 @@ async def set_status(call: Call[NoQuery, NewStatus]) -> web.Response:
 
 @operation(answers={204: None}, errors=("wrong_password",))
 async def leave(call: Call[NoQuery, DeleteAccount]) -> web.Response:
-    """Erase the caller permanently: ends all sessions, then deletes texts, names and account."""
+    """Erase the caller permanently: end all sessions, then delete texts, names and account."""
     await call.chat.accounts.erase(call.person, password=call.body.password, source=call.source)
     response = nothing()
     cookies.forget(call.request, response)
@@ -129,7 +129,7 @@ async def export(call: Call[NoQuery, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Users})
 async def listed(call: Call[UsersAsked, NoBody]) -> web.Response:
-    """Users by name."""
+    """Users, sorted by name."""
     query = call.query
     return reply(
         _page(
@@ -140,7 +140,7 @@ async def listed(call: Call[UsersAsked, NoBody]) -> web.Response:
 
 @operation(answers={200: schemas.Users})
 async def online(call: Call[UsersAsked, NoBody]) -> web.Response:
-    """Users who are online, by name, except those who are invisible."""
+    """Users who are online, sorted by name, except those who are invisible."""
     query = call.query
     return reply(
         _page(
@@ -171,7 +171,7 @@ async def change_profile(call: Call[NoQuery, ProfileChanges]) -> web.Response:
     return reply(wire.profile(call.chat.accounts.shown(account)))
 
 
-# How it is done
+# Shared steps
 
 
 async def _account(call: Call[Any, Any]) -> Account | None:

@@ -1,7 +1,7 @@
-"""``parley check``: what would keep the server from starting, or from working as configured.
+"""``parley check``: finds problems that keep the server from starting or from working as configured.
 
-It makes nothing and changes nothing. Kept out: what only shows while it serves (a full
-disk, a port that another program takes later).
+It creates and changes nothing. Not here: problems that appear only while the server runs
+(a full disk, a port that another program takes later).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ __all__ = ["found"]
 
 
 def found() -> Sequence[str]:
-    """A line for each thing that is wrong: which variable, what, and an example that would do."""
+    """One line per problem: the variable, the error, and a valid example."""
     wrong, settings = problems()
     lines = [str(error) for error in wrong]
     if settings is not None:
@@ -30,7 +30,7 @@ def found() -> Sequence[str]:
 
 
 def _about(settings: Settings, known: set[str]) -> Iterator[str]:
-    """Problems of the values together, except for variables that are already wrong."""
+    """Problems of valid values in use; variables in ``known`` are already reported."""
     if not known & {"DATABASE_URL", "MESSAGE_KEYS"}:
         yield from _database(settings)
     if not known & {"JWT_SECRET_KEY", "JWT_ALGORITHM", "JWT_PRIVATE_KEY_FILE", "JWT_PREVIOUS_KEYS"}:
@@ -56,7 +56,7 @@ def _keys(settings: Settings) -> Iterator[str]:
     if settings.jwt_algorithm == "HS256" and not settings.jwt_secret_key:
         folder = settings.data_folder
         if folder is None or not (folder / key_files.KEY_FILE).exists():
-            return  # it is made at the start
+            return  # the server creates it at start
     try:
         tokens_of(settings, 0.0)
     except SettingsError as error:
@@ -64,7 +64,7 @@ def _keys(settings: Settings) -> Iterator[str]:
 
 
 def _address(settings: Settings) -> Iterator[str]:
-    """A port that is in use is none of it: that may be the server itself."""
+    """Problems of HOST and PORT. A port in use is not one: the server itself may use it."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = found[0]
@@ -72,7 +72,7 @@ def _address(settings: Settings) -> Iterator[str]:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except PermissionError:
-        yield f"PORT {settings.port} is for the system alone; for example PORT=8000"
+        yield f"PORT {settings.port} is privileged; for example PORT=8000"
     except socket.gaierror:
         yield f"HOST {settings.host} is not found; for example HOST=127.0.0.1"
     except OSError as error:
@@ -81,8 +81,8 @@ def _address(settings: Settings) -> Iterator[str]:
 
 
 def _unwritable(folder: Path) -> str:
-    """Why nothing can be written into a folder that may be missing yet; empty where it can."""
+    """Why a folder, which need not exist yet, cannot be written; empty if it can."""
     there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     if not there.is_dir():
-        return f"{there} is no folder"
-    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not ours to write in"
+        return f"{there} is not a folder"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"no permission to write in {there}"

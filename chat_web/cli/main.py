@@ -1,9 +1,9 @@
-"""The command ``parley``: what it takes, what it prints, and how it ends.
+"""The command ``parley``: its arguments, output and exit status.
 
-Exit status: 0 fine, 1 it could not be done, 2 it was asked for wrongly (an unknown
-option, a configuration that cannot be used). What goes wrong is one line on stderr.
+Exit status: 0 success, 1 failure, 2 wrong usage (an unknown option, an invalid
+configuration). An error is one line on stderr.
 
-Kept out: the server itself (``app.py``, imported only where it is needed).
+Not here: the server itself (``server.py``, imported only if needed).
 """
 
 import argparse
@@ -37,7 +37,7 @@ http://127.0.0.1:8000 and keeps its data in ./data.
 
 
 def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) -> int:
-    """Run the command; the exit status. ``serve`` is the server's, unless one is given."""
+    """Runs the command and returns the exit status. ``serve`` replaces the server, for tests."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "check":
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) 
                 create = options.command == "init-db"
                 return _migrate(settings, create=create, dry_run=options.dry_run)
             case "backup":
-                return _copied(backup(_database(settings), options.file), "made", options.file)
+                return _copied(backup(_database(settings), options.file), "copied to", options.file)
             case "restore":
-                return _copied(restore(options.file, _database(settings)), "taken back", options.file)
+                return _copied(restore(options.file, _database(settings)), "restored from", options.file)
             case "rotate-keys":
                 return _rotate_keys(settings)
             case _:
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None, *, serve: Serve | None = None) 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="parley",
-        description="Parley, a real-time chat server. Without a command it serves.",
+        description="Parley, a real-time chat server. Without a command, it starts the server.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -173,7 +173,7 @@ def _rotate_keys(settings: Settings) -> int:
 
 def _database(settings: Settings) -> Path | str:
     if settings.database is None:
-        raise SettingsError("DATABASE_URL", "keeps nothing", example="sqlite:///./data/parley.db")
+        raise SettingsError("DATABASE_URL", "has no data on disk", example="sqlite:///./data/parley.db")
     return settings.database
 
 
@@ -208,7 +208,7 @@ def _create_user(settings: Settings, name: str, email: str) -> int:
     config = config_of(settings)
     if config.database is None:
         return _fail(
-            "DATABASE_URL=memory:// keeps no account; for example sqlite:///./data/parley.db", FAILED
+            "DATABASE_URL=memory:// cannot store an account; for example sqlite:///./data/parley.db", FAILED
         )
     password = _password()
     if password is None:
@@ -224,7 +224,7 @@ def _create_user(settings: Settings, name: str, email: str) -> int:
 
 
 def _password() -> str | None:
-    """Typed twice at a terminal, else the first line of standard input. None where the two differ."""
+    """Prompted for twice at a terminal, else the first line of standard input. None if the two differ."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass("Password: ")

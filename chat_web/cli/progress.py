@@ -1,4 +1,4 @@
-"""``parley rotate-keys``: what it shows while it works. Kept out: the work (``chat_core.rotate_keys``)."""
+"""The progress display of ``parley rotate-keys``. Not here: the rotation (``chat_core.rotate_keys``)."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ _WIDTH: Final = 30  # characters of the bar
 
 
 class Bar:
-    """How far it is: one line that is written over at a terminal, a line for each tenth elsewhere."""
+    """A progress bar: one line that is overwritten at a terminal, a line per 10 % elsewhere."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -31,13 +31,13 @@ class Bar:
         self._out.flush()
 
     def end(self) -> None:
-        """Leave the line as it is: what comes next has its own."""
+        """Ends the line of the bar at a terminal."""
         if self._is_terminal and self._shown >= 0:
             self._out.write("\n")
 
 
 def rotated(config: Config) -> str:
-    """Do it, with a bar on stderr; what to say at the end. Raises as ``rotate_keys``."""
+    """Rotates the keys with a bar on stderr; returns the closing sentence. Raises as ``rotate_keys``."""
     bar = Bar(sys.stderr)
     try:
         written = asyncio.run(rotate_keys(config, bar))
@@ -45,4 +45,4 @@ def rotated(config: Config) -> str:
         bar.end()
         return "Stopped. Run parley rotate-keys again to continue."
     bar.end()
-    return f"{written:,} re-encrypted. The keys behind the first of MESSAGE_KEYS are no longer needed."
+    return f"{written:,} re-encrypted. Only the first of MESSAGE_KEYS is still needed."

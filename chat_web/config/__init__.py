@@ -1,1 +1,1 @@
-"""Settings: what they are, and where each value comes from."""
+"""Settings and the source of each value."""

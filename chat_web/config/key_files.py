@@ -1,9 +1,9 @@
-"""The signing secret if none is configured: generated once, kept in the data folder.
+"""Keys from settings and files, and the signing secret that is generated if none is configured.
 
-The file is complete before it has its name: it is written under another one and then
-linked, so that of two processes that start at once one makes the key and both use it.
+The generated secret is written to a temporary file, which is then linked to its final name
+in the data folder. If two processes start at once, one creates the key and both use it.
 
-Kept out: what is done with a key (``chat_core.adapters.tokens``).
+Not here: the use of keys (``chat_core.adapters.tokens``).
 """
 
 import os
@@ -25,7 +25,7 @@ _FILE: Final = "file:"
 
 
 def signing_secret(settings: Settings) -> bytes:
-    """The bytes of the HS256 key: as configured, or of the data folder, or new where nothing is kept."""
+    """The HS256 key: configured, from the data folder, or a new one if the database is in memory."""
     if settings.jwt_secret_key:
         return settings.jwt_secret_key.encode("utf-8", "surrogateescape")
     folder = settings.data_folder
@@ -35,7 +35,7 @@ def signing_secret(settings: Settings) -> bytes:
 
 
 def private_key(settings: Settings) -> bytes:
-    """The PEM of the Ed25519 key that signs."""
+    """The PEM of the Ed25519 key that signs. Raises ``SettingsError`` if it cannot be read."""
     path = settings.jwt_private_key_file
     if path is None:
         raise SettingsError("JWT_PRIVATE_KEY_FILE", "is empty, but JWT_ALGORITHM is EdDSA")
@@ -47,12 +47,12 @@ def private_key(settings: Settings) -> bytes:
 
 
 def message_keys(settings: Settings) -> tuple[bytes, ...]:
-    """The keys that texts are kept encrypted with, the one that encrypts first."""
+    """The keys of encrypted texts. The first one encrypts, all of them decrypt."""
     return tuple(key.encode("utf-8", "surrogateescape") for key in settings.message_keys)
 
 
 def previous_keys(settings: Settings) -> list[bytes]:
-    """The keys that signed until now: secrets as they are, files as their content."""
+    """The previous signing keys: secrets as configured, files by their content."""
     found = []
     for text in settings.jwt_previous_keys:
         if text.startswith(_FILE):
@@ -82,7 +82,7 @@ def _kept(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Writes a key to ``path``, unless another process was first."""
+    """Creates the key file, unless another process has already done so."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

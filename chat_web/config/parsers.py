@@ -1,9 +1,9 @@
 """Parsers of settings: from text to a value, one per kind.
 
-Every reader takes the text and gives the value, or raises ``ValueError`` with the
+Every parser takes the text and returns the value, or raises ``ValueError`` with the
 second half of a sentence that starts with the variable's name ("must be …").
 
-Kept out: which variable is of which kind (``settings.py``).
+Not here: which parser a variable has (``settings.py``).
 """
 
 import functools
@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SECRET_BYTES_MIN: Final = 32
-_SECRET_SYMBOLS_MIN: Final = 8  # different characters; "aaaa…" is long and worth nothing
+_SECRET_SYMBOLS_MIN: Final = 8  # distinct characters: "aaaa…" is long, but easy to guess
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -29,7 +29,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z
 _CHANNEL: Final = re.compile(r"[a-z0-9_-]{1,50}", re.ASCII)
 _USER: Final = re.compile(r"[A-Za-z0-9_.-]{3,32}", re.ASCII)
 
-# What examples, tutorials and templates print where a secret belongs (T-20).
+# Placeholders that examples, tutorials and templates print for a secret (T-20).
 _PLACEHOLDERS: Final = re.compile(
     r"change.?(me|this|it)|your.?(own.?|super.?|very.?|jwt.?)*(secret|key)|secret.?key|super.?secret"
     r"|place.?holder|example|insecure|replace.?(me|this|with)|not.?so.?secret|password|^secret$",
@@ -38,7 +38,7 @@ _PLACEHOLDERS: Final = re.compile(
 
 
 def quoted(text: str) -> str:
-    """A value as an error line shows it: on one line, and not too long."""
+    """A value for an error message: on one line, and shortened if it is long."""
     return ascii(text if len(text) <= 60 else text[:57] + "...")
 
 
@@ -47,7 +47,7 @@ def anything(text: str) -> str:
 
 
 def number(low: float, high: float, *, above: bool = False, scale: float = 1.0) -> Callable[[str], float]:
-    """A number from ``low`` (or ``above`` it) to ``high``, fractions welcome, times ``scale``."""
+    """A number from ``low`` (or ``above`` it) to ``high``, fractions allowed, times ``scale``."""
     bounds = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
     words = f"must be a number {bounds}"
 
@@ -80,7 +80,7 @@ def flag(text: str) -> bool:
 
 
 def choice(*names: str, fold: Callable[[str], str] = str.lower) -> Callable[[str], str]:
-    """One of ``names``, in whatever case it was typed."""
+    """One of ``names``; upper and lower case are equal."""
     by_fold = {fold(name): name for name in names}
 
     def read(text: str) -> str:
@@ -103,7 +103,7 @@ def host(text: str) -> str:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether only this machine can reach ``name``; a host name other than localhost may mean anything."""
+    """Whether only this machine can reach ``name``. False for every host name except localhost."""
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
@@ -131,7 +131,7 @@ def database(text: str) -> str:
         raise ValueError(f"must be {wanted}, not {quoted(without_password(text))}")
     path = text.removeprefix("sqlite:///")
     if path == ":memory:":
-        raise ValueError("must be memory:// for a database that is gone at the end")
+        raise ValueError("must be memory:// for a database in memory")
     if not path.strip("/") or path.endswith("/") or not path.isprintable() or set(path) & set("?#"):
         raise ValueError(f"must name a file, without ? and #, not {quoted(text)}")
     return text
@@ -146,7 +146,7 @@ def _postgres(text: str) -> str:
         parts = urlsplit(text)
         if not text.isprintable() or " " in text or parts.fragment:
             raise ValueError
-        # A name is needed: the user's would be taken, and a typing error made a database of its own.
+        # Without a name, PostgreSQL uses the user's name, so a typo could open another database.
         if not parts.path.strip("/") or "/" in parts.path.strip("/"):
             raise ValueError
         _ = parts.port if "," not in parts.netloc else None
@@ -157,7 +157,7 @@ def _postgres(text: str) -> str:
 
 
 def database_path(url: str) -> Path | None:
-    """The SQLite file behind ``url``; None where there is none."""
+    """The SQLite file of ``url``; None for another database."""
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
@@ -168,15 +168,15 @@ def backplane(text: str) -> str:
 
 
 def secret(text: str) -> str:
-    """A key that deserves the name. The error never shows it."""
+    """A key that is hard to guess, or empty. The error never shows it."""
     if not text:
         return text
     if _PLACEHOLDERS.search(text):
-        raise ValueError("is a placeholder that everybody knows; make a key of your own")
+        raise ValueError("is a well-known placeholder; generate a key of your own")
     if len(text.encode("utf-8", "surrogateescape")) < SECRET_BYTES_MIN:
         raise ValueError(f"is shorter than {SECRET_BYTES_MIN} bytes")
     if len(set(text)) < _SECRET_SYMBOLS_MIN:
-        raise ValueError("repeats a few characters; make a random key")
+        raise ValueError("repeats a few characters; generate a random key")
     return text
 
 
@@ -189,7 +189,7 @@ def secrets(text: str) -> tuple[str, ...]:
 
 
 def secrets_or_files(text: str) -> tuple[str, ...]:
-    """Keys of before: secrets, or ``file:`` and the path of a PEM file."""
+    """Previous keys: secrets, or ``file:`` and the path of a PEM file."""
     for item in _items(text):
         if not item.startswith("file:"):
             secret(item)
@@ -213,7 +213,7 @@ def users(text: str) -> tuple[str, ...]:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks. What would trust everybody is refused (T-26)."""
+    """Addresses and networks. A network that contains every address is refused (T-26)."""
     found = []
     for item in _items(text):
         try:
@@ -231,10 +231,10 @@ def origins(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origin(item) for item in _items(text)))
 
 
-@functools.lru_cache(maxsize=1024)  # it is also asked for the own origin at each request
+@functools.lru_cache(maxsize=1024)  # also called with the own origin for each request
 def origin(text: str) -> str:
     if "*" in text:
-        raise ValueError("must be exact origins; * would let every site in")
+        raise ValueError("must be exact origins; * would allow every site")
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -272,6 +272,6 @@ def _not_an_origin(text: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: who logs in is masked together with the password."""
+    """The URL with the user name and the password masked, for people."""
     url = re.sub(r"//[^@/]*@", "//…@", url)
     return re.sub(r"(?<=[?&])((?:ssl)?password)=[^&]*", r"\1=…", url)

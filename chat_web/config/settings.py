@@ -1,11 +1,11 @@
-"""Every setting of Parley: its variable, its default, what it may be, and where its value came from.
+"""Every setting of Parley: its variable, default, allowed values, and the source of its value.
 
 Values come from the environment, then from ``.env`` in the working directory, then
-from the defaults below. Durations are seconds once they are read, whatever the unit
-of their variable. A value that is not understood, and a name in ``.env`` that is
-nobody's, stops the start with a ``SettingsError`` of one line.
+from the defaults below. Parsed durations are in seconds, whatever the unit of their
+variable. An invalid value, or an unknown name in ``.env``, raises a ``SettingsError``
+of one line, and the server does not start.
 
-Kept out: how a text is read (``values``), and the key made when none is given (``keys``).
+Not here: parsing of texts (``parsers``), and the generated signing key (``key_files``).
 """
 
 import difflib
@@ -25,7 +25,7 @@ __all__ = ["Settings", "load", "problems", "shown"]
 
 _YEAR_S: Final = 365 * 86400.0
 _DAY_S: Final = 86400.0
-DATA_FOLDER: Final = Path("./data")  # of a server whose database is elsewhere
+DATA_FOLDER: Final = Path("./data")  # if the database is not a file
 
 
 _seconds = parsers.number
@@ -34,9 +34,9 @@ NEW_KEY: Final = '"$(openssl rand -base64 32)"'
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """The effective configuration. Made by ``load``; by hand in tests, where values may be given read."""
+    """The effective configuration, made by ``load``. Tests make it directly, from parsed values."""
 
-    _prefix: ClassVar[str] = ""  # environ-config: the variables have no common first word
+    _prefix: ClassVar[str] = ""  # environ-config: the variables have no common prefix
 
     host: str = var("HOST", "127.0.0.1", parsers.host, "the address to listen on")
     port: int = var("PORT", "8000", parsers.whole(0, 65535), "the port; 0 takes a free one")
@@ -221,22 +221,22 @@ class Settings:
     )
 
     sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
-    """Variable -> ``environment`` or ``.env line 4``; what is missing is a default."""
+    """Variable -> ``environment`` or ``.env line 4``. A variable that is missing has its default."""
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what is right alone and wrong together."""
+        """Refuses values that are valid alone but not together."""
         if self.jwt_algorithm == "EdDSA" and self.jwt_private_key_file is None:
             raise SettingsError(
-                "JWT_PRIVATE_KEY_FILE", "is needed by JWT_ALGORITHM=EdDSA", example="./data/ed25519.pem"
+                "JWT_PRIVATE_KEY_FILE", "is required by JWT_ALGORITHM=EdDSA", example="./data/ed25519.pem"
             )
         if self.jwt_algorithm == "HS256" and self.jwt_private_key_file is not None:
             raise SettingsError("JWT_ALGORITHM", "must be EdDSA with JWT_PRIVATE_KEY_FILE", example="EdDSA")
         if self.open_channels and self.admin_users:
-            raise SettingsError("OPEN_CHANNELS", "must be false where ADMIN_USERS is set", example="false")
+            raise SettingsError("OPEN_CHANNELS", "must be false if ADMIN_USERS is set", example="false")
 
     def __repr__(self) -> str:
-        """Names no value: a settings object in a log or a traceback tells no secret."""
-        return f"<Settings, {len(self.sources)} of them given>"
+        """Shows no value, so that a log or a traceback contains no secret."""
+        return f"<Settings, {len(self.sources)} not default>"
 
     @property
     def database(self) -> Path | str | None:
@@ -266,7 +266,7 @@ class Settings:
 
     @property
     def source_limits_hold(self) -> bool:
-        """Whether limits per source apply: ``auto`` lets go only of who is surely alone on the machine."""
+        """Whether limits per source apply. ``auto``: unless only this machine can connect."""
         if not self.rate_limits or self.source_limits == "off":
             return False
         return self.source_limits == "on" or not self.is_loopback or bool(self.trusted_proxies)
@@ -278,9 +278,9 @@ def load(
     *,
     without: Collection[str] = (),
 ) -> Settings:
-    """The settings of this process. Reads ``.env`` of ``folder`` (the working directory), changes nothing.
+    """The settings of this process. Reads ``.env`` in ``folder`` (the working directory).
 
-    Names of ``without`` are passed over.
+    Ignores the variables in ``without``. Raises ``SettingsError`` for the first invalid value.
     """
     path = (folder or Path.cwd()) / ".env"
     given: dict[str, str] = {}
@@ -300,7 +300,7 @@ def load(
 def problems(
     environment: Mapping[str, str] = os.environ, folder: Path | None = None
 ) -> tuple[Sequence[SettingsError], Settings | None]:
-    """Everything that ``load`` would refuse, and the settings without all that, where there are any."""
+    """Every error of ``load``, and the settings without invalid variables (None if ``.env`` is unusable)."""
     found: list[SettingsError] = []
     while True:
         wrong = [error.variable for error in found]
@@ -313,7 +313,7 @@ def problems(
 
 
 def variables() -> dict[str, str]:
-    """Variable -> attribute, in the order of the class."""
+    """Variable -> attribute, in the order of definition."""
     return {reader.variable: name for name, reader in _readers()}
 
 
@@ -347,7 +347,7 @@ def _masked(settings: Settings, name: str, reader: Reader) -> str:
 
 
 def _scale(reader: Reader) -> float:
-    """How many seconds one unit of the variable is."""
+    """Seconds in one unit of the variable."""
     one: float = reader.read("1")
     return one
 
@@ -360,7 +360,7 @@ def _readers() -> Iterator[tuple[str, Reader]]:
 
 
 def _env_file(path: Path, without: Collection[str]) -> Iterator[tuple[str, str, int]]:
-    """(name, value, line) of each binding. Values are taken as they stand: a ``$`` in a key is a ``$``."""
+    """(name, value, line) of each binding. Values are literal: a ``$`` is not expanded."""
     try:
         with path.open(encoding="utf-8") as file:
             bindings = list(parse_stream(file))
@@ -390,4 +390,6 @@ def _line(binding: Binding) -> int:
 def _unknown(name: str, line: int, known: list[str]) -> SettingsError:
     near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]}?" if near else "; parley config lists them all"
-    return SettingsError(parsers.quoted(name).strip("'"), f"is no setting{hint}", source=f".env line {line}")
+    return SettingsError(
+        parsers.quoted(name).strip("'"), f"is not a setting{hint}", source=f".env line {line}"
+    )

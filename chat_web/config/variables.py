@@ -1,6 +1,6 @@
-"""A setting by itself: the variable that it comes from, how its text is read, what is said when it is wrong.
+"""One setting: its variable, the parsing of its text, and the error for an invalid value.
 
-Kept out: which settings there are (``settings``), and how each kind of text is read (``values``).
+Not here: the list of settings (``settings``), and the parsers (``parsers``).
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import environ
 
 
 class SettingsError(Exception):
-    """The configuration cannot be used. ``str()`` of it is one line that says how to mend it."""
+    """The configuration cannot be used. ``str()`` is one line that says how to fix it."""
 
     def __init__(self, variable: str, wrong: str, *, example: str = "", source: str = "") -> None:
         where = f"{variable} ({source})" if source else variable
@@ -54,6 +54,6 @@ def var(
     example: str = "",
     is_secret: bool = False,
 ) -> Any:
-    """One setting: the text of its default is read like any other."""
+    """One setting. Its default is text and is parsed like any other value."""
     reader = Reader(name, read, example or default, is_secret)
     return environ.var(default=default, name=name, converter=reader, help=text)

@@ -1,1 +1,1 @@
-"""JSON, and how values of the core are written down."""
+"""JSON, and the JSON form of the core's values."""

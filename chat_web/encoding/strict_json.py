@@ -1,8 +1,7 @@
 """JSON in and out. Input is RFC 8259, at most 32 levels deep, without numbers out of range.
 
-msgspec refuses NaN, Infinity, wrong shapes and surrogates that stand alone; depth
-and numbers are looked at here, also in fields that nobody asked for, and whatever
-else a text can raise becomes one error.
+msgspec rejects NaN, Infinity, wrong types and lone surrogates. Depth and numbers are
+checked here, also in unknown fields. Every failure raises the same error.
 """
 
 import math
@@ -20,26 +19,26 @@ _ANYTHING: Final = msgspec.json.Decoder()
 
 encoded: Final = msgspec.json.Encoder().encode  # the one encoder of all dialects
 
-# A string, to its end or to that of the text; it is never read twice, so that the cost is linear.
+# A string, up to its end or the end of the text. No byte is read twice, so the cost is linear.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _TOO_DEEP: Final = b"[" * (DEPTH_MAX + 1)
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
-# Each byte by its kind: what opens, what a number is made of, and the rest. A text of kinds is
-# searched for plain bytes, which is several times as fast as any pattern.
+# The kind of each byte: opening bracket, part of a number, or other. A search for plain bytes in
+# a text of kinds is several times as fast as a regular expression.
 _KINDS: Final = bytes(
     ord("[") if byte in b"[{" else ord("0") if byte in b"0123456789" else byte if byte in b"eE+" else ord(" ")
     for byte in range(256)
 ).replace(b"E", b"e")
-# What may be a number above the limits, or only looks like one.
+# Candidates for numbers above the limit; some only look like one.
 _LONG_NUMBERS: Final = (b"0" * 16, b"0e000", b"0e+000")
 
 
 class NotUnderstood(Exception):
-    """The text is no JSON, too deep, or of the wrong shape. ``str()`` says where.
+    """The text is not JSON, nested too deep, or of the wrong type. ``str()`` says where.
 
-    ``is_json``: it is JSON that is not what was asked for; ``field`` names the
-    place, empty where that is the whole.
+    ``is_json``: the text is JSON, but of the wrong type; ``field`` is the path of the
+    wrong field, empty for the whole text.
     """
 
     def __init__(self, message: str, *, is_json: bool = False) -> None:
@@ -66,7 +65,7 @@ def decoded(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T:
 
 def compact(text: str | bytes) -> str:
     """The same JSON without spaces and line breaks. Raises ``NotUnderstood`` as ``decoded`` does."""
-    decoded(_ANYTHING, text)  # what was only passed over may still be wrong in its strings
+    decoded(_ANYTHING, text)  # a value that was skipped may still contain an invalid string
     shown = msgspec.json.format(text, indent=-1)
     return shown if isinstance(shown, str) else shown.decode()
 
@@ -82,7 +81,7 @@ def glimpsed(decoder: msgspec.json.Decoder[T], text: str) -> T | None:
 def _is_too_deep(data: bytes) -> bool:
     """Whether brackets outside of strings nest deeper than ``DEPTH_MAX``."""
     rest = _STRING.sub(b"", data).translate(_BRACKETS, _NO_BRACKETS)
-    for _ in range(DEPTH_MAX):  # each time the innermost pairs go
+    for _ in range(DEPTH_MAX):  # each pass removes the innermost pairs
         if not rest or _TOO_DEEP in rest:
             break
         rest = rest.replace(b"[]", b"")

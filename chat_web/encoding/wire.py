@@ -1,4 +1,4 @@
-"""How values look in JSON, the same in every dialect and route: CONTRACTS, sections 4 and 5."""
+"""The JSON form of values, the same in every dialect and route: CONTRACTS, sections 4 and 5."""
 
 import functools
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-@functools.lru_cache(maxsize=64)  # an event and its message tell the same time
+@functools.lru_cache(maxsize=64)  # an event and its message have the same time
 def stamp(at: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
     seconds, milliseconds = divmod(round(at * 1000), 1000)
@@ -43,7 +43,7 @@ def person(card: Card | Person) -> dict[str, Any]:
     return {"id": card.id, "username": card.username, "display_name": card.display_name}
 
 
-_person = person  # where a parameter has the name
+_person = person  # for functions with a parameter of that name
 
 
 def message(message: Message, conversation: Conversation | None = None) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def message(message: Message, conversation: Conversation | None = None) -> dict[
 
 
 def room(room: Room, *, now: float, me: PersonId | None = None) -> dict[str, Any]:
-    """Section 5. ``me`` adds the caller's own card, which in an anonymous room is a pseudonym."""
+    """Section 5. ``me`` adds the id of the caller's own card, which is a pseudonym in an anonymous room."""
     shown: dict[str, Any] = {
         "id": room.id,
         "members": [person(member.card) for member in room.members.values()],
@@ -94,7 +94,7 @@ def room(room: Room, *, now: float, me: PersonId | None = None) -> dict[str, Any
 
 
 def room_after(event: RoomEvent, conversation: Conversation, *, now: float) -> dict[str, Any]:
-    """The room as it was after the event, whatever has happened since."""
+    """The room as it was right after the event, without later changes."""
     if not isinstance(conversation, Room):
         raise TypeError("a room's event in a channel")
     then = attrs.evolve(
@@ -109,7 +109,7 @@ def room_after(event: RoomEvent, conversation: Conversation, *, now: float) -> d
 
 
 def notification(notification: Notification, *, now: float) -> dict[str, Any]:
-    """P3.2, beside the kind. The room looks as it did then, with what is left of its time now."""
+    """P3.2, except the kind. The room is as it was then; its remaining time is current."""
     shown = {
         "room_id": notification.room.id,
         "room": room(notification.room, now=now, me=notification.to),
@@ -119,12 +119,12 @@ def notification(notification: Notification, *, now: float) -> dict[str, Any]:
 
 
 def mention(mention: Mentioned) -> dict[str, Any]:
-    """P3.2, beside the kind."""
+    """P3.2, except the kind."""
     return {"room_id": mention.conversation, "from": person(mention.sender), "at": stamp(mention.at)}
 
 
 def channel(channel: Channel) -> dict[str, Any]:
-    """Section 4. The members' names in the order they came."""
+    """Section 4. Members' names are in the order in which they joined."""
     owner = None if channel.owner is None else channel.members.get(channel.owner)
     return {
         "id": channel.id,
@@ -179,7 +179,7 @@ def listed(profile: Profile) -> dict[str, Any]:
 
 
 def profile(profile: Profile) -> dict[str, Any]:
-    """The public profile of a user, without when they were last online."""
+    """The public profile of a user, without status and last seen."""
     return {
         "id": profile.id,
         "username": profile.username,

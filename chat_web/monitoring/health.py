@@ -1,4 +1,4 @@
-"""Operations: is it well, does it take connections."""
+"""Health checks: whether every component works, and whether the server accepts connections."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from chat_web.sockets.open_connections import PUMPS
 
 
 async def health(request: web.Request) -> web.Response:
-    """``/health``: every part by name; 503 when one fails."""
+    """``/health``: every component by name; 503 if one fails."""
     parts, is_well = await _parts(request.app)
     return _answer(parts, 200 if is_well else 503)
 
 
 async def ready(request: web.Request) -> web.Response:
-    """``/ready``: 200 only while new connections are taken."""
+    """``/ready``: 200 only while the server accepts new connections."""
     parts, is_well = await _parts(request.app)
     is_draining = request.app[PUMPS].is_draining
     parts["status"] = "draining" if is_draining else parts["status"]

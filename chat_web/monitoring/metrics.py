@@ -1,4 +1,4 @@
-"""``/metrics``: figures of this node in the Prometheus text format. Names of nobody, labels of few values."""
+"""``/metrics``: metrics of this node in the Prometheus text format. No personal data; few label values."""
 
 import hmac
 from collections import Counter
@@ -18,7 +18,7 @@ from chat_web.sockets.open_connections import PUMPS, Pumps
 
 
 class Figures:
-    """Counts what is stored, and looks at the rest when it is asked."""
+    """Counts stored events; reads all other metrics when they are collected."""
 
     def __init__(self, chat: Chat, pumps: Pumps) -> None:
         self._chat = chat
@@ -29,22 +29,22 @@ class Figures:
         self.stop = chat.listen(self._count)
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus reads."""
+        """The metrics, for Prometheus."""
         chat = self._chat
         events = CounterMetricFamily("parley_events", "Events stored, by kind.", labels=["kind"])
         for kind, many in sorted(self._events.items(), key=lambda item: item[0].__name__):
             events.add_metric([kind.__name__], many)
         yield events
-        waiting = GaugeMetricFamily("parley_waiting", "People who wait in a lobby.", labels=["lobby"])
+        waiting = GaugeMetricFamily("parley_waiting", "People waiting in a lobby.", labels=["lobby"])
         for name, queue in chat.lobbies.queues.items():
             waiting.add_metric([name], len(queue))
         yield waiting
         for name, words, value in (
             ("parley_connections", "Open sockets.", len(self._pumps.open)),
-            ("parley_people", "People who are here, or within the grace of a drop.", len(tuple(chat.people))),
-            ("parley_topics", "Conversations that somebody follows.", len(chat.hub.topics())),
-            ("parley_alarms", "Deadlines that are set.", len(chat.alarms)),
-            ("parley_tasks", "Tasks of the core that run now.", len(chat.tasks)),
+            ("parley_people", "People who are connected, or may still resume.", len(tuple(chat.people))),
+            ("parley_topics", "Conversations with at least one subscriber.", len(chat.hub.topics())),
+            ("parley_alarms", "Pending deadlines.", len(chat.alarms)),
+            ("parley_tasks", "Running tasks of the core.", len(chat.tasks)),
         ):
             yield GaugeMetricFamily(name, words, value=value)
 
@@ -57,7 +57,7 @@ FIGURES: Final = web.AppKey("figures", Figures)
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """``/metrics``: for this machine, or with ``METRICS_TOKEN`` as a bearer."""
+    """``/metrics``: for requests from this machine, or with ``METRICS_TOKEN`` as a bearer token."""
     token = request.app[SETTINGS].metrics_token
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     is_known = scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode())
@@ -68,5 +68,5 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def install(app: web.Application) -> None:
-    """Begin to count. The chat must be there."""
+    """Starts counting. The application must already have its chat."""
     app[FIGURES] = Figures(app[CHAT], app[PUMPS])

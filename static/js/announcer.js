@@ -1,6 +1,6 @@
 /**
- * @file What a screen reader hears, and what the tab's title counts. The log itself is silent; one
- * short text per incoming message, many at once become one.
+ * @file Announcements for screen readers, and the unread count in the tab's title. The log itself is
+ * silent: each incoming message is one short announcement, a burst is a single one.
  */
 
 const GONE_MS = 7_000;
@@ -29,7 +29,7 @@ export class Announcer {
     this.#put(this.#assertive, text);
   }
 
-  /** The first is said at once, what follows within two seconds together. @param {string} text */
+  /** Announces the first message at once, those of the next two seconds together. @param {string} text */
   message(text) {
     if (this.#timer) {
       this.#held.push(text);
@@ -58,7 +58,7 @@ export class Announcer {
   }
 }
 
-/** The title counts what came while nobody looked. */
+/** Counts, in the title, what arrives while the tab is hidden. */
 export class TabTitle {
   #plain = document.title;
   #unread = 0;

@@ -1,6 +1,6 @@
 /**
- * @file The banner: what the connection does, in words, once it is away for longer than a blink;
- * and why the server does not want this page back.
+ * @file The banner: the state of the connection in words, once it has been down for 1.5 s, and the
+ * reason if the server has closed it permanently.
  */
 
 import { timeOfDay } from './clock.js';
@@ -10,9 +10,9 @@ const PATIENCE_MS = 1_500;
 /** @type {Record<number, string>} */
 const REASONS = {
   3500: 'Your session is no longer valid.',
-  3501: 'This page and the server do not understand each other. It may be too old.',
-  3502: 'The server did not hear from this page in time.',
-  3503: 'This session was ended.',
+  3501: 'This page and the server are not compatible. The page may be out of date.',
+  3502: 'The server received nothing from this page in time.',
+  3503: 'This session has ended.',
   3504: 'You have too many connections open. Close another tab first.',
   3509: 'The server closed the connection after too many errors.',
 };
@@ -71,7 +71,7 @@ export class Banner {
     this.#button.textContent = 'Retry now';
     this.#button.setAttribute('aria-disabled', String(state === 'connecting'));
     this.#root.dataset.kind = 'reconnecting';
-    if (!this.#shown) this.#hooks.onWord(`${word} Your messages wait here.`);
+    if (!this.#shown) this.#hooks.onWord(`${word} Your messages will be sent later.`);
     this.#shown = true;
     this.#root.hidden = false;
     clearTimeout(this.#timer);

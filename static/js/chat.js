@@ -1,6 +1,6 @@
 /**
- * @file The chat page: puts the parts together, finds someone to talk to, and shows one of its
- * views: start, searching, room. Nobody is queued without a press.
+ * @file The chat page: creates its components, searches for a partner, and shows one of its views:
+ * start, searching, room. A search starts only when the person presses a button.
  */
 
 import { Announcer, TabTitle } from './announcer.js';
@@ -12,7 +12,7 @@ import { Decision, KeepRequest, Result } from './decision.js';
 import { Messages } from './messages.js';
 import { Outbox } from './outbox.js';
 import { RoomView, rememberedRoom } from './room.js';
-import { Session } from './session.js';
+import { Session, withoutDelay } from './session.js';
 import { Skip, TwoPresses, onEscape } from './skip.js';
 
 const SEARCH_AGAIN_WITHIN_MS = 60_000;
@@ -40,7 +40,7 @@ const connection = new Connection({ url, token: (wish) => session.token(wish) })
 const outbox = new Outbox(connection);
 
 /** @typedef {{lobby: string, interests: string[], since: number, timer: number, renewed?: boolean}} Search */
-/** What this page asked for. @type {Search|null} */
+/** The current search of this page. @type {Search|null} */
 let search = null;
 let cancelled = false;
 let lostAt = 0;
@@ -63,11 +63,12 @@ const composer = new Composer(by('composer'), {
   },
 });
 const skip = new Skip(at('skip'), {
-  onArm: () => announcer.say('Really? Press again to leave.'),
+  onArm: (question) => announcer.say(`${question} Press again to confirm.`),
   onSure: () => room.say('leave'),
 });
 const block = new TwoPresses(at('block'), {
-  onArm: () => announcer.say('Really? Press again to block.'),
+  question: 'Block?',
+  onArm: (question) => announcer.say(`${question} Press again to confirm.`),
   onSure: () => room.block(),
 });
 const disarm = () => [skip, block].forEach((one) => one.disarm());
@@ -89,7 +90,7 @@ new Banner(at('banner'), connection, { onWord: (word) => announcer.say(word), on
 function show(view) {
   if (main.dataset.view === view) return;
   main.dataset.view = view;
-  // The banner moves nothing that is being read: above the composer, or over the page's empty top.
+  // The banner must not move text that is being read: it is above the composer, or at the empty top.
   if (view === 'room') page.room.insertBefore(at('banner'), page.typing); else main.prepend(at('banner'));
   for (const section of main.querySelectorAll(':scope > section')) section.hidden = section.id !== view;
 }
@@ -154,7 +155,7 @@ async function ask() {
 
 function pause(asked, text, seconds) {
   if (search !== asked) return;
-  by('search-note').textContent = seconds > 0 ? `${text} ${seconds} s` : '';
+  by('search-note').textContent = seconds > 0 ? `${withoutDelay(text)} Trying again in ${seconds} s.` : '';
   if (seconds > 0) setTimeout(() => pause(asked, text, seconds - 1), 1000);
   else ask();
 }
@@ -188,9 +189,9 @@ function enter(found, lobby, answer = null) {
   else by('log').focus({ preventScroll: true });
 }
 
-// ---- what the server says ----
+// ---- news from the server ----
 
-/** The connection stands, and this is the server's place for this person. */
+/** The connection is open; the data contains this person's rooms and search. */
 function arrived(data) {
   const away = lostAt ? Date.now() - lostAt : 0;
   lostAt = 0;
@@ -208,12 +209,12 @@ function arrived(data) {
     if (away < SEARCH_AGAIN_WITHIN_MS) ask();
     else stopSearch('The search stopped while you were offline.');
   } else if (!room.ended && !search) {
-    if (wanted) by('start-note').textContent = 'That room is over, or it is not yours.';
+    if (wanted) by('start-note').textContent = 'Room not found. It may have ended.';
     show('start');
   }
 }
 
-/** The address may name a room. */
+/** The room in the page's address, if any. */
 const wantedRoom = () => /^\/chat\/r\/([^/]+)/.exec(location.pathname)?.[1];
 /** Only rooms of the timed lobby have a deadline or an outcome. */
 const lobbyOf = ({ deadline, outcome }) => (deadline || outcome ? 'timed' : 'anonymous');
@@ -232,7 +233,7 @@ function drawRooms(rooms) {
   by('open-rooms-part').hidden = rooms.length === 0;
 }
 
-/** News on the person's own line. */
+/** A notification for this person. */
 function told(data) {
   if (data.type === 'matched' && data.room?.id) enter(data.room, String(data.lobby ?? search?.lobby ?? 'anonymous'));
   else if (data.type === 'waiting' && search) {
@@ -246,7 +247,7 @@ connection.addEventListener('state', () => {
   if (connection.state !== 'connected') lostAt ||= Date.now();
   decision.connection(connection.state !== 'connected');
   if (connection.ending?.code !== BAD_TOKEN || !search || search.renewed) return;
-  // Nothing is lost with a session that has no room: the press still counts.
+  // A session without a room can be replaced: the search goes on with a new one.
   search.renewed = true;
   session.forget();
   connection.open();
@@ -272,7 +273,7 @@ outbox.addEventListener('limited', ({ detail: { seconds } }) => composer.limit(s
 outbox.addEventListener('answered', ({ detail: { answer, reply } }) => room.answered(answer, reply.room));
 outbox.addEventListener('refused', ({ detail: { answer } }) => room.refused(answer));
 
-/** The session is over: the next press starts another one. */
+/** The session has ended; the next press of a button starts a new one. */
 function renew() {
   session.forget();
   connection.reset();
@@ -280,7 +281,7 @@ function renew() {
   stopSearch();
 }
 
-// ---- presses and keys ----
+// ---- buttons and keys ----
 
 at('talk').addEventListener('click', () => start('anonymous'));
 at('timed').addEventListener('click', () => start('timed'));
@@ -292,13 +293,13 @@ onEscape(() => {
   else if (room.isLive) skip.pressKey();
 });
 
-// ---- the beginning ----
+// ---- start of the page ----
 async function begin() {
   await session.claim();
   const intent = sessionStorage.getItem('parley.intent');
   sessionStorage.removeItem('parley.intent');
   const remembered = session.exists ? rememberedRoom() : null;
-  // A kept room waits: a press on the start page finds someone new.
+  // A kept room can wait: the button on the start page asks for someone new.
   const hint = intent && remembered?.room.outcome === 'kept' ? null : remembered;
   if (hint && (wantedRoom() ?? hint.room.id) === hint.room.id) enter(hint.room, hint.lobby, hint.answer);
   else if (intent) return start(intent === 'timed' ? 'timed' : 'anonymous');

@@ -1,6 +1,6 @@
 /**
- * @file Time on the page. The server is the clock: pages draw its deadlines on a monotonic clock
- * and do not count. Here too: times in words.
+ * @file Time on the page. The server is the clock: pages draw its deadlines with a monotonic clock
+ * and do not count down by themselves. Also here: times in words.
  */
 
 /** @param {number} seconds @returns {string} m:ss */
@@ -27,20 +27,20 @@ export function duration(ms) {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
-/** @param {unknown} text RFC 3339 @returns {number} ms since 1970, NaN if it is none */
+/** @param {unknown} text RFC 3339 @returns {number} ms since 1970, NaN if invalid */
 export const parseTime = (text) => Date.parse(String(text));
 
-/** The server's time, from its last words and the time that has passed since. */
+/** The server's time, from its last `server_time` and the time that has passed since. */
 export class ServerClock {
   #offset = Date.now() - performance.now();
   #heard = false;
 
-  /** The next server_time counts afresh: the machine may have slept. */
+  /** Discards the offset: the machine may have slept. The next server_time sets a new one. */
   reset() {
     this.#heard = false;
   }
 
-  /** The sample least delayed on its way is the largest one. @param {unknown} serverTime */
+  /** The largest sample had the least network delay. @param {unknown} serverTime */
   hear(serverTime) {
     const sample = parseTime(serverTime) - performance.now();
     if (Number.isNaN(sample)) return;
@@ -54,7 +54,7 @@ export class ServerClock {
   }
 }
 
-/** Calls back at every change of a whole second until a deadline. */
+/** Calls `draw` at each change of the whole seconds left until a deadline. */
 export class Countdown {
   #clock;
   #draw;

@@ -1,6 +1,6 @@
 /**
- * @file The composer: a text field that grows, keeps its draft and loses nothing. Enter sends,
- * Shift+Enter makes a line, an input method's Enter does neither.
+ * @file The composer: a text field that grows and saves its draft. Enter sends, Shift+Enter inserts
+ * a line break, the Enter of an input method does neither.
  */
 
 const CONTENT_MAX = 1000;
@@ -29,7 +29,7 @@ export class Composer {
   /**
    * @param {HTMLFormElement} form
    * @param {object} hooks
-   * @param {(content: string) => boolean} hooks.onSend false: not taken, the draft stays
+   * @param {(content: string) => boolean} hooks.onSend false: not accepted, the draft stays
    * @param {(typing: boolean) => void} hooks.onTyping
    * @param {() => void} hooks.onInput
    */
@@ -88,13 +88,13 @@ export class Composer {
     this.#field.placeholder = name ? `Message ${name}` : 'Write a message';
   }
 
-  /** The server wants a pause; the draft stays. @param {number} seconds */
+  /** The rate limit was reached; the draft stays. @param {number} seconds */
   limit(seconds) {
     this.#limitedUntil = performance.now() + seconds * 1000;
     this.#draw();
   }
 
-  /** @param {boolean} full as many messages wait as can be kept */
+  /** @param {boolean} full the outbox has reached its limit */
   hold(full) {
     this.#full = full;
     this.#draw();
@@ -106,7 +106,7 @@ export class Composer {
     this.#submit();
   }
 
-  /** A letter typed outside any control was meant for the message. */
+  /** A letter that is typed outside any control goes to the composer. */
   #strayKey(event) {
     const letter = event.key.length === 1 && event.key !== ' ' && !event.ctrlKey && !event.metaKey && !event.altKey;
     const control = document.activeElement?.closest('a, button, input, textarea, select, summary, [contenteditable]');
@@ -132,13 +132,13 @@ export class Composer {
     else this.#type();
   }
 
-  /** @returns {string} why what stands here cannot be sent, or '' */
+  /** @returns {string} why the text cannot be sent, or '' */
   #refusal() {
     const pause = Math.ceil((this.#limitedUntil - performance.now()) / 1000);
-    if (pause > 0) return `Too fast. ${pause} s`;
-    if (this.#full) return 'Many messages are waiting for the connection. Your text stays here.';
+    if (pause > 0) return `Too fast. Try again in ${pause} s.`;
+    if (this.#full) return 'Too many messages are waiting for the connection. Your text stays here.';
     const over = length(this.#field.value) - CONTENT_MAX;
-    return over > 0 ? `${over} too many. A message has at most ${CONTENT_MAX} characters.` : '';
+    return over > 0 ? `Too long by ${over}. A message can have ${CONTENT_MAX} characters.` : '';
   }
 
   #draw() {
@@ -164,7 +164,7 @@ export class Composer {
       if (this.#field.value) sessionStorage.setItem(this.#draftKey, this.#field.value);
       else sessionStorage.removeItem(this.#draftKey);
     } catch {
-      // Forbidden or full: the draft then lasts as long as the page.
+      // Storage is forbidden or full: the draft is lost when the page is closed.
     }
   }
 

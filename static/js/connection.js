@@ -1,13 +1,13 @@
 /**
- * @file Staying connected: the Centrifugal client protocol over one wire after another.
+ * @file The connection: the Centrifugal client protocol over a sequence of sockets.
  *
- * Here: coming back, subscriptions that recover what was missed, tokens renewed on the live
- * socket. Kept out: frames (wire.js), what the events mean (room.js), what is sent again after a
- * drop (outbox.js), where tokens come from (session.js).
+ * Here: reconnecting, subscriptions that recover missed publications, tokens refreshed on the live
+ * socket. Not here: frames (wire.js), the meaning of events (room.js), messages that are sent again
+ * after a reconnect (outbox.js), the source of tokens (session.js).
  *
  * Events: `state` (.state changed), `connected` (the reply's data), `publication`
- * ({channel, data, offset}), `subscribed` ({channel, recovered, recovering}; what was recovered
- * came before it), `unsubscribed` ({channel, refusal}).
+ * ({channel, data, offset}), `subscribed` ({channel, recovered, recovering}; recovered publications
+ * come before it), `unsubscribed` ({channel, refusal}).
  */
 
 import { LOST, Refused, Wire } from './wire.js';
@@ -20,13 +20,13 @@ const BAD_TOKEN = 3500;
 const BAD_REQUEST = 3501;
 const RESUBSCRIBE_FROM = 2500;
 
-/** @param {number} code a close or disconnect code; true: the server says not to come back */
+/** @param {number} code a close or disconnect code; true: do not reconnect */
 const isTerminal = (code) => (code >= 3500 && code < 4000) || (code >= 4500 && code < 5000);
 
 /**
- * @typedef {object} Position where a subscription stands
+ * @typedef {object} Position the position of a subscription in its stream
  * @property {string|undefined} epoch
- * @property {number|null} offset null: nothing known, so nothing to recover
+ * @property {number|null} offset null: unknown, so nothing can be recovered
  */
 
 export class Connection extends EventTarget {
@@ -34,9 +34,9 @@ export class Connection extends EventTarget {
   state = 'idle';
   /** Since when there is no connection (Date.now()), or null. @type {number|null} */
   offlineSince = null;
-  /** When the next try is due (performance.now()), or null. @type {number|null} */
+  /** When the next attempt is due (performance.now()), or null. @type {number|null} */
   nextTryAt = null;
-  /** Why the server does not want this client back. @type {{code: number, reason: string}|null} */
+  /** Why the client must not reconnect. @type {{code: number, reason: string}|null} */
   ending = null;
 
   #url;
@@ -54,8 +54,8 @@ export class Connection extends EventTarget {
   /**
    * @param {object} options
    * @param {string} options.url
-   * @param {(wish: {fresh: boolean}) => Promise<string>} options.token rejects with an error whose
-   *   `gone` is true when there will be none any more
+   * @param {(wish: {fresh: boolean}) => Promise<string>} options.token rejects with an error; its
+   *   `gone` is true if no token can be had any more
    */
   constructor({ url, token }) {
     super();
@@ -70,7 +70,7 @@ export class Connection extends EventTarget {
     document.addEventListener('visibilitychange', () => document.hidden || this.retryNow());
   }
 
-  /** Starts connecting; also after the server closed for good (with a new token). */
+  /** Starts connecting; also after a permanent close, with a new token. */
   open() {
     if (this.state !== 'idle' && this.state !== 'closed') return;
     this.ending = null;
@@ -78,12 +78,12 @@ export class Connection extends EventTarget {
     this.#connect();
   }
 
-  /** Does not wait for the next try. */
+  /** Reconnects at once instead of waiting for the next attempt. */
   retryNow() {
     if (this.state === 'waiting') this.#connect();
   }
 
-  /** After a terminal close: forgets every subscription, for the next connection is another person's. */
+  /** After a permanent close: drops all subscriptions, because the next session is another person. */
   reset() {
     this.#subscriptions.clear();
     this.#served.clear();
@@ -92,7 +92,7 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Follows a conversation from `offset` on, through every later reconnect.
+   * Subscribes to a conversation from `offset` on, and again after each reconnect.
    * @param {string} channel
    * @param {{epoch?: string, offset?: number|null}} [from]
    */
@@ -108,7 +108,7 @@ export class Connection extends EventTarget {
     if (this.state === 'connected') this.#call({ unsubscribe: { channel } }).catch(() => {});
   }
 
-  /** @param {string} channel @returns {number} the newest offset seen there */
+  /** @param {string} channel @returns {number} the newest offset received */
   offset(channel) {
     return this.#subscriptions.get(channel)?.offset ?? 0;
   }
@@ -125,7 +125,7 @@ export class Connection extends EventTarget {
     return [...(reply.history?.publications ?? [])].reverse();
   }
 
-  // ---- coming and going ----
+  // ---- connecting and reconnecting ----
 
   async #connect() {
     clearTimeout(this.#retryTimer);
@@ -171,7 +171,7 @@ export class Connection extends EventTarget {
     this.#wire?.keepAlive(connect);
     this.#scheduleRefresh(connect);
     this.offlineSince = null;
-    const known = [...this.#subscriptions.keys()]; // who listens below may add more, which then go out at once
+    const known = [...this.#subscriptions.keys()]; // a listener may subscribe to more, which are then sent at once
     this.#become('connected');
     this.#emit('connected', connect.data ?? {});
     const served = connect.subs ?? {};
@@ -180,7 +180,7 @@ export class Connection extends EventTarget {
     for (const channel of known) this.#subscribe(channel);
   }
 
-  /** The connection is gone, or could not be made: come back later, or never. */
+  /** The connection failed or was closed: reconnects later, or never. */
   #lose(code, reason) {
     this.#attempt += 1;
     this.#wire?.end();
@@ -219,7 +219,7 @@ export class Connection extends EventTarget {
       this.#scheduleRefresh(refresh ?? {});
     } catch (error) {
       if (wire !== this.#wire || !wire) return;
-      if (error.gone) return; // the server ends it when the token does
+      if (error.gone) return; // the server closes the connection when the token expires
       if (error instanceof Refused && !error.temporary) this.#lose(CLOSED_EXPIRED, error.text);
       else this.#refreshTimer = setTimeout(() => this.#refresh(), 5_000 + Math.random() * 5_000);
     }

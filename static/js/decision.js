@@ -1,13 +1,13 @@
 /**
- * @file The questions of a timed room and how they ended: the decision at the end of the countdown,
- * a partner's early wish to keep talking, and the result. All stand above the composer's place;
- * the questions take no focus and stop no typing.
+ * @file The questions of a timed room and their outcome: the decision at the end of the countdown,
+ * a partner's early request to keep talking, and the result. All are placed above the composer.
+ * The questions do not take the focus or interrupt typing.
  */
 
 /** @param {HTMLElement} root @param {string} name @returns {any} */
 const button = (root, name) => root.querySelector(`[data-test=${name}]`);
 
-/** @param {HTMLElement} panel @param {HTMLElement} next where the focus goes if it was inside */
+/** @param {HTMLElement} panel @param {HTMLElement} next receives the focus if it was inside */
 function put(panel, hidden, next) {
   const had = hidden && panel.contains(document.activeElement);
   panel.hidden = hidden;
@@ -26,7 +26,7 @@ export class Decision {
 
   /**
    * @param {HTMLElement} panel
-   * @param {HTMLElement} next takes the focus of a button that goes
+   * @param {HTMLElement} next receives the focus when a focused button is hidden
    * @param {(answer: 'keep'|'end') => void} onAnswer
    */
   constructor(panel, next, onAnswer) {
@@ -47,7 +47,7 @@ export class Decision {
     return !this.#panel.hidden;
   }
 
-  /** @param {string} name the partner's @param {'keep'|null} answer what this person said before */
+  /** @param {string} name the partner's @param {'keep'|null} answer this person's earlier answer */
   open(name, answer) {
     this.#name = name;
     this.#answer = answer;
@@ -90,12 +90,12 @@ export class Decision {
       : 'You chose Keep talking. Waiting for the result.';
     const note = this.#panel.querySelector('.note');
     note.textContent = this.#offline
-      ? `Reconnecting. ${this.#left} s left to answer. Your answer goes first.`
+      ? `Reconnecting. ${this.#left} s left to answer. Your answer will be sent first.`
       : 'The room stays open if you both say so. Your partner sees only the result.';
   }
 }
 
-/** A partner wants to keep the room before the time is up. */
+/** A partner asks to keep the room before the countdown ends. */
 export class KeepRequest {
   #panel;
   #next;
@@ -119,7 +119,7 @@ export class KeepRequest {
   }
 }
 
-/** How it ended: a line for a kept room, a card instead of the composer for one that is over. */
+/** The outcome: a line for a kept room, a card instead of the composer for an ended one. */
 export class Result {
   #card;
   #draft;
@@ -144,7 +144,7 @@ export class Result {
    * @param {'kept'|'ended'|'left'|'partner-left'|'over'} kind
    * @param {string} sentence
    * @param {string} [detail]
-   * @returns {boolean} it was not shown before
+   * @returns {boolean} whether it was not shown before
    */
   show(kind, sentence, detail = '') {
     const shown = !this.#card.hidden && this.#card.dataset.outcome === kind;
@@ -161,7 +161,7 @@ export class Result {
     return !shown;
   }
 
-  /** What there is to take along. @param {{draft: string, log: boolean}} things */
+  /** Offers the draft and the log, where they exist. @param {{draft: string, log: boolean}} things */
   offer({ draft, log }) {
     this.#draft.hidden = draft.trim() === '';
     this.#draft.querySelector('p').textContent = draft;

@@ -1,13 +1,13 @@
-// /demo: two panes, each a client of the chosen product, and the frames as they pass.
+// /demo: two panes, each a client of the chosen protocol, with the frames that it sends and receives.
 
 import { CLIENTS } from "./demo_clients.js";
 
 const LINES_MAX = 200;
 
-/** One pane: what its client tells, and what a person does with it. */
+/** One pane: events of its client, and actions of the person. */
 class Pane {
   #client = null;
-  #turn = 0; // grows with each connection: what an old one still tells is passed over
+  #turn = 0; // grows with each connection; events of an older one are ignored
 
   constructor(root) {
     this.root = root;
@@ -29,7 +29,7 @@ class Pane {
     this.#client = null;
     this.talk.replaceChildren();
     this.frames.replaceChildren();
-    this.#show("connecting", "Connecting.");
+    this.#show("connecting", "Connecting…");
     const told = new Proxy(this, {
       get: (pane, name) => (...what) => turn === this.#turn && pane[name](...what),
     });
@@ -42,7 +42,7 @@ class Pane {
     }
   }
 
-  // What the client tells
+  // Events of the client
 
   frame(way, text) {
     const line = document.createElement("li");
@@ -63,7 +63,7 @@ class Pane {
 
   paired() {
     this.talk.replaceChildren();
-    this.#show("paired", "Talking to a stranger.");
+    this.#show("paired", "Chatting with a stranger.");
   }
 
   message(text, isOwn) {
@@ -74,7 +74,7 @@ class Pane {
   }
 
   left() {
-    this.#show("left", "The partner has left.");
+    this.#show("left", "Your partner has left.");
   }
 
   closed(words) {
@@ -82,7 +82,7 @@ class Pane {
     this.#show("closed", `Closed. ${words}`.trim());
   }
 
-  // What a person does
+  // Actions of the person
 
   #say() {
     const text = this.text.value.trim();
@@ -104,7 +104,7 @@ class Pane {
   }
 }
 
-/** Add a line at the end, and stay there with who was there. */
+/** Appends a line; scrolls to it if the list was at its end. */
 function add(list, line, scrolled = list) {
   const isAtEnd = scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight < 40;
   list.append(line);

@@ -1,15 +1,15 @@
 /**
- * @file Clients of three products, each the few lines that its protocol needs, to be looked at.
+ * @file Minimal clients of three protocols, for demonstration.
  *
- * A client tells its `pane` what happens: `frame(way, text)`, `state(words)`, `paired()`,
- * `message(text, isOwn)`, `left()`, `closed(words)`. Kept out: what a pane looks like (demo.js), and
- * everything a client needs to be good: coming back, errors, limits. See chat.js for one that is.
+ * A client calls the methods of its `pane`: `frame(way, text)`, `state(words)`, `paired()`,
+ * `message(text, isOwn)`, `left()`, `closed(words)`. Not here: the appearance of a pane (demo.js),
+ * and reconnecting, errors and limits. See chat.js for a complete client.
  */
 
 const HERE = location.origin;
 const SOCKETS = HERE.replace(/^http/, "ws");
 
-/** A WebSocket whose frames are shown as they pass. */
+/** A WebSocket that shows each frame in its pane. */
 class Wire {
   constructor(pane, address) {
     this.pane = pane;
@@ -35,9 +35,9 @@ class Wire {
   }
 }
 
-/** P0: it only talks. The server puts it in the line when it comes, and when its partner is gone. */
+/** P0: messages only. The server queues the client when it connects and when its partner leaves. */
 class PlainPair extends Wire {
-  /** A guest of its own: two panes of one browser would else be one person, by the cookie. */
+  /** A separate guest: with the cookie, two panes of one browser would be the same person. */
   static async open(pane) {
     const asked = { method: "POST", credentials: "omit", headers: { "Content-Type": "application/json" }, body: "{}" };
     const answer = await fetch("/api/auth/guest", asked);
@@ -64,7 +64,7 @@ class PlainPair extends Wire {
   }
 }
 
-/** What both ways of Socket.IO have in common: packets, of which `4` is a message. */
+/** Shared by both transports of Socket.IO: packets, of which `4` is a message. */
 const socketIo = (Base) =>
   class extends Base {
     #acks = 0;
@@ -99,7 +99,7 @@ const socketIo = (Base) =>
     }
   };
 
-/** Engine.IO by long polling: packets come by GET, several with a separator between, and go by POST. */
+/** Engine.IO by long polling: receives packets by GET, with a separator between them, and sends by POST. */
 class Polls {
   #address = "/socket.io/?EIO=4&transport=polling";
   #unsent = [];
@@ -167,7 +167,7 @@ class SocketIoByWebSocket extends socketIo(Wire) {
   }
 }
 
-/** P5, as Parley's own pages speak it: commands with an id, replies, and pushes. */
+/** P5, the protocol of Parley's own pages: commands with an id, replies, and pushes. */
 class Centrifugal extends Wire {
   #id = 0;
   #room = null;
@@ -230,7 +230,7 @@ class Centrifugal extends Wire {
   }
 }
 
-/** By the names that the page offers. */
+/** The clients by the names in the page. */
 export const CLIENTS = {
   p0: PlainPair,
   "p2-websocket": SocketIoByWebSocket,

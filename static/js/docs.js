@@ -1,4 +1,4 @@
-// /docs: each operation can be tried on, and copied as curl. The page itself comes from the server.
+// /docs: sends an operation, or copies it as curl. The server renders the page itself.
 
 const $ = (id) => document.getElementById(id);
 
@@ -23,7 +23,7 @@ function request(form) {
   return { method: form.dataset.method, headers, ...(body ? { body } : {}) };
 }
 
-/** The first thing that a stream says; it has no end, so it is left then. */
+/** The first event of a stream, which is then closed, because it would never end. */
 async function begun(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
@@ -36,7 +36,7 @@ async function begun(response) {
   return text.trim();
 }
 
-/** What the server said, for people. */
+/** The response as text for people. */
 async function told(response) {
   const type = response.headers.get("Content-Type") ?? "";
   const is_stream = /^(text\/event-stream|application\/x-ndjson)/.test(type);
@@ -49,7 +49,7 @@ async function told(response) {
 async function send(form) {
   const answer = form.querySelector(".answer");
   answer.hidden = false;
-  answer.textContent = "Waiting for the server.";
+  answer.textContent = "Waiting for the server…";
   try {
     answer.textContent = await told(await fetch(address(form), request(form)));
   } catch (error) {

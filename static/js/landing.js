@@ -1,8 +1,8 @@
 /**
- * @file The landing page: interests as chips, kept for next time, and one press to a conversation.
+ * @file The landing page: interests as chips, saved for the next visit, and the buttons that start a chat.
  */
 
-import { Session } from './session.js';
+import { Session, withoutDelay } from './session.js';
 
 const KEY = 'parley.interests';
 const INTERESTS_MAX = 10;
@@ -33,11 +33,11 @@ function draw() {
     return item;
   }));
   field.placeholder = interests.length ? 'Add another' : 'music, python';
-  full.textContent = interests.length >= INTERESTS_MAX ? 'That is all ten. Remove one to add another.' : '';
+  full.textContent = interests.length >= INTERESTS_MAX ? 'You can add up to ten. Remove one to add another.' : '';
   try {
     localStorage.setItem(KEY, JSON.stringify(interests));
   } catch {
-    // Forbidden: they last as long as the page.
+    // Storage is forbidden: they are lost when the page is closed.
   }
 }
 
@@ -84,13 +84,13 @@ async function start(lobby) {
     sessionStorage.setItem('parley.intent', lobby);
     location.assign('/chat/pair');
   } catch (error) {
-    wait(error.text || 'This browser keeps no session here. Allow site data for this page.', error.seconds ?? 0);
+    wait(error.text || 'This browser blocks site data. Allow it for this page to start.', error.seconds ?? 0);
   }
 }
 
 /** @param {string} text @param {number} seconds until the buttons work again */
 function wait(text, seconds) {
-  note.textContent = seconds > 0 ? `${text} ${seconds} s` : text;
+  note.textContent = seconds > 0 ? `${withoutDelay(text)} Try again in ${seconds} s.` : text;
   if (seconds > 0) setTimeout(() => wait(seconds > 1 ? text : '', seconds - 1), 1000);
   else for (const button of buttons) button.removeAttribute('aria-disabled');
 }

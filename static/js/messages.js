@@ -1,6 +1,6 @@
 /**
- * @file The list of messages: rows in the server's order, own rows before the server has them, and
- * a reader whose place nothing moves. What people wrote enters the page as text nodes only.
+ * @file The list of messages: rows in the server's order, then own rows that the server has not yet
+ * confirmed. New rows do not move the reader's place. Text of people enters the page as text nodes only.
  */
 
 import { timeOfDay, parseTime } from './clock.js';
@@ -24,7 +24,7 @@ export class Messages {
   #unseen = 0;
   #atBottom = true;
   /** @type {Map<string, HTMLElement>} */ #byId = new Map();
-  /** @type {Map<string, HTMLElement>} own rows without the server's answer, by client_id */ #pending = new Map();
+  /** @type {Map<string, HTMLElement>} own rows that are not yet confirmed, by client_id */ #pending = new Map();
 
   /**
    * @param {HTMLElement} root
@@ -54,10 +54,10 @@ export class Messages {
   }
 
   /**
-   * Shows a message the server has; a second time changes nothing.
+   * Shows a message of the server. Idempotent.
    * @param {Message} message
-   * @param {{own: boolean, name: string, clientId?: string}} as clientId: the own row that it is
-   * @returns {boolean} it is new here
+   * @param {{own: boolean, name: string, clientId?: string}} as clientId: of the own row that it confirms
+   * @returns {boolean} whether it was not shown before
    */
   show(message, { own, name, clientId }) {
     const known = message.id ? this.#byId.get(message.id) : undefined;
@@ -82,7 +82,7 @@ export class Messages {
     return true;
   }
 
-  /** Shows what was just written. @param {import('./outbox.js').Post} post */
+  /** Shows a message that is being sent. @param {import('./outbox.js').Post} post */
   await(post) {
     if (this.#pending.has(post.client_id)) return;
     const row = this.#row(post.content, { own: true, name: 'You' });
@@ -95,7 +95,7 @@ export class Messages {
     else this.#waits(row);
   }
 
-  /** @param {string} clientId @param {string} why @param {boolean} [final] it cannot be sent any more */
+  /** @param {string} clientId @param {string} why @param {boolean} [final] it cannot be retried */
   fail(clientId, why, final = false) {
     const row = this.#pending.get(clientId);
     if (!row) return;
@@ -121,7 +121,7 @@ export class Messages {
     if (row) this.#blank(row);
   }
 
-  /** A line of the room itself. @param {string} text @param {string} [kind] for style and tests @param {number} [seq] */
+  /** Shows a notice in the list. @param {string} text @param {string} [kind] for style and tests @param {number} [seq] */
   notice(text, kind = 'notice', seq = 0) {
     const row = document.createElement('li');
     row.className = 'notice';
@@ -138,7 +138,7 @@ export class Messages {
     return this.#byId.size === 0;
   }
 
-  /** Gives the reader the conversation as a text file. */
+  /** Downloads the conversation as a text file. */
   save() {
     const rows = [...this.#list.querySelectorAll('.row')];
     const lines = rows.map((row) => `${row.querySelector('.who').textContent} ${row.querySelector('.bubble').textContent}\n`);
@@ -181,7 +181,7 @@ export class Messages {
     row.querySelector('.bubble').textContent = 'Message deleted';
   }
 
-  /** The server's rows stand by seq, what waits for an answer below them. */
+  /** Orders confirmed rows by seq; unconfirmed rows come after them. */
   #place(row, seq) {
     let before = this.#pending.values().next().value ?? null;
     let last = before ? before.previousElementSibling : this.#list.lastElementChild;
@@ -207,7 +207,7 @@ export class Messages {
     oldest.remove();
   }
 
-  /** Rows of one author within five minutes stand close; only the last one shows its time. */
+  /** Groups rows of one author within five minutes; only the last one shows its time. */
   #group(row) {
     const above = row.previousElementSibling;
     if (!above?.classList.contains('row')) return;

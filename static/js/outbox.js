@@ -1,6 +1,6 @@
 /**
- * @file What a person has sent and the server has not answered yet. It survives a reload, leaves in
- * order once the room is resumed, and counts once each by its client_id. Answers to a decision go
+ * @file Messages and answers that the server has not confirmed yet. They survive a reload, are sent in
+ * order once the room has resumed, and are idempotent by client_id. Answers to a decision are sent
  * first.
  *
  * Events: `sent` ({post, message}), `failed` ({post, text}), `limited` ({seconds}), `answered`
@@ -19,7 +19,7 @@ const RETRY_MS = { min: 1_000, max: 15_000 };
  * @property {number} at ms since 1970
  * @property {boolean} [failed]
  * @property {string} [why]
- * @property {number} [after] the newest offset known when it first went out
+ * @property {number} [after] the newest offset known when it was first sent
  */
 /** @typedef {{room: string, method: 'keep'|'end'|'leave'|'block', user?: string}} Answer */
 
@@ -32,7 +32,7 @@ const newId = () =>
 export class Outbox extends EventTarget {
   #connection;
   /** @type {{posts: Post[], answers: Answer[]}} */ #kept = { posts: [], answers: [] };
-  /** The room that is subscribed and resumed: only what is for it leaves. @type {string|null} */ #open = null;
+  /** The room that is subscribed and has resumed; only its messages are sent. @type {string|null} */ #open = null;
   #busy = false;
   #failures = 0;
   #timer = 0;
@@ -61,21 +61,21 @@ export class Outbox extends EventTarget {
     return this.#kept.posts.length >= POSTS_MAX;
   }
 
-  /** The room is resumed: what waits for it may go. @param {string} room */
+  /** The room has resumed: sends its messages. @param {string} room */
   resume(room) {
     this.#open = room;
     this.#failures = 0;
     this.#flush();
   }
 
-  /** What was for other rooms has no place any more. @param {string} room */
+  /** Drops everything for other rooms. @param {string} room */
   keepOnly(room) {
     this.#kept.posts = this.posts(room);
     this.#kept.answers = this.#kept.answers.filter((answer) => answer.room === room);
     this.#save();
   }
 
-  /** The room is over: nothing more goes there. @param {string} room */
+  /** The room has ended: drops its messages. @param {string} room */
   abandon(room) {
     this.#kept.posts = this.#kept.posts.filter((post) => post.room !== room);
     this.#save();
@@ -90,7 +90,7 @@ export class Outbox extends EventTarget {
     return post;
   }
 
-  /** The newest answer to a room replaces the one before. @param {Answer} answer */
+  /** The newest answer for a room replaces the previous one. @param {Answer} answer */
   answer(answer) {
     this.#kept.answers = [...this.#kept.answers.filter(({ room }) => room !== answer.room), answer];
     this.#save();
@@ -112,7 +112,7 @@ export class Outbox extends EventTarget {
     this.#save();
   }
 
-  /** A published message of this person answers the oldest equal one that had gone out before it. */
+  /** Finds the sent message that a publication of this person confirms: the oldest equal one. */
   claim(room, { seq, content, client_id }) {
     return this.posts(room).find((post) =>
       client_id ? post.client_id === client_id : post.after !== undefined && seq > post.after && post.content === content);
@@ -129,7 +129,7 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** @returns {Promise<boolean>} false: nothing more for now */
+  /** @returns {Promise<boolean>} false: nothing left to send now */
   async #sendNext() {
     const room = this.#open;
     const answer = this.#kept.answers.find((one) => one.room === room);
@@ -190,7 +190,7 @@ export class Outbox extends EventTarget {
     try {
       sessionStorage.setItem(KEY, JSON.stringify(this.#kept));
     } catch {
-      // Full or forbidden: the queue then lasts as long as the page.
+      // Storage is full or forbidden: the queue is lost when the page is closed.
     }
   }
 

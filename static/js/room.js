@@ -1,6 +1,6 @@
 /**
- * @file The open room: what its state and events mean for the page. The server's newest word wins;
- * nothing is predicted. Kept out: finding a room (chat.js), drawing (the parts it is given).
+ * @file The open room: applies its state and events to the page. The newest state of the server wins;
+ * nothing is predicted. Not here: searching (chat.js), drawing (the components in `parts`).
  */
 
 import { Countdown, dayAndTime, duration, minutesSeconds, parseTime, timeOfDay } from './clock.js';
@@ -36,7 +36,7 @@ export class RoomView {
   #countdown;
   #lastLeft = Infinity;
   #typingTimer = 0;
-  /** What this person said to end it. @type {'end'|'leave'|'block'|null} */ #parting = null;
+  /** The command of this person that ends the room. @type {'end'|'leave'|'block'|null} */ #parting = null;
   #gone = '';
 
   /** @param {any} parts connection, outbox, clock, messages, composer, skip, decision, request, result, announcer, title, page */
@@ -96,7 +96,7 @@ export class RoomView {
     this.#remember();
   }
 
-  /** A state of the room, from wherever it comes; an older one changes nothing. @param {Room} room */
+  /** Applies a state of the room from any source; ignores an older one. @param {Room} room */
   apply(room) {
     const { clock, skip, decision, request, result, page, announcer } = this.#parts;
     if (this.room && (room.id !== this.room.id || this.ended)) return;
@@ -137,7 +137,7 @@ export class RoomView {
     }
   }
 
-  /** One event of the room. @param {any} data @param {number} offset @param {boolean} [past] from the history */
+  /** One event of the room. @param {any} data @param {number} offset @param {boolean} [past] it is from the history */
   event(data, offset, past = false) {
     const { messages } = this.#parts;
     if (data.type === 'message_posted' && data.message) this.#posted({ seq: offset, ...data.message }, past);
@@ -148,7 +148,7 @@ export class RoomView {
     else if (data.type === 'presence' && !this.#isMe(data.person)) this.#presence(String(data.status));
   }
 
-  /** The subscription stands. @param {{recovered: boolean, recovering: boolean}} how */
+  /** The subscription is active. @param {{recovered: boolean, recovering: boolean}} how */
   async resumed({ recovered, recovering }) {
     const { connection, messages, outbox } = this.#parts;
     const { room } = this;
@@ -164,7 +164,7 @@ export class RoomView {
     if (this.isLive) outbox.resume(room.id);
   }
 
-  /** News for this person about this room. @param {any} news */
+  /** A notification for this person about this room. @param {any} news */
   notified(news) {
     if (!this.isLive || news.room_id !== this.room?.id) return;
     if (news.type === 'partner_left') {
@@ -189,7 +189,7 @@ export class RoomView {
     this.#parts.outbox.answer({ room: this.room.id, method, user });
   }
 
-  /** Who blocks somebody ends the room, if it has not ended by then. */
+  /** Blocks the partner, which also ends the room. */
   async block() {
     if (this.isLive) return this.say('block');
     const { connection, page, result } = this.#parts;
@@ -205,14 +205,14 @@ export class RoomView {
     result.focus();
   }
 
-  /** The server answered, or refused, what was said. @param {any} answer @param {Room} [room] */
+  /** The server carried out, or refused, a command of `say`. @param {any} answer @param {Room} [room] */
   answered(answer, room) {
     if (!this.isLive || answer.room !== this.room?.id) return;
     if (room?.id) this.apply(room);
     else if (answer.method === 'leave' || answer.method === 'block') this.#finish();
   }
 
-  /** The server did not do what was said. @param {any} answer */
+  /** The server refused a command of `say`. @param {any} answer */
   refused(answer) {
     if (answer.method !== 'block') return this.answered(answer);
     if (answer.room !== this.room?.id) return;
@@ -221,17 +221,17 @@ export class RoomView {
     this.#parts.messages.notice('Blocking did not work. Please try again.');
   }
 
-  /** The room is not there for this person any more. @param {boolean} meanwhile it went while nobody listened */
+  /** The room no longer exists for this person. @param {boolean} meanwhile it ended while disconnected */
   vanished(meanwhile) {
     if (!this.isLive) return;
     this.#gone ||= meanwhile ? 'away' : 'over';
     this.#finish();
   }
 
-  /** A guest comes back as long as its session lasts. */
+  /** How long a guest can return: until their session ends. */
   #returns() {
     const until = this.#parts.sessionEnds();
-    return until === null ? '' : `In this tab you can come back until ${dayAndTime(until)}.`;
+    return until === null ? '' : `You can come back in this tab until ${dayAndTime(until)}.`;
   }
 
   #isMe(person) {
@@ -292,7 +292,7 @@ export class RoomView {
     block.disarm();
     page.block.hidden = this.#parting === 'block';
     page.timer.hidden = true;
-    for (const post of outbox.posts(room.id)) messages.fail(post.client_id, 'The chat is over.', true);
+    for (const post of outbox.posts(room.id)) messages.fail(post.client_id, 'The chat has ended.', true);
     outbox.abandon(room.id);
     this.#typing(false);
     result.offer({ draft: composer.draft, log: !messages.isEmpty });
@@ -338,7 +338,7 @@ export class RoomView {
       if (this.isLive) sessionStorage.setItem(HINT, JSON.stringify({ room, lobby, answer }));
       else sessionStorage.removeItem(HINT);
     } catch {
-      // Forbidden: a reload then asks the server.
+      // Storage is forbidden: after a reload, the page asks the server.
     }
   }
 }

@@ -1,23 +1,26 @@
 /**
- * @file The guest session of this tab: its tokens, kept in sessionStorage so that a reload comes
- * back as the same person and another tab is another person. No token reaches a URL or a log.
+ * @file The guest session of this tab. Its tokens are in sessionStorage, so that a reload is the same
+ * person and another tab is another person. No token is written to a URL or a log.
  */
 
 const KEY = 'parley.session';
 const CLONE_WAIT_MS = 800;
 const EARLY_MS = 10_000;
 
-/** The server refused to give or renew a session. */
+/** The server refused to start or renew a session. */
 export class SessionRefused extends Error {
   /** @param {{gone?: boolean, text?: string, seconds?: number|null}} why */
   constructor({ gone = false, text = '', seconds = null }) {
     super(text);
-    /** There will be no token any more: only a new session helps. */
+    /** No token can be had any more; only a new session helps. */
     this.gone = gone;
     this.text = text;
     this.seconds = seconds;
   }
 }
+
+/** The reason alone, for a page that counts down by itself. @param {string} text of an error @returns {string} */
+export const withoutDelay = (text) => text.replace(/\s*Try again in [^.]*\.$/, '');
 
 /** @returns {Storage|null} null where the browser forbids it */
 const storage = () => {
@@ -38,7 +41,7 @@ async function post(path, body, token) {
       body: JSON.stringify(body),
     });
   } catch {
-    throw new SessionRefused({ text: 'There is no connection to the server.' });
+    throw new SessionRefused({ text: 'No connection to the server.' });
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
@@ -72,12 +75,12 @@ export class Session {
     return this.#kept?.user ?? null;
   }
 
-  /** @returns {number|null} when the session ends, in ms since 1970; null: it is renewed, or there is none */
+  /** @returns {number|null} when the session ends, in ms since 1970; null: it can be renewed, or there is none */
   get ends() {
     return this.#kept && !this.#kept.refresh_token ? this.#kept.due : null;
   }
 
-  /** A duplicated tab has a copy of the session: it becomes another person. */
+  /** A duplicated tab has a copy of the session, which it drops: it is another person. */
   async claim() {
     const id = this.person?.id;
     if (!id || id === this.#claimed || !navigator.locks) return;
@@ -98,12 +101,12 @@ export class Session {
     });
   }
 
-  /** Starts a new guest session, unless one is there or on its way. */
+  /** Starts a new guest session, unless one exists or is being started. */
   start() {
     return this.exists ? Promise.resolve() : this.#once('/api/auth/guest', { display_name: 'Stranger' });
   }
 
-  /** @param {{fresh?: boolean}} [wish] fresh: not the one in hand @returns {Promise<string>} */
+  /** @param {{fresh?: boolean}} [wish] fresh: not the current token @returns {Promise<string>} */
   async token({ fresh = false } = {}) {
     if (!this.#kept) await this.start();
     else if (fresh || Date.now() > this.#kept.due - EARLY_MS) await this.#renew();
@@ -115,10 +118,10 @@ export class Session {
     storage()?.removeItem(KEY);
   }
 
-  /** A session goes on as long as its person comes back in time; then there is another guest. */
+  /** Renews the session. Rejects with `gone` if it has expired; the person is then a new guest. */
   async #renew() {
     const { refresh_token } = this.#kept ?? {};
-    const over = new SessionRefused({ gone: true, text: 'You were away for too long, or it was ended elsewhere.' });
+    const over = new SessionRefused({ gone: true, text: 'You were away too long, or the session was ended elsewhere.' });
     if (!refresh_token) throw over;
     try {
       await this.#once('/api/auth/refresh', { refresh_token });

@@ -1,11 +1,11 @@
 /**
- * @file Buttons that take two presses, and the Esc key. Skip, then Really?, then the chat is over
- * and the same key finds someone new: what cannot be undone takes a second press of the same button.
+ * @file Buttons that need two presses, and the Esc key. Skip, then "End chat?", then the chat has ended
+ * and the same key finds someone new. An action that cannot be undone needs a second press.
  */
 
 const ARMED_MS = 5_000;
 
-/** A button whose first press asks, and whose second one means it. */
+/** A button whose first press asks, and whose second press confirms. */
 export class TwoPresses {
   #button;
   #label;
@@ -15,15 +15,18 @@ export class TwoPresses {
   #done = '';
   #pressed = false;
   armed = false;
+  /** Its label after the first press. */ question;
 
   /**
    * @param {HTMLButtonElement} button
    * @param {object} hooks
-   * @param {() => void} hooks.onArm
+   * @param {string} hooks.question its label after the first press
+   * @param {(question: string) => void} hooks.onArm
    * @param {() => void} hooks.onSure
-   * @param {string} [hooks.done] what it says from the second press on
+   * @param {string} [hooks.done] its label after the second press
    */
-  constructor(button, { onArm, onSure, done = '' }) {
+  constructor(button, { question, onArm, onSure, done = '' }) {
+    this.question = question;
     this.#button = button;
     this.#label = button.querySelector('.label');
     this.#words = this.#label.textContent;
@@ -32,7 +35,7 @@ export class TwoPresses {
     button.addEventListener('click', () => this.press());
   }
 
-  /** As new. @param {string} [words] what it says */
+  /** Back to the first press. @param {string} [words] its label */
   reset(words = this.#words) {
     this.#words = words;
     this.#pressed = false;
@@ -45,7 +48,7 @@ export class TwoPresses {
       this.armed = true;
       this.#timer = setTimeout(() => this.disarm(), ARMED_MS);
       this.#draw();
-      this.#hooks.onArm();
+      this.#hooks.onArm(this.question);
       return;
     }
     this.#pressed = true;
@@ -60,7 +63,7 @@ export class TwoPresses {
   }
 
   #draw() {
-    this.#label.textContent = this.armed ? 'Really?' : (this.#pressed && this.#done) || this.#words;
+    this.#label.textContent = this.armed ? this.question : (this.#pressed && this.#done) || this.#words;
     this.#button.classList.toggle('armed', this.armed);
   }
 }
@@ -69,9 +72,9 @@ export class Skip extends TwoPresses {
   #badge;
   #kept = false;
 
-  /** @param {HTMLButtonElement} button @param {{onArm: () => void, onSure: () => void}} hooks */
+  /** @param {HTMLButtonElement} button @param {{onArm: (question: string) => void, onSure: () => void}} hooks */
   constructor(button, hooks) {
-    super(button, { ...hooks, done: 'Leaving' });
+    super(button, { ...hooks, question: 'End chat?', done: 'Leaving' });
     this.#badge = button.querySelector('kbd');
   }
 
@@ -79,18 +82,19 @@ export class Skip extends TwoPresses {
   open(kept) {
     this.#kept = kept;
     this.#badge.hidden = kept;
+    this.question = kept ? 'Leave room?' : 'End chat?';
     this.reset(kept ? 'Leave room' : 'Skip');
   }
 
-  /** The key's press: a kept room has none. */
+  /** A press of the Esc key, which a kept room ignores. */
   pressKey() {
     if (!this.#kept) this.press();
   }
 }
 
 /**
- * Calls back when Esc is let go, unless it was an input method's, an open layer's, or was pressed
- * elsewhere.
+ * Calls `act` when Esc is released, unless an input method or an open layer used the key, or it was
+ * pressed elsewhere.
  * @param {() => void} act
  */
 export function onEscape(act) {

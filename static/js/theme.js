@@ -1,6 +1,6 @@
 /**
- * @file The theme: system, light or dark, in a cookie that the server renders, so that no page
- * starts in the wrong one.
+ * @file The theme: system, light or dark, in a cookie that the server reads, so that no page starts
+ * in the wrong theme.
  */
 
 const WORDS = { system: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' };

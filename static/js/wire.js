@@ -1,8 +1,8 @@
 /**
- * @file One socket that speaks the Centrifugal client protocol, version 2, as JSON.
+ * @file One socket with the Centrifugal client protocol, version 2, as JSON.
  *
- * Here: commands and their replies, several a frame; pings; pushes handed on. Kept out: coming
- * back, subscriptions and tokens (connection.js).
+ * Here: commands and their replies, several per frame; pings; pushes, which are passed on. Not here:
+ * reconnecting, subscriptions and tokens (connection.js).
  */
 
 const REPLY_MS = 8_000;
@@ -23,7 +23,7 @@ export class Refused extends Error {
     this.word = coded ? first.replace(':', '') : '';
     this.text = (coded ? rest.join(' ') : message) || 'That did not work. Please try again.';
     this.temporary = error?.temporary === true || this.code < 100 || this.word === 'too_many';
-    /** The connection went before an answer came. */
+    /** The connection was lost before a reply arrived. */
     this.lost = this.code === LOST;
     const seconds = /(\d+(?:\.\d+)?)\s*s(ec|\b)/.exec(this.text);
     this.seconds = seconds ? Math.max(1, Math.ceil(Number(seconds[1]))) : null;
@@ -56,7 +56,7 @@ export class Wire {
     this.#ping.timer = setTimeout(() => this.#finish(LOST, 'no answer'), REPLY_MS);
   }
 
-  /** Pings come every `ping` seconds from now on; `pong`: they want an answer. */
+  /** The server pings every `ping` seconds from now on; `pong`: it expects an answer. */
   keepAlive({ ping, pong }) {
     this.#ping.every = (Number(ping) || 0) * 1000;
     this.#ping.answer = pong === true;
@@ -79,7 +79,7 @@ export class Wire {
     });
   }
 
-  /** Closes the socket and fails what waits for an answer, without a word to onEnd. */
+  /** Closes the socket and rejects pending calls, without calling onEnd. */
   end() {
     if (this.#ended) return;
     this.#ended = true;
@@ -104,7 +104,7 @@ export class Wire {
     this.#ping.timer = setTimeout(() => this.#finish(LOST, 'no ping'), this.#ping.every + PING_SLACK_MS);
   }
 
-  /** @param {any} frame several replies and pushes, one a line; what is not understood is ignored */
+  /** @param {any} frame several replies and pushes, one per line; invalid lines are ignored */
   #receive(frame) {
     if (typeof frame !== 'string') return;
     if (this.#ping.every) this.#awaitPing();

@@ -1,4 +1,4 @@
-// /ws/docs: a live console. Connect, pick a frame, edit it, send it; the log shows both ways.
+// /ws/docs: a live console. Connect, pick a frame, edit it, send it; the log shows both directions.
 
 const LINES_MAX = 500;
 const PONGS = { "{}": "{}", 2: "3" };
@@ -24,7 +24,7 @@ function log(way, text) {
   if (at_end) list.scrollTop = list.scrollHeight;
 }
 
-/** Everything that depends on the chosen protocol. */
+/** Updates everything that depends on the chosen protocol. */
 function choose() {
   const chosen = $("dialogue").selectedOptions[0];
   const origin = location.origin.replace(/^http/, "ws");
@@ -42,16 +42,16 @@ function connect() {
   try {
     socket = new WebSocket($("address").value);
   } catch (error) {
-    say(`This is no address of a socket: ${error.message}`);
+    say(`Not a valid WebSocket address: ${error.message}`);
     return;
   }
   const own = socket;
-  say("Connecting.");
+  say("Connecting…");
   $("connect").textContent = "Disconnect";
   own.addEventListener("open", () => say("Connected."));
   own.addEventListener("message", (event) => {
     log("came", event.data);
-    // P5 and P2 want their pings answered; by hand nobody is fast enough.
+    // P5 and P2 require an answer to each ping, faster than a person can send it.
     const pong = PONGS[event.data];
     if (pong) {
       own.send(pong);

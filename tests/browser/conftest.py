@@ -34,7 +34,7 @@ async def chromium() -> AsyncIterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        missing = "there is no Chromium, which the browser tests need; on Debian: apt-get install chromium"
+        missing = "Chromium is missing; the browser tests need it. On Debian: apt-get install chromium"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)

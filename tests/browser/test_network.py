@@ -105,7 +105,7 @@ async def test_who_stays_away_longer_than_the_grace_has_lost_the_connection(
     network.mend()
     await ann.hears_of_the_network()
     await ann.outcome("over", "This chat ended while you were away")
-    await expect(ann.at("message")).to_contain_text("Not sent. The chat is over.")
+    await expect(ann.at("message")).to_contain_text("Not sent. The chat has ended.")
     await expect(ann.at("copy")).to_be_visible()
     await expect(ann.at("retry")).to_be_hidden()
 
@@ -153,7 +153,7 @@ async def test_a_session_that_ran_out_offers_a_new_one(server_url: str, arrive: 
     )
     await ann.page.reload()
     await expect(ann.at("banner")).to_contain_text(
-        "Your session is no longer valid. You were away for too long, or it was ended elsewhere."
+        "Your session is no longer valid. You were away too long, or the session was ended elsewhere."
     )
     await ann.at("retry-now").click()
     await ann.sees("start")

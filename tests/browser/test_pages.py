@@ -82,7 +82,7 @@ async def test_no_state_of_a_talk_has_a_barrier(server_url: str, arrive: Arrive,
     await ann.writes("hello", "a-word-that-is-wider-than-any-screen-" * 20)
     await bob.writes("hi")
     await ann.at("composer").fill("x" * 1001)
-    await expect(ann.at("note")).to_have_text("1 too many. A message has at most 1000 characters.")
+    await expect(ann.at("note")).to_have_text("Too long by 1. A message can have 1000 characters.")
     await examine(ann, axe)
     await ann.at("skip").click()
     await ann.at("skip").click()

@@ -58,7 +58,7 @@ async def test_the_time_runs_out_for_both_at_once_and_both_stay(servers: Servers
     await ann.outcome("kept", KEPT)
     await ann.reads("a draft", "one more", "and another")
     await ann.at("skip").click()
-    await expect(ann.at("skip")).to_contain_text("Really?")
+    await expect(ann.at("skip")).to_contain_text("Leave room?")
     await ann.at("skip").click()
     await ann.outcome("left", "You left this chat")
 

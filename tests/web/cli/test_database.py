@@ -94,8 +94,8 @@ def test_what_keeps_nothing_has_no_schema(start: Callable[..., "subprocess.Popen
 def test_a_copy_is_made_and_taken_back(tmp_path: Path, start: Callable[..., "subprocess.Popen[str]"]) -> None:
     database, other = f"sqlite:///{tmp_path / 'a.db'}", f"sqlite:///{tmp_path / 'b.db'}"
     assert ended(start(database, "init-db"))[0] == 0
-    assert ended(start(database, "backup", "copy.db")) == (0, "made: copy.db\n", "")
-    assert ended(start(other, "restore", "copy.db")) == (0, "taken back: copy.db\n", "")
+    assert ended(start(database, "backup", "copy.db")) == (0, "copied to: copy.db\n", "")
+    assert ended(start(other, "restore", "copy.db")) == (0, "restored from: copy.db\n", "")
     assert ended(start(other, "migrate")) == (0, "The schema is up to date.\n", "")
     status, _, err = ended(start(database, "backup", "copy.db"))
     assert status == 1

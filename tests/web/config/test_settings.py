@@ -55,13 +55,13 @@ def test_a_dollar_sign_in_the_file_is_a_dollar_sign(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("PROT=8000", "PROT (.env line 2) is no setting; did you mean PORT?"),
-        ("port=8000", "port (.env line 2) is no setting; did you mean PORT?"),
+        ("PROT=8000", "PROT (.env line 2) is not a setting; did you mean PORT?"),
+        ("port=8000", "port (.env line 2) is not a setting; did you mean PORT?"),
         (
             "COUNTDOWN_SECOND=3",
-            "COUNTDOWN_SECOND (.env line 2) is no setting; did you mean COUNTDOWN_SECONDS?",
+            "COUNTDOWN_SECOND (.env line 2) is not a setting; did you mean COUNTDOWN_SECONDS?",
         ),
-        ("QXZZY=1", "QXZZY (.env line 2) is no setting; parley config lists them all"),
+        ("QXZZY=1", "QXZZY (.env line 2) is not a setting; parley config lists them all"),
         ("PORT", ".env line 2 must read NAME=value; for example PORT=8000"),
         ("PORT='8000", ".env line 2 must read NAME=value; for example PORT=8000"),
         (
@@ -208,7 +208,7 @@ def test_the_password_of_a_database_is_not_shown(url: str) -> None:
         ("TRUSTED_PROXIES", "0.0.0.0/0", "would trust every address"),
         ("TRUSTED_PROXIES", "proxy.local", "addresses or networks"),
         ("JWT_ALGORITHM", "none", "one of HS256, EdDSA"),
-        ("JWT_ALGORITHM", "EdDSA", "is needed by JWT_ALGORITHM=EdDSA"),
+        ("JWT_ALGORITHM", "EdDSA", "is required by JWT_ALGORITHM=EdDSA"),
         ("JWT_PRIVATE_KEY_FILE", "key.pem", "must be EdDSA"),
         ("JWT_PREVIOUS_KEYS", f"{KEY},short-hunter2", "shorter than 32 bytes"),
         ("JWT_PREVIOUS_KEYS", "file:", "without a path"),
@@ -314,7 +314,7 @@ def test_what_is_shown_can_be_given_again(tmp_path: Path) -> None:
 
 
 def test_open_channels_and_administrators_do_not_go_together(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="must be false where ADMIN_USERS is set"):
+    with pytest.raises(SettingsError, match="must be false if ADMIN_USERS is set"):
         load({"OPEN_CHANNELS": "true", "ADMIN_USERS": "ann"}, tmp_path)
 
 
