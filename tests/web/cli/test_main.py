@@ -278,7 +278,7 @@ def test_a_user_is_made_once_with_a_password_from_standard_input(tmp_path: Path)
     [
         ("a", "correct horse", "parley: A user name is 3 to 32"),
         ("ann", "short", "parley: A password has at least 8"),
-        ("ann", "password", "parley: This password is among the first"),
+        ("ann", "password", "parley: This password is too common"),
         ("ann", "", "parley: A password has at least 8"),
     ],
 )
