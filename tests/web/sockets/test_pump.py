@@ -332,8 +332,8 @@ class SlowStore(MemoryStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def rooms_of(self, person: PersonId) -> Sequence[Room]:
-        rooms = await super().rooms_of(person)
+    async def open_rooms_of(self, person: PersonId) -> Sequence[Room]:
+        rooms = await super().open_rooms_of(person)
         await self.gate.wait()
         return rooms
 
