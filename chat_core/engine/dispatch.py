@@ -24,6 +24,8 @@ from chat_core.model.errors import ChatError, Refused, Unavailable
 from chat_core.model.ids import ConversationId, MessageId
 from chat_core.model.person import Person
 from chat_core.ports import Clock, Policy
+from chat_core.rules import messages as message_rules
+from chat_core.rules import room as room_rules
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +144,7 @@ class Dispatch:
         if isinstance(room, Room):
             self._lobbies.skip(room, person, reply, was_here=was_here)
         else:
-            reply(Refused("unknown_room", "Room not found."))
+            reply(room_rules.unknown())
 
     async def _about_message(
         self, command: c.Edit | c.Delete | c.React | c.Unreact, person: Person, reply: Reply
@@ -151,7 +153,7 @@ class Dispatch:
             home = await self._home(command.message)
             await self._reading.conversation(person, home)
         except Refused:
-            reply(Refused("unknown_message", "Message not found."))
+            reply(message_rules.unknown())
         except ChatError as error:
             reply(error)
         else:
@@ -161,5 +163,5 @@ class Dispatch:
         """The conversation of a message."""
         message = await self._logs.message(message_id)
         if message is None:
-            raise Refused("unknown_message", "Message not found.")
+            raise message_rules.unknown()
         return message.conversation

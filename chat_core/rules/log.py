@@ -70,7 +70,7 @@ def decide(
             return messages.purge(conversation, target, now=now)
         case Start() | Keep() | Decline() | End() | Leave() | Close() | Tick():
             if not isinstance(conversation, Room):
-                raise Refused("unknown_room", "Room not found.")
+                raise rooms.unknown()
             return rooms.decide(conversation, command, by=None if by is None else by.id, now=now)
         case (
             JoinChannel()
@@ -104,3 +104,8 @@ def fold(conversation: Conversation, events: Iterable[Logged]) -> Conversation:
     for event in events:
         conversation = evolve(conversation, event)
     return conversation
+
+
+def unknown() -> Refused:
+    """The same refusal for a conversation that does not exist and for one that the caller may not see."""
+    return Refused("unknown_room", "Conversation not found.")

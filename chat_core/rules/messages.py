@@ -34,6 +34,7 @@ from chat_core.model.limits import (
 )
 from chat_core.model.message import Message
 from chat_core.model.person import Person, nobody
+from chat_core.rules import room as rooms
 
 # Control characters except tab and newline, and lone surrogates.
 _REFUSED_CHARACTERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -136,12 +137,12 @@ def writer(conversation: Conversation, person: PersonId) -> Member:
     match conversation:
         case Room():
             if member is None:
-                raise Refused("unknown_room", "Room not found.")
+                raise rooms.unknown()
             if conversation.state is RoomState.ENDED:
                 raise Refused("wrong_state", "This room has ended.")
         case Channel():
             if conversation.deleted or (conversation.private and member is None):
-                raise Refused("unknown_room", "Room not found.")  # as if it did not exist
+                raise rooms.unknown()  # as if it did not exist
             if member is None:
                 raise Refused("not_member", "Join the channel first.")
     if member is None:

@@ -76,7 +76,7 @@ def decide(room: Room, command: RoomCommand, *, by: PersonId | None = None, now:
             raise InvariantBroken("Close asked by a person")
         return due + (() if room.state is ENDED else (_ended(room, command.reason, now),))
     if by is None or room.member(by) is None:
-        raise Refused("unknown_room", "Room not found.")
+        raise unknown()
     return due + _asked(room, command, by, now)
 
 
@@ -234,3 +234,8 @@ def _answers(room: Room, event: RoomEvent) -> Mapping[PersonId, Decision]:
             return {}
         case _:
             return room.answers
+
+
+def unknown() -> Refused:
+    """The same refusal for a room that does not exist and for one that the caller may not see."""
+    return Refused("unknown_room", "Room not found.")

@@ -20,11 +20,12 @@ from chat_core import (
     RemoveMember,
     Role,
     SetRole,
+    unknown_user,
 )
 from chat_web.api import schemas
 from chat_web.api.cursors import cursor, name_of
 from chat_web.encoding import wire
-from chat_web.http.auth import found, unknown_user
+from chat_web.http.auth import found
 from chat_web.http.operations import Call, NoBody, NoQuery, nothing, operation, reply
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]

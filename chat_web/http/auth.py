@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 from aiohttp import hdrs, web
 
-from chat_core import Chat, Claims, Person, Refused
+from chat_core import Chat, Claims, Person, unknown_user
 from chat_web.app_keys import CHAT
 from chat_web.http.errors import Rejected
 
@@ -21,11 +21,6 @@ async def found(chat: Chat, by: Person, username: str) -> Person:
     if person is None or person.id in await chat.store.blocked_with(by.id):
         raise unknown_user()
     return person
-
-
-def unknown_user() -> Refused:
-    """The one answer for who is not there, and for who does not want to be found."""
-    return Refused("unknown_user", "User not found.")
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +76,7 @@ class Authenticator:
         return token_pair.access_token, token_pair.expires_in_s
 
 
-AUTHENTICATOR: Final = web.AppKey("introductions", Authenticator)
+AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
 
 
 def bearer_of(request: web.Request) -> str:

@@ -6,7 +6,7 @@ and to those who subscribed, in this order. Kept out: deciding, and what is load
 """
 
 from collections.abc import Callable, Sequence
-from typing import Self, TypeAlias
+from typing import Self
 
 from chat_core.engine.delivery.hub import Hub, Listener
 from chat_core.model.conversation import Channel, Conversation, Persistence
@@ -48,18 +48,15 @@ class Commit:
         return tuple(event for event in self.personal if isinstance(event, AnyNotification))
 
 
-AfterCommit: TypeAlias = Callable[[Commit], None]
-
-
 class Commits:
     """Where commits go. Each is applied once on a node, whichever node stored it."""
 
     def __init__(self, hub: Hub, backplane: Backplane) -> None:
         self._hub = hub
         self._backplane = backplane
-        self._after: list[AfterCommit] = []
+        self._after: list[Callable[[Commit], None]] = []
 
-    def subscribe(self, after: AfterCommit) -> None:
+    def subscribe(self, after: Callable[[Commit], None]) -> None:
         """Call it after each commit, in the order of the subscriptions."""
         self._after.append(after)
 

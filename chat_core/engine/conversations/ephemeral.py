@@ -10,6 +10,7 @@ from chat_core.model.events import PersonTyped, ReadMarked
 from chat_core.model.person import Person
 from chat_core.ports import Clock, Store
 from chat_core.ports.accounts import Accounts
+from chat_core.rules import log as log_rules
 
 
 class EphemeralEvents:
@@ -34,7 +35,7 @@ class EphemeralEvents:
         state = self._conversations.peek(command.conversation)
         member = None if state is None else state.member(person.id)
         if member is None:
-            reply(Refused("unknown_room", "Conversation not found."))
+            reply(log_rules.unknown())
             return
         self._hub.broadcast_ephemeral(
             PersonTyped(

@@ -16,6 +16,8 @@ from chat_core.model.message import Cursor, Message
 from chat_core.model.person import Person
 from chat_core.ports import Store
 from chat_core.rules import channel as channel_rules
+from chat_core.rules import log as log_rules
+from chat_core.rules import room as room_rules
 
 
 class Reading:
@@ -47,7 +49,7 @@ class Reading:
         """A conversation that the person may read. Refuses the rest, all alike."""
         state = await self._conversations.state(conversation)
         if state is None or not self.may_read(person.id, state):
-            raise Refused("unknown_room", "Conversation not found.")
+            raise log_rules.unknown()
         return state
 
     async def channel(self, person: Person, name: str) -> Channel:
@@ -61,7 +63,7 @@ class Reading:
         """A room that the person is a member of. Refuses the rest, all alike."""
         state = await self._conversations.state(room)
         if not isinstance(state, Room) or state.member(person.id) is None:
-            raise Refused("unknown_room", "Room not found.")
+            raise room_rules.unknown()
         return state
 
     async def history(

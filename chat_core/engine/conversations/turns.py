@@ -42,9 +42,11 @@ from chat_core.model.limits import ASKS_WAITING_MAX, RETRY_S, TURN_ASKS_MAX, TUR
 from chat_core.model.message import Message
 from chat_core.model.person import Person, PersonKind
 from chat_core.ports import Change, ClientIdTaken, Clock, Stale
+from chat_core.rules import channel as channel_rules
 from chat_core.rules import log as log_rules
 from chat_core.rules import messages as message_rules
 from chat_core.rules import notifications as notification_rules
+from chat_core.rules import room as room_rules
 
 _log = logging.getLogger(__name__)
 
@@ -343,11 +345,11 @@ def unknown(command: ConversationCommand) -> Refused:
     """The refusal for a conversation that is not there."""
     match command:
         case JoinChannel() | LeaveChannel() | DeleteChannel() | AddMember() | RemoveMember() | SetRole():
-            return Refused("unknown_channel", "Channel not found.")
+            return channel_rules.unknown()
         case Edit() | Delete() | React() | Unreact():
             return message_rules.unknown()
         case _:
-            return Refused("unknown_room", "Room not found.")
+            return room_rules.unknown()
 
 
 def _target(ask: PendingCommand) -> MessageId | None:
