@@ -26,7 +26,7 @@ from aiohttp import web
 from engineio.packet import CLOSE, MESSAGE, NOOP, Packet
 
 from chat_web.transports.client_transport import LOST_CODE
-from chat_web.transports.close_codes import SERVER_ERROR, SLOW
+from chat_web.transports.close_codes import DO_NOT_COME_BACK, SERVER_ERROR, SLOW
 from chat_web.transports.engine_io.engineio_private import ServerWithDriver
 from chat_web.transports.interfaces import LIMITS, Receiver, Socket, SocketLimits
 
@@ -158,7 +158,7 @@ class EngineSession:
             return
         self._state = _State.CLOSING
         self.code, self.reason = code, reason
-        if code >= 3500:
+        if code >= DO_NOT_COME_BACK:
             self._outbox.put_nowait(Packet(MESSAGE, _DO_NOT_COME_BACK))
         if not self.is_polling:
             self._outbox.put_nowait(None)  # the library's writer then closes the WebSocket
