@@ -158,13 +158,8 @@ def _ground(dependencies: Dependencies) -> _Ground:
 
 
 def _talk(dependencies: Dependencies, ground: _Ground) -> _Talk:
-    clock, tasks, alarms, people, hub = (
-        dependencies.clock,
-        ground.tasks,
-        ground.alarms,
-        ground.people,
-        ground.hub,
-    )
+    clock, hub, people = dependencies.clock, ground.hub, ground.people
+    tasks, alarms = ground.tasks, ground.alarms
     commits = Commits(hub, dependencies.backplane)
     loaded = LoadedConversations(
         clock=clock, logs=ground.logs, commits=commits, hub=hub, tasks=tasks, alarms=alarms

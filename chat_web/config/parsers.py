@@ -42,10 +42,6 @@ def quoted(text: str) -> str:
     return ascii(text if len(text) <= 60 else text[:57] + "...")
 
 
-def anything(text: str) -> str:
-    return text
-
-
 def number(low: float, high: float, *, above: bool = False, scale: float = 1.0) -> Callable[[str], float]:
     """A number from ``low`` (or ``above`` it) to ``high``, fractions allowed, times ``scale``."""
     bounds = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"

@@ -142,5 +142,5 @@ class _Place:
             self._sources.leave(self._source)
 
 
-SOURCE_LIMITS: Final = web.AppKey("sources", SourceLimits)
-REQUEST_LIMITS: Final = web.AppKey("requests", RequestLimits)
+SOURCE_LIMITS: Final = web.AppKey("source_limits", SourceLimits)
+REQUEST_LIMITS: Final = web.AppKey("request_limits", RequestLimits)

@@ -141,10 +141,6 @@ class Lobbies:
         """Stops pairing."""
         self._matchmaking.stop()
 
-    def look(self, queue: WaitingQueue) -> None:
-        """Ask the matcher who talks to whom, and make their rooms."""
-        self._matchmaking.look(queue)
-
     # What rooms mean for places
 
     def rooms(self) -> Iterator[ConversationId]:

@@ -244,14 +244,22 @@ async def test_a_matcher_that_fails_or_lies_pairs_nobody(caplog: pytest.LogCaptu
     assert "returned an invalid pair" in caplog.text
 
 
-async def test_a_chat_that_stops_pairs_nobody_any_more(parley_world: World) -> None:
-    ann, bob = await parley_world.comes("ann"), await parley_world.comes("bob")
-    await ann.searches()
-    parley_world.chat.lobbies.stop()
-    with pytest.raises(Refused):
-        await bob.searches()
-    parley_world.chat.lobbies.look(parley_world.chat.lobbies.queues["anonymous"])
-    assert ann.room == ""
+async def test_a_chat_that_stops_pairs_nobody_any_more() -> None:
+    pairs_now = False
+
+    def matcher(waiting: Sequence[Seeker], may_pair: MayPair, rng: Random) -> list[Pair]:
+        return [(waiting[0], waiting[1])] if pairs_now else []
+
+    async with World(Config(matcher=matcher)) as world:
+        ann, bob, cleo = [await world.comes(name) for name in ("ann", "bob", "cleo")]
+        await ann.searches("timed")
+        await bob.searches("timed")
+        world.chat.lobbies.stop()
+        with pytest.raises(Refused):
+            await cleo.searches("timed")
+        pairs_now = True
+        await world.advance(5)  # the matcher would be asked again every second
+        assert ann.room == bob.room == ""
 
 
 async def _while_a_pair_is_made(
