@@ -4,21 +4,19 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from random import Random
 
 import asyncpg
-import attrs
 import pytest
 
 from chat_core.adapters.sql.postgres.connection import PATIENCE, Patience, options
 from chat_core.adapters.sql.postgres.store import PostgresStore, open_postgres
 from chat_core.adapters.sql.postgres.writer import GROUP_MAX
 from chat_core.model.errors import InvariantBroken, Unavailable
-from chat_core.model.events import MessagePosted
-from chat_core.ports import Change, Stale
-from chat_core.testing.contracts.stories import Author, Story
+from chat_core.ports import Stale
+from chat_core.testing.contracts.stories import Story
 from chat_core.testing.postgres import Cluster
 from tests.support.database_proxy import DatabaseProxy, database_proxy
+from tests.support.store_stories import crooked, hello, rooms
 
 SOON = Patience(connect_s=1.0, answer_s=1.5)
 
@@ -63,24 +61,6 @@ async def locked(url: str, conversation: str) -> AsyncIterator[None]:
         await db.execute("rollback")
     finally:
         await db.close()
-
-
-def rooms(count: int, seed: int = 0) -> list[Story]:
-    author = Author(Random(seed))
-    ann, bob = author.person("ann"), author.person("bob")
-    return [author.room(ann, bob) for _ in range(count)]
-
-
-def hello(story: Story) -> Change:
-    return story.post(story.people[0], "hello", client_id=str(story.state.head))
-
-
-def crooked(change: Change) -> Change:
-    """The same with a text that PostgreSQL cannot store: a lone surrogate."""
-    post = change.events[0]
-    assert isinstance(post, MessagePosted)
-    broken = attrs.evolve(post, message=attrs.evolve(post.message, content="\ud800"))
-    return attrs.evolve(change, events=(broken,))
 
 
 async def written(store: PostgresStore, stories: Sequence[Story]) -> None:

@@ -5,31 +5,21 @@
 import asyncio
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from chat_core import backup, restore
-from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
+from chat_core.adapters.sql.sqlite.store import SQLiteStore
 from chat_core.model.errors import Unavailable
 from chat_core.testing.contracts.stories import Author, Story
+from tests.support.sqlite_files import opened
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     return tmp_path / "copies" / "copy.db"
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SQLiteStore]:
-    store = await open_sqlite(path)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def written(store: SQLiteStore, count: int) -> list[Story]:

@@ -8,8 +8,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
@@ -17,21 +15,12 @@ import pytest
 
 from chat_core.adapters.sql.schema import account_statements, migrations, statements
 from chat_core.adapters.sql.sqlite.connection import positional, prepare
-from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
+from chat_core.adapters.sql.sqlite.store import open_sqlite
 from chat_core.model.commands import Delete
 from chat_core.model.errors import Unavailable
 from chat_core.ports import Pairing
 from chat_core.testing.contracts.stories import Author
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SQLiteStore]:
-    store = await open_sqlite(path)
-    try:
-        yield store
-    finally:
-        await store.close()
-
+from tests.support.sqlite_files import opened
 
 # Contents of the disk
 

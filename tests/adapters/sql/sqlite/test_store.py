@@ -7,11 +7,10 @@ import resource
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-import attrs
 import pytest
 
 from chat_core.adapters.sql.sqlite.connection import prepare
@@ -19,42 +18,16 @@ from chat_core.adapters.sql.sqlite.store import SQLiteStore, open_sqlite
 from chat_core.adapters.sql.sqlite.writer import GROUP_MAX
 from chat_core.model.conversation import Room
 from chat_core.model.errors import InvariantBroken, Unavailable
-from chat_core.model.events import MessagePosted
 from chat_core.ports import Change, Stale
 from chat_core.testing.contracts.stories import Author, Story
+from tests.support.sqlite_files import opened
+from tests.support.store_stories import crooked, hello, rooms
 
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SQLiteStore]:
     async with opened(path) as store:
         yield store
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SQLiteStore]:
-    store = await open_sqlite(path)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def rooms(count: int, seed: int = 0) -> list[Story]:
-    author = Author(Random(seed))
-    ann, bob = author.person("ann"), author.person("bob")
-    return [author.room(ann, bob) for _ in range(count)]
-
-
-def hello(story: Story) -> Change:
-    return story.post(story.people[0], "hello", client_id=str(story.state.head))
-
-
-def crooked(change: Change) -> Change:
-    """The same with an invalid text: a lone surrogate."""
-    post = change.events[0]
-    assert isinstance(post, MessagePosted)
-    broken = attrs.evolve(post, message=attrs.evolve(post.message, content="\ud800"))
-    return attrs.evolve(change, events=(broken,))
 
 
 @contextmanager
