@@ -31,7 +31,7 @@ class Renewal:
     is_granted: bool
 
 
-def begun(token: str, *, now: float, ends_at: float, lifetime_s: float) -> Family:
+def new_family(token: str, *, now: float, ends_at: float, lifetime_s: float) -> Family:
     """The family of a new session, from the hash of its first token."""
     return Family(newest=token, until=min(now + lifetime_s, ends_at))
 

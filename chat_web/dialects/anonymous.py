@@ -199,14 +199,14 @@ class AnonymousPair(Dialect):
         client.is_skipping = True
         return (Execute(Skip(room=client.room), Ref.SKIP),)
 
-    def _initial_state(self, client: ClientState, stands: InitialStateResult) -> Intents:
+    def _initial_state(self, client: ClientState, found: InitialStateResult) -> Intents:
         if client.room is not None:
             return ()  # paired while the question was under way
-        for room in stands.initial_state.rooms:
+        for room in found.initial_state.rooms:
             if room.lobby == ANONYMOUS:
                 client.room = room.id
-                return (Follow(Address(id=room.id), stands.last_positions.get(room.id), Ref.RETURN),)
-        waiting = stands.initial_state.waiting
+                return (Follow(Address(id=room.id), found.last_positions.get(room.id), Ref.RETURN),)
+        waiting = found.initial_state.waiting
         if waiting is not None and waiting.lobby == ANONYMOUS:  # its place was kept
             was_told, client.has_waited = client.has_waited, True
             return () if was_told else (_say("waiting"),)

@@ -6,14 +6,14 @@ import attrs
 
 from chat_core.model.account import Session
 from chat_core.model.person import PersonKind
-from chat_core.rules.refresh_tokens import JTI_LENGTH, begun, jti_of, renewed, seen
+from chat_core.rules.refresh_tokens import JTI_LENGTH, jti_of, new_family, renewed, seen
 
 DAY: Final = 86400.0
 ONE, TWO, THREE, FOUR = ("1" * 64, "2" * 64, "3" * 64, "4" * 64)
 
 
 def session(now: float = 0.0) -> Session:
-    family = begun(ONE, now=now, ends_at=now + 30 * DAY, lifetime_s=14 * DAY)
+    family = new_family(ONE, now=now, ends_at=now + 30 * DAY, lifetime_s=14 * DAY)
     return Session(
         sid="s",
         person="ann",

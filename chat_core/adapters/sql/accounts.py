@@ -62,7 +62,7 @@ class SQLAccounts:
         async def work(db: Connection) -> bool | None:
             if await _has_email(db, account, self._cipher):
                 return None if await db.row(sql.ID_THERE, account.id) else False
-            if await db.run(sql.UPDATE, account.id, *_told(account, self._cipher)) == 1:
+            if await db.run(sql.UPDATE, account.id, *_profile_row(account, self._cipher)) == 1:
                 return True
             return None if await db.row(sql.ID_THERE, account.id) else False
 
@@ -168,12 +168,12 @@ class SQLAccounts:
 
 
 async def _add(db: Connection, account: Account, password: str, cipher: Cipher) -> _Clash | None:
-    email, email_unique, display_name, display, bio, interests, language, year, avatar, shows = _told(
+    email, email_unique, display_name, display, bio, interests, language, year, avatar, shows = _profile_row(
         account, cipher
     )
     names = (account.id, account.username, username_key(account.username), email, email_unique, password)
-    told = (account.created_at, display_name, display, bio, interests, language, year, avatar)
-    row = (*names, *told, account.status.value, account.last_seen, shows)
+    profile = (account.created_at, display_name, display, bio, interests, language, year, avatar)
+    row = (*names, *profile, account.status.value, account.last_seen, shows)
     is_taken = await _has_email(db, account, cipher)
     if not is_taken and await db.run(sql.ADD, *row) == 1:
         return None
@@ -209,7 +209,7 @@ def _email_keys(email: str, cipher: Cipher) -> Sequence[str]:
     return [one for one in cipher.hashes(key) if one != key or "@" in key or cipher.key_id is None]
 
 
-def _told(account: Account, cipher: Cipher) -> Row:
+def _profile_row(account: Account, cipher: Cipher) -> Row:
     """The profile columns of a user, in the order of ``UPDATE``."""
     return (
         cipher.seal(account.email, account.id),

@@ -33,7 +33,7 @@ def check(rows: Iterable[Row], cipher: Cipher) -> None:
             raise WrongKeys(f"The key {id_} of MESSAGE_KEYS does not match this database.")
 
 
-async def begun(store: S) -> S:
+async def with_checked_keys(store: S) -> S:
     """Checks the store's keys, records the first one and returns the store; on failure closes it."""
     try:
         rows = await store.database.rows(KEYS)

@@ -72,8 +72,8 @@ class Export:
 
 
 def _account(account: Account) -> dict[str, object]:
-    told = attrs.asdict(account)
-    return {**told, "interests": list(account.interests), "status": account.status.value}
+    fields = attrs.asdict(account)
+    return {**fields, "interests": list(account.interests), "status": account.status.value}
 
 
 def _conversation(state: Conversation, person: PersonId) -> dict[str, object]:

@@ -98,7 +98,7 @@ class Sessions:
         token, hashed = _new_token()
         ends_at = now + SESSION_ENDS_S
         endings = self._endings
-        family = refresh_tokens.begun(hashed, now=now, ends_at=ends_at, lifetime_s=self._refresh_s)
+        family = refresh_tokens.new_family(hashed, now=now, ends_at=ends_at, lifetime_s=self._refresh_s)
         session = attrs.evolve(self._new(person, now, ends_at), family=family)
         if not await self._accounts.open_session(session, password=password):
             return None

@@ -34,11 +34,11 @@ class Commit:
     def of(cls, before: Conversation, events: Sequence[Logged]) -> Self:
         """These events happen to ``before``."""
         after = before
-        told: list[Personal] = []
+        personal: list[Personal] = []
         for event in events:
             after = log_rules.evolve(after, event)
-            told.extend(notification_rules.personal(after, event))
-        return cls(before, after, events, told)
+            personal.extend(notification_rules.personal(after, event))
+        return cls(before, after, events, personal)
 
     @property
     def notifications(self) -> tuple[AnyNotification, ...]:
@@ -66,7 +66,7 @@ class Commits:
         if after.members is before.members and not (isinstance(after, Channel) and after.deleted):
             self._hub.broadcast(after, commit.events)  # nearly always
         else:
-            self._tell(before, after, commit.events)
+            self._broadcast(before, after, commit.events)
         if ours:
             self._backplane.publish(after, commit.events)
         self.entail(commit)
@@ -81,7 +81,7 @@ class Commits:
         self._hub.broadcast(after, events)
         self._hub.flush_soon(after.id)
 
-    def _tell(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
+    def _broadcast(self, before: Conversation, after: Conversation, events: Sequence[Logged]) -> None:
         """Broadcasts the events; a person who ceases to be a member gets none of the later ones."""
         for person in tuple(before.present()):
             if after.member(person) is None:

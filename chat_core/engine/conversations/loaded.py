@@ -131,8 +131,8 @@ class LoadedConversations:
         self, loaded: LoadedConversation, after: Conversation, events: Sequence[Logged], *, ours: bool
     ) -> None:
         """Become what was stored without a turn of this node."""
-        told = Commit.of(loaded.known, events).personal
-        self.apply_committed(loaded, Commit(loaded.known, after, events, told), ours=ours)
+        personal = Commit.of(loaded.known, events).personal
+        self.apply_committed(loaded, Commit(loaded.known, after, events, personal), ours=ours)
         self._hub.flush_soon(loaded.id)
 
     # Catching up

@@ -189,7 +189,9 @@ class Connection(Generic[F]):
         for conversation in self._follows:
             topic = self._node.hub.detach(self, conversation)
             if topic is not None:
-                last_positions[conversation] = Position(epoch=topic.conversation.epoch, seq=topic.told)
+                last_positions[conversation] = Position(
+                    epoch=topic.conversation.epoch, seq=topic.broadcast_seq
+                )
         self._follows.clear()
         self._node.followers.dropped(self._online, self, last_positions)
         self._node.people.leave(self._online, self)

@@ -115,7 +115,7 @@ class Topic:
     """One conversation with followers on this node."""
 
     conversation: Conversation
-    told: int  # the newest seq that was handed to the listeners
+    broadcast_seq: int  # the newest seq that was broadcast
     groups: dict[Encoder[Any], _Group] = attrs.field(factory=dict)
     holds: dict[Listener, list[tuple[Event, Conversation]]] = attrs.field(factory=dict)
     watchers: dict[Listener, Watcher] = attrs.field(factory=dict)
@@ -180,7 +180,7 @@ class Hub:
         self.flush(conversation.id)  # first: who is slow may go, and the topic with it
         topic = self._topics.get(conversation.id)
         if topic is None:
-            topic = self._topics[conversation.id] = Topic(conversation, told=conversation.head)
+            topic = self._topics[conversation.id] = Topic(conversation, broadcast_seq=conversation.head)
         group = topic.groups.get(listener.encoder)
         if group is None:
             group = topic.groups[listener.encoder] = _Group(listener.encoder)
@@ -190,7 +190,7 @@ class Hub:
                 topic.holds[listener] = []
             else:
                 group.listeners[listener] = None
-        return topic.told
+        return topic.broadcast_seq
 
     def release(self, listener: Listener, conversation: ConversationId) -> None:
         """Delivers the held events and goes live. Does nothing if the listener is gone."""
@@ -272,10 +272,10 @@ class Hub:
         if after.head > topic.conversation.head:
             topic.conversation = after
         for event in events:
-            if event.seq == topic.told + 1 and not topic.healing:  # first: it comes most often
-                topic.told = event.seq
+            if event.seq == topic.broadcast_seq + 1 and not topic.healing:  # first: it comes most often
+                topic.broadcast_seq = event.seq
                 self._gather(topic, event)
-            elif event.seq > topic.told:
+            elif event.seq > topic.broadcast_seq:
                 self._heal(topic)
                 return
 
@@ -301,7 +301,7 @@ class Hub:
     def catch_up(self, conversation: Conversation) -> None:
         """Heal the topic if it is behind what is known to be stored."""
         topic = self._topics.get(conversation.id)
-        if topic is not None and topic.told < conversation.head:
+        if topic is not None and topic.broadcast_seq < conversation.head:
             self._heal(topic)
 
     def drop(self, conversation: ConversationId) -> None:
@@ -363,18 +363,18 @@ class Hub:
         conversation = topic.conversation.id
         try:
             while self._topics.get(conversation) is topic:
-                before = topic.told
+                before = topic.broadcast_seq
                 events = await self._read_after(topic.conversation, before)
-                if events and events[0].seq > topic.told + 1:
-                    topic.told = events[-1].seq
+                if events and events[0].seq > topic.broadcast_seq + 1:
+                    topic.broadcast_seq = events[-1].seq
                     del self._topics[conversation]
                     self._let_go(topic, recoverable=True)
                     return
                 for event in events:
-                    if event.seq == topic.told + 1:
-                        topic.told = event.seq
+                    if event.seq == topic.broadcast_seq + 1:
+                        topic.broadcast_seq = event.seq
                         self._gather(topic, event)
-                if topic.told == before or topic.told >= topic.conversation.head:
+                if topic.broadcast_seq == before or topic.broadcast_seq >= topic.conversation.head:
                     return
         except ChatError:
             return  # the next comparison of heads tries again

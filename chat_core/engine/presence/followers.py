@@ -58,12 +58,12 @@ class Followers:
         if online.last_positions.pop(state.id, None) is not None:
             return  # within the grace: it takes the place of the one that dropped
         if not online.is_following(state.id, apart_from=connection):
-            self._tell(online.person, state, PresenceStatus.ONLINE)
+            self._broadcast(online.person, state, PresenceStatus.ONLINE)
 
     def unfollowed(self, online: OnlinePerson, conversation: ConversationId) -> None:
         """One connection fewer follows it; notifies others of the last."""
         if not online.is_following(conversation):
-            self._tell_gone(online.person, conversation)
+            self._broadcast_gone(online.person, conversation)
 
     def dropped(
         self,
@@ -83,23 +83,23 @@ class Followers:
 
     def back(self, online: OnlinePerson) -> None:
         """The person came back within the grace, but did not follow these again."""
-        self._tell_all_gone(online)
+        self._broadcast_all_gone(online)
 
     def gone(self, online: OnlinePerson) -> None:
         """The person's grace is over."""
-        self._tell_all_gone(online)
+        self._broadcast_all_gone(online)
 
-    def _tell_all_gone(self, online: OnlinePerson) -> None:
+    def _broadcast_all_gone(self, online: OnlinePerson) -> None:
         for conversation in tuple(online.last_positions):
             del online.last_positions[conversation]
             self.unfollowed(online, conversation)
 
-    def _tell_gone(self, person: Person, conversation: ConversationId) -> None:
+    def _broadcast_gone(self, person: Person, conversation: ConversationId) -> None:
         state = self._peek(conversation)
         if state is not None:
-            self._tell(person, state, PresenceStatus.OFFLINE)
+            self._broadcast(person, state, PresenceStatus.OFFLINE)
 
-    def _tell(self, person: Person, state: Conversation, status: PresenceStatus) -> None:
+    def _broadcast(self, person: Person, state: Conversation, status: PresenceStatus) -> None:
         self._topics.broadcast_ephemeral(
             PresenceChanged(
                 at=self._clock.now(),

@@ -35,7 +35,7 @@ class Tasks:
         except Exception as error:
             _log.error("task_failed", exc_info=error)
             return
-        self.spawn(_rest(_Begun(work, waits_for)))
+        self.spawn(_rest(_Suspended(work, waits_for)))
 
     async def whole(self, work: Coroutine[Any, Any, T]) -> T:
         """What ``work`` comes to. It runs to its end also when who waits for it goes away."""
@@ -58,7 +58,7 @@ class Tasks:
             _log.error("task_failed", exc_info=error)
 
 
-class _Begun:
+class _Suspended:
     """Resumes a coroutine that already waits."""
 
     def __init__(self, work: Coroutine[Any, Any, None], waits_for: Any) -> None:
@@ -82,5 +82,5 @@ class _Begun:
             return
 
 
-async def _rest(begun: _Begun) -> None:
-    await begun
+async def _rest(suspended: _Suspended) -> None:
+    await suspended

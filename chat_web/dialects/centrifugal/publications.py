@@ -97,16 +97,16 @@ def personal(event: Personal, *, now: float) -> dict[str, Any] | None:
             return None
 
 
-def initial_state(person: Person, stands: InitialState, *, now: float) -> dict[str, Any]:
+def initial_state(person: Person, found: InitialState, *, now: float) -> dict[str, Any]:
     """The data of the answer to ``connect``."""
     waiting = None
-    if stands.waiting is not None:
+    if found.waiting is not None:
         waiting = {
-            "lobby": stands.waiting.lobby,
-            "position": stands.waiting.position,
-            "since": wire.stamp_or_none(stands.waiting.since),
+            "lobby": found.waiting.lobby,
+            "position": found.waiting.position,
+            "since": wire.stamp_or_none(found.waiting.since),
         }
-    rooms = [wire.room(room, now=now, me=person.id) for room in stands.rooms]
+    rooms = [wire.room(room, now=now, me=person.id) for room in found.rooms]
     return {"person": wire.person(person), "rooms": rooms, "waiting": waiting}
 
 

@@ -62,8 +62,8 @@ async def test_two_devices_that_come_at_once_share_what_was_missed() -> None:
         notifications = world.chat.notifications
         first = notifications.take(bob.connection)
         second = notifications.take(other.connection)
-        told = [await first, await second]
-        assert sorted(len(one) for one in told) == [0, 1]
+        delivered = [await first, await second]
+        assert sorted(len(one) for one in delivered) == [0, 1]
 
 
 async def test_a_device_that_has_gone_meanwhile_was_told_nothing() -> None:

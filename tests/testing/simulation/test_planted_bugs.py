@@ -139,7 +139,7 @@ def told_order_is_turned_round(patch: pytest.MonkeyPatch) -> None:
     def faulty(self: Commits, commit: Commit, *, ours: bool) -> None:
         topic = self._hub._topics.get(commit.after.id)
         if topic is not None and len(commit.events) > 1 and commit.after.members is commit.before.members:
-            topic.told = commit.after.head
+            topic.broadcast_seq = commit.after.head
             for event in reversed(commit.events):
                 self._hub._gather(topic, event)
         true(self, commit, ours=ours)
@@ -189,8 +189,8 @@ def a_hole_is_not_healed(patch: pytest.MonkeyPatch) -> None:
             return
         topic.conversation = after
         for event in events:
-            if event.seq > topic.told:
-                topic.told = event.seq
+            if event.seq > topic.broadcast_seq:
+                topic.broadcast_seq = event.seq
                 self._gather(topic, event)
 
     patch.setattr(Hub, "broadcast", faulty)
@@ -210,8 +210,8 @@ def told_twice(patch: pytest.MonkeyPatch) -> None:
     def faulty(self: Hub, after: Conversation, events: Sequence[Logged]) -> None:
         topic = self._topics.get(after.id)
         true(self, after, events)
-        if topic is not None and events and topic.told % 5 == 0:
-            topic.told -= 1
+        if topic is not None and events and topic.broadcast_seq % 5 == 0:
+            topic.broadcast_seq -= 1
 
     patch.setattr(Hub, "broadcast", faulty)
 

@@ -55,8 +55,8 @@ async def last_up_to(db: Connection, conversation: ConversationId, mark: Cursor,
         if row is None:
             high = middle - 1
             continue
-        stands = Cursor(row[1], conversation, row[0])
-        if stands < mark or (inclusive and stands == mark):
+        cursor = Cursor(row[1], conversation, row[0])
+        if cursor < mark or (inclusive and cursor == mark):
             low = row[0]  # the first message at or above the middle
         else:
             high = middle - 1

@@ -151,16 +151,16 @@ async def prepare(url: str, *, create: bool = False, dry_run: bool = False) -> M
             db = await _open(url)
         except asyncpg.InvalidCatalogNameError:
             if dry_run:
-                return migrations.told(migrations.known(), sqlite=False)
+                return migrations.described(migrations.known(), sqlite=False)
             if not create:
                 raise
             await _create(url, name)
             db = await _open(url)
         try:
             if dry_run:
-                return migrations.told(await _missing(db, name), sqlite=False)
+                return migrations.described(await _missing(db, name), sqlite=False)
             async with db.transaction():
-                return migrations.told(await _migrate(db, name), sqlite=False)
+                return migrations.described(await _migrate(db, name), sqlite=False)
         finally:
             await db.close(timeout=PATIENCE.connect_s)
     except (*FAILURES, ValueError) as error:

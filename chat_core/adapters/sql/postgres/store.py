@@ -12,7 +12,7 @@ import asyncpg
 
 from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.encryption.cipher import Cipher
-from chat_core.adapters.sql.key_check import begun
+from chat_core.adapters.sql.key_check import with_checked_keys
 from chat_core.adapters.sql.postgres.connection import (
     FAILURES,
     PATIENCE,
@@ -52,7 +52,7 @@ async def open_postgres(
     cipher = Cipher(keys)
     await prepare(url)
     store = PostgresStore(url, durable=durability == "full", patience=patience, cipher=cipher)
-    return await begun(store)
+    return await with_checked_keys(store)
 
 
 class PostgresStore(SQLStore):

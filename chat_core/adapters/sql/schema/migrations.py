@@ -71,7 +71,7 @@ def known() -> Sequence[Migration]:
     return sorted(found, key=lambda migration: migration.version)
 
 
-def told(steps: Iterable[Migration], *, sqlite: bool) -> Mapping[str, str]:
+def described(steps: Iterable[Migration], *, sqlite: bool) -> Mapping[str, str]:
     """Name -> SQL of each step, for people."""
     return {
         f"{step.version:04}_{step.name}": "".join(f"{one};\n" for one in step.statements(sqlite=sqlite))

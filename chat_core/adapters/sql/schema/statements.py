@@ -167,22 +167,22 @@ LAST_MESSAGE: Final = "select max(seq) from messages where conversation = $1"  #
 MESSAGE_AT: Final = """
 select seq, created_at from messages where conversation = $1 and seq >= $2
 order by seq limit 1"""  # messages' key
-_STANDS: Final = "(m.created_at, m.conversation, m.seq)"
+_CURSOR: Final = "(m.created_at, m.conversation, m.seq)"
 _BY: Final = f"""
 select {_MESSAGE} from messages m where m.person = $1 and not m.deleted and (
     select c.kind = 'room' or c.name is not null from conversations c where c.id = m.conversation
 )"""  # messages_person, conversations' key
 MESSAGES_BY_BEFORE: Final = (
-    f"{_BY} and m.created_at <= $2 and {_STANDS} < ($2, $3, $4)"
+    f"{_BY} and m.created_at <= $2 and {_CURSOR} < ($2, $3, $4)"
     " order by m.created_at desc, m.conversation desc, m.seq desc limit $5"
 )
 MESSAGES_BY_AFTER: Final = (
-    f"{_BY} and m.created_at >= $2 and {_STANDS} > ($2, $3, $4)"
+    f"{_BY} and m.created_at >= $2 and {_CURSOR} > ($2, $3, $4)"
     " order by m.created_at, m.conversation, m.seq limit $5"
 )
 SEARCH: Final = f"""
 select {_MESSAGE} from messages m join conversations c on c.id = m.conversation
-where {search_terms.HAS_TERMS} and {_STANDS} < ($2, $3, $4)
+where {search_terms.HAS_TERMS} and {_CURSOR} < ($2, $3, $4)
 and (cast($6 as text) is null or m.conversation = $6)
 and (cast($7 as text) is null or lower(m.username) = lower($7))
 and {_READABLE}

@@ -50,16 +50,16 @@ def prepare(path: Path, *, create: bool = True, dry_run: bool = False) -> Mappin
     try:
         if not path.exists():
             if dry_run:
-                return migrations.told(migrations.known(), sqlite=True)
+                return migrations.described(migrations.known(), sqlite=True)
             if not create:
                 raise Unavailable(f"Database not found: {path}.")
         _make_file(path)
         db = connect(path, synchronous="FULL")
         try:
             if dry_run:
-                return migrations.told(_missing(db, path), sqlite=True)
+                return migrations.described(_missing(db, path), sqlite=True)
             _use_wal(db)
-            return migrations.told(_migrate(db, path), sqlite=True)
+            return migrations.described(_migrate(db, path), sqlite=True)
         finally:
             db.close()
     except (OSError, sqlite3.Error) as error:

@@ -34,7 +34,7 @@ class WordIndex:
 
     def __init__(self) -> None:
         self._written = 0  # upper bound of messages since the index was last complete
-        self._begun: int | None = None  # texts to remove when the merge started
+        self._to_remove_at_start: int | None = None  # texts to remove when the merge started
         self._not_before = 0.0
 
     def wait_s(self, db: sqlite3.Connection) -> float | None:
@@ -42,7 +42,7 @@ class WordIndex:
         try:
             if db.execute(ARE_WAITING).fetchone() is not None:
                 return IDLE_S
-            if self._begun is None and _to_forget(db) is None:
+            if self._to_remove_at_start is None and _to_forget(db) is None:
                 return None
         except sqlite3.Error:
             self._put_off()
@@ -76,21 +76,21 @@ class WordIndex:
     def _merge(self, db: sqlite3.Connection) -> bool:
         """One step; False if there is nothing left to remove."""
         pages = MERGED_AT_ONCE
-        if self._begun is None:
-            self._begun = _to_forget(db)
-            if self._begun is None:
+        if self._to_remove_at_start is None:
+            self._to_remove_at_start = _to_forget(db)
+            if self._to_remove_at_start is None:
                 return False
             pages = -MERGED_AT_ONCE  # of all current segments
         before = db.total_changes
         db.execute(positional(MERGE), (pages,))
         if db.total_changes - before >= 2:  # FTS5 continues with this
             return True
-        done, self._begun = self._begun, None
+        done, self._to_remove_at_start = self._to_remove_at_start, None
         self._not_before = time.monotonic() + MERGES_S
         return db.execute(positional(FORGOTTEN), (done,)).rowcount == 0  # more were deleted meanwhile
 
     def _put_off(self) -> None:
-        self._begun = None
+        self._to_remove_at_start = None
         self._not_before = time.monotonic() + MERGES_S
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from chat_core.adapters.sql.database import Question
 from chat_core.adapters.sql.encryption.cipher import Cipher
-from chat_core.adapters.sql.key_check import begun
+from chat_core.adapters.sql.key_check import with_checked_keys
 from chat_core.adapters.sql.schema.event_rows import Row
 from chat_core.adapters.sql.sqlite.connection import prepare
 from chat_core.adapters.sql.sqlite.readers import Readers
@@ -41,7 +41,7 @@ async def open_sqlite(
     cipher = Cipher(keys)
     await asyncio.to_thread(prepare, Path(path))
     store = SQLiteStore(Path(path), durable=durability == "full", cipher=cipher)
-    return await begun(store)
+    return await with_checked_keys(store)
 
 
 class SQLiteStore(SQLStore):
