@@ -138,7 +138,7 @@ class Chat:
         autofollow: Callable[[Conversation], bool] | None = None,
         sid: str = "",
     ) -> Connection[F]:
-        """A connection for a carrier. Raises ``Disconnected``: 3504 above the limit a person, or 3503.
+        """A connection for a transport. Raises ``Disconnected``: 3504 above the limit per person, or 3503.
 
         ``may_return``: the person can prove later to be the same one, so that a
         drop has its grace. ``sid`` is the session that lets it in: when that ends,

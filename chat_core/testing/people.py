@@ -272,7 +272,7 @@ class Actor:
 
 def _committed(result: Result) -> Committed:
     if not isinstance(result, Committed):
-        raise NotSeen(f"no receipt, but {result}")
+        raise NotSeen(f"no Committed, but {result}")
     return result
 
 

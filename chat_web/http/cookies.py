@@ -1,6 +1,6 @@
 """The two cookies: a guest's token, kept for a day, and a user's refresh token.
 
-Neither opens an API route. The guest's is read by the doors of sockets, the other by
+Neither opens an API route. The guest's is read by the endpoints of sockets, the other by
 ``POST /api/auth/refresh``, and both count only beside an Origin that is allowed.
 """
 

@@ -200,7 +200,7 @@ def plain(
     query: type[Any] = NoQuery,
     body: type[Any] = NoBody,
 ) -> Operation:
-    """An operation that reads its request itself: a page, a socket's door. It takes these two."""
+    """An operation that reads its request itself: a page, or the endpoint of a socket."""
     return Operation(
         handle=handler,
         name=getattr(handler, "__name__", "handler"),

@@ -5,7 +5,7 @@ body ``body_s`` (an upload ``upload_s``) after its head. What is late gets 408, 
 closed connection where nothing came at all. What aiohttp cannot parse is answered
 here too, in our shape and without an address in the log.
 
-Kept out: deadlines of WebSockets, which begin after the hand-over (``sockets``).
+Kept out: deadlines of WebSockets, which begin after the upgrade (``sockets``).
 
 ``TimeoutRunner`` is used in place of ``web.AppRunner``. What it needs of aiohttp's
 private names is in ``aiohttp_private``.

@@ -1,4 +1,4 @@
-"""The doors: every route of a socket. Who it is, and whether there is room, is settled before the upgrade.
+"""Endpoints: every route of a socket. Authentication and admission happen before the upgrade.
 
 Kept out: what is spoken behind them (``dialects``), and the upgrade itself.
 """

@@ -321,7 +321,7 @@ class Pump:
         answer: IntentResult
         try:
             identity = await self._authenticate(intent.token)
-            if self._has_ended:  # who went meanwhile takes no seat
+            if self._has_ended:  # the client left meanwhile
                 return
             answer = (
                 self._authenticated(identity)
@@ -333,7 +333,7 @@ class Pump:
         self._finished(intent.ref, answer)
 
     def _authenticated(self, identity: Identity) -> Authenticated:
-        """Take the person's seat. Raises ``Disconnected``, with the socket closed, when there is none."""
+        """Opens the person's connection. Raises ``Disconnected`` with the socket closed if refused."""
         self._identity = identity
         try:
             self._connection = self._chat.attach(

@@ -162,7 +162,7 @@ class ClientTransport(Flow):
     # The transport's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start; also called by the hand-over, for a transport that has been in use."""
+        """Start; also called by the upgrade, for a transport that was in use."""
         # A cast, not a check: uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._loop = asyncio.get_running_loop()

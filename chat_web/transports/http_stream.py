@@ -1,7 +1,7 @@
 """One connection over plain HTTP: an endless response, and separate requests.
 
 The same bounds hold as for a WebSocket: bytes unread, progress, a deadline for the
-end.  Kept out: the head of the answer (`handover`), who may speak to which stream
+end.  Kept out: the head of the answer (`upgrade`), who may speak to which stream
 (`emulation`), and the framing of what is said, which comes ready from the dialect.
 
 What the peer sends on the connection itself is read into nothing; what it says
@@ -28,7 +28,7 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class HttpStream(ClientTransport):
-    """The server's end.  `farewell` makes the last words from a close code and a reason."""
+    """The server's end.  `close_frame` makes the last frame from a close code and a reason."""
 
     __slots__ = ("_close_frame_of", "_is_chunked", "_resumed", "_turn", "_waiting")
 
@@ -50,7 +50,7 @@ class HttpStream(ClientTransport):
         self._waiting = 0
 
     def write(self, frames: bytes) -> None:
-        """Send finished frames, one or more, as `Carrier.write` does."""
+        """Send finished frames, one or more, as `ClientTransport.write` does."""
         super().write(self.chunk(frames))
 
     async def take(self, text: str) -> bool:

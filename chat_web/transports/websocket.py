@@ -1,7 +1,7 @@
 """One WebSocket connection on a bare transport, from the first frame to the last.
 
 Here are the closing handshake, pings, deadlines and the bound on what a peer does
-not read.  Kept out: the HTTP handshake (`handover`), the bytes of a frame
+not read.  Kept out: the HTTP handshake (`upgrade`), the bytes of a frame
 (`frames`), and what a message means (the receiver).
 
 There is no task per connection and nothing here waits.  A connection goes through

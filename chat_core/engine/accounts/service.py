@@ -1,7 +1,7 @@
 """Accounts: registration, sign-in and sign-out, profiles, and finding others.
 
-The desk at the door of a chat. Every change runs to its end once begun, whoever
-still waits for it. Kept out: sessions (``sessions``), leaving for good
+Every change runs to its end once started, even if its caller is gone.
+Kept out: sessions (``sessions``), leaving permanently
 (``erasure``), what is handed over (``export``), and where a request comes from: ``source`` is opaque.
 """
 

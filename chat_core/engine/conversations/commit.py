@@ -1,8 +1,8 @@
-"""Commits: facts that are stored, from there to everybody whom they concern.
+"""Commits: stored events, and their delivery.
 
-A commit carries what its turn came to, and what people are to hear of it: both
-were computed once, in the turn's plan. It goes to the followers, to other nodes
-and to those who subscribed, in this order. Kept out: deciding, and what is loaded.
+A commit contains the outcome of a turn and the notifications for people: both were
+computed once, in the turn's plan. It goes to the followers, to other nodes and to the
+subscribers, in this order. Kept out: deciding, and what is loaded.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from chat_core.rules import notifications as notification_rules
 class Commit:
     """The outcome of a turn: ``events`` lead from ``before`` to ``after``.
 
-    ``personal`` is what people are to hear of them, in their order.
+    ``personal`` are the events for single people, in the order of ``events``.
     """
 
     before: Conversation
@@ -32,7 +32,7 @@ class Commit:
 
     @classmethod
     def of(cls, before: Conversation, events: Sequence[Logged]) -> Self:
-        """These events happen to ``before``."""
+        """The commit of these events, which follow ``before``."""
         after = before
         personal: list[Personal] = []
         for event in events:
@@ -49,7 +49,7 @@ class Commit:
 
 
 class Commits:
-    """Where commits go. Each is applied once on a node, whichever node stored it."""
+    """Delivers commits. Each is applied once per node, whichever node stored it."""
 
     def __init__(self, hub: Hub, backplane: Backplane) -> None:
         self._hub = hub
@@ -61,7 +61,7 @@ class Commits:
         self._after.append(after)
 
     def apply(self, commit: Commit, *, ours: bool) -> None:
-        """Broadcast it, if it is ``ours`` also to other nodes, and draw its consequences. It is stored."""
+        """Broadcasts a stored commit, to other nodes too if it is ``ours``, and calls the subscribers."""
         before, after = commit.before, commit.after
         if after.members is before.members and not (isinstance(after, Channel) and after.deleted):
             self._hub.broadcast(after, commit.events)  # nearly always
@@ -72,12 +72,12 @@ class Commits:
         self.entail(commit)
 
     def entail(self, commit: Commit) -> None:
-        """Only draw the consequences: of a conversation that is new, and has no followers yet."""
+        """Only calls the subscribers: for a new conversation, which has no followers yet."""
         for call in self._after:
             call(commit)
 
     def push(self, after: Conversation, events: Sequence[Logged]) -> None:
-        """Hand on the events of a conversation that is not loaded here."""
+        """Broadcasts events of a conversation that is not loaded here."""
         self._hub.broadcast(after, events)
         self._hub.flush_soon(after.id)
 

@@ -1,8 +1,8 @@
 """Loaded conversations: those that this node has in memory, as it knows them.
 
-A slot becomes what a turn has stored, what another node has stored, or what is
-read again because nobody here knows any more (after a failed write, say). Each
-fact becomes a commit once on this node. Kept out: deciding, and where commits go.
+Its state is what a turn stored, what another node stored, or what was read again
+because the state was unknown (after a failed write, for instance). Each event is
+applied as a commit once per node. Kept out: deciding, and delivering commits.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from chat_core.model.limits import CONVERSATIONS_LOADED_MAX, RETRY_S
 from chat_core.model.person import Person
 from chat_core.ports import Clock, Log
 
-_HISTORY_READ = 300  # events a read, when a slot catches up with its log
+_HISTORY_READ = 300  # events per read, when a conversation catches up with its log
 
 
 @attrs.define(eq=False)
@@ -35,7 +35,7 @@ class PendingCommand:
     by: Person | None
     at: float
     reply: Reply
-    seen: bool = False  # it found its way into a receipt
+    seen: bool = False  # it got its reply
 
 
 @attrs.define(eq=False)
@@ -45,15 +45,15 @@ class LoadedConversation:
     id: ConversationId
     log: Log
     state: Conversation | None
-    known: Conversation  # the last state whose consequences were drawn
+    known: Conversation  # the last state that was broadcast
     asks: list[PendingCommand] = attrs.field(factory=list)
     is_turning: bool = False
     doubts: int = 0  # how often it was doubted
-    in_doubt: bool = False  # a write of this node may have come through, and no other node knows
+    in_doubt: bool = False  # a write of this node may have succeeded, unknown to other nodes
 
 
 class LoadedConversations:
-    """All loaded by conversation, loaded as they are needed."""
+    """All loaded conversations by id, loaded on demand."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class LoadedConversations:
         return self._loaded.get(conversation)
 
     async def find(self, conversation: ConversationId) -> LoadedConversation | None:
-        """The slot, loaded when it is not; None where there is no such conversation."""
+        """The loaded conversation, read from its log if necessary; None if it does not exist."""
         loaded = self._loaded.get(conversation)
         if loaded is not None:
             return loaded
@@ -88,13 +88,13 @@ class LoadedConversations:
         return self.keep(LoadedConversation(conversation, log, state, state))
 
     def adopt(self, conversation: Conversation) -> LoadedConversation:
-        """The slot of a conversation as it was just stored, or read elsewhere."""
+        """Loads a conversation that was just stored, or read elsewhere."""
         known = self._loaded.get(conversation.id)
         loaded = LoadedConversation(conversation.id, self._logs.of(conversation), conversation, conversation)
         return known or self.keep(loaded)
 
     def keep(self, loaded: LoadedConversation) -> LoadedConversation:
-        """Keep the slot, or the one that came first; forget idle ones when there are too many."""
+        """Keeps it, or the one that was loaded first; forgets idle ones if there are too many."""
         loaded = self._loaded.setdefault(loaded.id, loaded)
         if len(self._loaded) > CONVERSATIONS_LOADED_MAX:
             for other in list(self._loaded.values())[: CONVERSATIONS_LOADED_MAX // 10]:
@@ -103,20 +103,20 @@ class LoadedConversations:
         return loaded
 
     def forget(self, conversation: ConversationId) -> None:
-        """Drop what is known of it: its log is gone or no longer of interest."""
+        """Unloads it: its log is gone or no longer needed."""
         loaded = self._loaded.get(conversation)
         if loaded is not None and not loaded.is_turning:
             del self._loaded[conversation]
 
-    # Becoming
+    # Applying
 
     def apply_committed(self, loaded: LoadedConversation, commit: Commit, *, ours: bool) -> None:
-        """From here on it is true, here and for everybody whom it concerns."""
+        """Makes it the state, and broadcasts it."""
         loaded.state = loaded.known = commit.after
         self._commits.apply(commit, ours=ours)
 
     def on_published(self, after: Conversation, events: Sequence[Logged]) -> None:
-        """A hint: these were stored, by another node or by this one. Lost, late or doubled does no harm."""
+        """A hint that a node stored these events. It may be lost, late or doubled."""
         loaded = self._loaded.get(after.id)
         if loaded is None:
             self._commits.push(after, events)
@@ -130,7 +130,7 @@ class LoadedConversations:
     def _apply_elsewhere(
         self, loaded: LoadedConversation, after: Conversation, events: Sequence[Logged], *, ours: bool
     ) -> None:
-        """Become what was stored without a turn of this node."""
+        """Applies events that were stored without a turn of this node."""
         personal = Commit.of(loaded.known, events).personal
         self.apply_committed(loaded, Commit(loaded.known, after, events, personal), ours=ours)
         self._hub.flush_soon(loaded.id)
@@ -145,7 +145,7 @@ class LoadedConversations:
         self._tasks.spawn(self._reload(loaded))
 
     async def catch_up(self, conversation: ConversationId) -> None:
-        """Catch up with the log if it has gone on without this node's hearing of it."""
+        """Catches up with the log, if this node missed events."""
         loaded = self._loaded.get(conversation)
         if loaded is not None and not loaded.is_turning:
             loaded.state = None
@@ -163,7 +163,7 @@ class LoadedConversations:
             self._alarms.set(("reload", loaded.id), when, lambda: self._tasks.spawn(self._reload(loaded)))
 
     async def fresh(self, loaded: LoadedConversation) -> Conversation:
-        """The conversation as it is now. Raises ``Unavailable``, and ``Refused`` when it is gone."""
+        """The current conversation. Raises ``Unavailable``, and ``Refused`` if it is gone."""
         while loaded.state is None:
             known, doubts = loaded.known, loaded.doubts
             state = await loaded.log.load(loaded.id)

@@ -129,7 +129,7 @@ class Conversations:
         self._loaded.forget(conversation)
 
     async def catch_up(self, conversation: ConversationId) -> None:
-        """Catch up with the log if it has gone on without this node's hearing of it."""
+        """Catches up with the log, if this node missed events."""
         await self._loaded.catch_up(conversation)
 
     def peek(self, conversation: ConversationId) -> Conversation | None:

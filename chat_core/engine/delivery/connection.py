@@ -1,6 +1,6 @@
 """One open connection of a person, whatever carries it.
 
-A carrier (a WebSocket, say) gives a ``Sink`` and an ``Encoder``; the connection
+A transport (a WebSocket, for instance) gives a ``Sink`` and an ``Encoder``; the connection
 follows conversations, asks, and hears. ``chat_core.engine.delivery.local_client`` is the one for
 programs that embed Parley.
 """

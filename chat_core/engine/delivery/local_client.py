@@ -1,7 +1,7 @@
 """A local client: the connection for programs that embed Parley. Events arrive as objects, in order.
 
 It follows all of its person's rooms and channels by itself. What nobody reads
-is kept up to ``OUTBOX_BYTES_MAX``; above it the seat is *slow* and ends (3008).
+is kept up to ``OUTBOX_BYTES_MAX``; above it the client is *slow* and ends (3008).
 """
 
 import asyncio
@@ -29,7 +29,7 @@ F = TypeVar("F")
 
 
 class Host(Protocol):
-    """The chat, as far as a seat needs it."""
+    """The chat, as far as a local client needs it."""
 
     def attach(
         self,
@@ -51,7 +51,7 @@ class Host(Protocol):
 
 
 class EventsAsTheyAre:
-    """The encoder of seats: an event is its own frame."""
+    """The encoder of local clients: an event is its own frame."""
 
     def encode(self, event: Event, conversation: Conversation) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
         frame = (event,)
@@ -113,7 +113,7 @@ class LocalClient:
     async def next(self, kind: type[E]) -> E:
         """The next event of this kind; those before it that are of other kinds are passed over.
 
-        Waits for it. Raises ``Disconnected`` once the seat has ended. Cancelling
+        Waits for it. Raises ``Disconnected`` once the client has ended. Cancelling
         loses nothing but what was passed over.
         """
         while True:

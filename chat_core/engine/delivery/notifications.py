@@ -1,8 +1,8 @@
 """Notifications: delivered to every connection of a person, and kept until a device received them.
 
-A notice of a stored room is stored together with what it tells of. It is dropped
-soon after a connection that shows notices has heard it: a crash in between makes
-the newest come twice, and none is lost. Kept out: what a notice is (``rules.notifications``).
+A notification of a persistent room is stored together with its event. It is deleted
+soon after a connection that shows notifications received it: after a crash the newest
+may come twice, and none is lost. Kept out: which there are (``rules.notifications``).
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Notifications:
         """Pending notifications for this connection alone, oldest first; it shows notifications from now on.
 
         What is told meanwhile reaches it too, and may be among them: a key is a
-        notice's own. Raises ``Unavailable``.
+        notification's own. Raises ``Unavailable``.
         """
         connection.shows_notifications = True
         person = connection.person.id

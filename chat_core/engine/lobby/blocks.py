@@ -62,7 +62,7 @@ class Blocks:
     async def _one(self, command: Block | Unblock, person: Person, reply: Reply) -> None:
         try:
             if isinstance(command, Unblock) and command.user in await self._store.blocked_with(person.id):
-                other = command.user  # perhaps of one who is not here any more
+                other = command.user  # possibly a person who is offline
             else:
                 other = await self._behind(person, command.user)
             if other == person.id:
@@ -97,7 +97,7 @@ class Blocks:
                 online.reread_blocks()
 
     async def _part(self, person: Person, other: PersonId) -> None:
-        """End the common rooms of two of whom one blocked the other; raises where one has not ended yet."""
+        """Ends every common room of the two; raises if one has not ended yet."""
         for room in await self._reading.open_rooms_of_two(person, other):
             close = Close(room=room.id, reason=EndReason.BLOCKED)
             try:
@@ -109,7 +109,7 @@ class Blocks:
     async def _behind(self, person: Person, card_id: PersonId) -> PersonId:
         """The person behind a card: in an anonymous room the card shows a pseudonym.
 
-        Refuses the id of nobody whom the caller can have met.
+        Refuses an id of a person whom the caller cannot have met.
         """
         online = self._people.get(person.id)
         if online is not None and card_id in online.met:

@@ -1,9 +1,9 @@
 """Followers: notifies others when a person begins or ceases to follow a conversation.
 
-Others hear of a person's first connection that follows and of the last one's end.
-A drop ends nothing before the person's grace is over: until then it counts as if
-the connection still followed (``OnlinePerson.last_positions``). Kept out: who follows what,
-which connections and the hub know.
+Only a person's first connection that follows and the end of the last one are broadcast.
+A drop changes nothing before the person's grace is over: until then it counts as if the
+connection still followed (``OnlinePerson.last_positions``). Kept out: who follows what,
+which is kept by the connections and the hub.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,11 +32,11 @@ class Topics(Protocol):
         """The connections that follow the conversation."""
 
     def broadcast_ephemeral(self, event: Ephemeral) -> None:
-        """Hand an ephemeral event to all of them."""
+        """Broadcast an ephemeral event to all of them."""
 
 
 class Followers:
-    """Keeps ``OnlinePerson.last_positions``, and tells others who comes and goes."""
+    """Keeps ``OnlinePerson.last_positions``, and broadcasts who comes and goes."""
 
     def __init__(
         self, clock: Clock, topics: Topics, peek: Callable[[ConversationId], Conversation | None]

@@ -31,7 +31,7 @@ class PersonalListener(Protocol):
     """
 
     person: Person
-    shows_notifications: bool  # what it is told counts as told to the person
+    shows_notifications: bool  # what it receives counts as delivered
 
     @property
     def is_open(self) -> bool: ...
@@ -49,7 +49,7 @@ class PersonalListener(Protocol):
         """Hand on what concerns the person."""
 
     def end(self, code: int, reason: str) -> None:
-        """Close this connection for good."""
+        """Close this connection permanently."""
 
 
 @attrs.define(eq=False)
@@ -65,7 +65,7 @@ class OnlinePerson:
     connections: dict[PersonalListener, None] = attrs.field(factory=dict)
     last_positions: dict[ConversationId, Position] = attrs.field(factory=dict)
     ephemeral_rooms: dict[ConversationId, None] = attrs.field(factory=dict)  # open rooms of retention none
-    shown: Status = Status.OFFLINE  # how neighbours were told last that the person is seen
+    shown: Status = Status.OFFLINE  # the status that was broadcast last
     blocked: frozenset[PersonId] | None = None  # None: not read yet
     block_changes: int = 0  # since the person came
     met: dict[PersonId, PersonId] = attrs.field(factory=dict)  # who is behind a pseudonym, the latest last

@@ -1,4 +1,4 @@
-"""The part of the contract of ``ports.Store`` about notices: kept with what they tell of, until dropped."""
+"""``ports.Store`` and notifications: stored with their events, until deleted."""
 
 import abc
 from contextlib import AbstractAsyncContextManager

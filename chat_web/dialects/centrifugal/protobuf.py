@@ -1,6 +1,6 @@
 """Protobuf is not spoken here: what is said, in protobuf, to a client that begins with it.
 
-Kept out: the transports that such a client may have chosen (``doors``, ``emulation``).
+Kept out: the transports that such a client may have chosen (``endpoints``, ``emulation``).
 """
 
 from typing import Final

@@ -324,7 +324,7 @@ class Engine(ServerWithDriver):
             ping_timeout=PONG_S,
             max_http_buffer_size=PACKET_BYTES_MAX,
             http_compression=False,
-            cors_allowed_origins=[],  # origins are judged at the door
+            cors_allowed_origins=[],  # origins are checked by the endpoint
             async_handlers=False,
             monitor_clients=False,
             logger=_SILENT,
