@@ -15,7 +15,7 @@ from chat_web.monitoring import health, metrics
 from chat_web.sockets import emulation, endpoints
 
 _PAGE: Final = {200: HTML}
-_ENDPOINT: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "upgrade_required")
+_ENDPOINT_ERRORS: Final = ("bad_label", "forbidden", "unauthenticated", "unknown_route", "upgrade_required")
 
 _START: Final = plain(pages.landing, "The start page", answers=_PAGE)
 _CHAT: Final = plain(pages.chat, "The chat", answers=_PAGE)
@@ -31,12 +31,22 @@ _DOCS: Final = plain(documents.http, "These routes, as a page with a form for ea
 _WS_DOCS: Final = plain(documents.sockets, "All frames of the sockets, and a live console", answers=_PAGE)
 _OPENAPI: Final = plain(openapi.openapi, "This document", answers={200: dict})
 _ASYNCAPI: Final = plain(asyncapi.asyncapi, "The frames of the sockets, as AsyncAPI 3", answers={200: dict})
-_P5: Final = plain(endpoints.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_ENDPOINT)
-_P0: Final = plain(endpoints.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_ENDPOINT)
-_P2_DOOR: Final = (*_ENDPOINT, "bad_request", "method_not_allowed", "too_large", "unsupported_media_type")
-_P2: Final = plain(endpoints.socket_io, "Socket.IO 4", answers={101: None, 200: TEXT}, errors=_P2_DOOR)
+_P5: Final = plain(
+    endpoints.centrifuge, "The Centrifugal protocol", answers={101: None}, errors=_ENDPOINT_ERRORS
+)
+_P0: Final = plain(
+    endpoints.anonymous_pair, "Strangers, one to one", answers={101: None}, errors=_ENDPOINT_ERRORS
+)
+_P2_ERRORS: Final = (
+    *_ENDPOINT_ERRORS,
+    "bad_request",
+    "method_not_allowed",
+    "too_large",
+    "unsupported_media_type",
+)
+_P2: Final = plain(endpoints.socket_io, "Socket.IO 4", answers={101: None, 200: TEXT}, errors=_P2_ERRORS)
 _P2_POST: Final = plain(
-    endpoints.socket_io, "Packets of Socket.IO, by polling", answers={200: TEXT}, errors=_P2_DOOR
+    endpoints.socket_io, "Packets of Socket.IO, by polling", answers={200: TEXT}, errors=_P2_ERRORS
 )
 _P5_STREAM: Final = plain(
     emulation.http_stream,
@@ -59,18 +69,18 @@ _EMULATION: Final = plain(
     answers={204: None},
     errors=("forbidden", "unknown_session"),
 )
-_TOKEN_ENDPOINT: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
+_TOKEN_ERRORS: Final = ("forbidden", "unauthenticated", "unknown_room", "upgrade_required")
 _P1_P4: Final = plain(
     endpoints.user_or_room,
     "All channels of the user with this name, or the open room with this id",
     answers={101: None},
-    errors=(*_TOKEN_ENDPOINT, "bad_request", "not_yours"),
+    errors=(*_TOKEN_ERRORS, "bad_request", "not_yours"),
 )
 _P3: Final = plain(
-    endpoints.timed_room, "The conversation in a timed room", answers={101: None}, errors=_TOKEN_ENDPOINT
+    endpoints.timed_room, "The conversation in a timed room", answers={101: None}, errors=_TOKEN_ERRORS
 )
 _NOTIFICATIONS: Final = plain(
-    endpoints.notifications, "Notifications for the caller", answers={101: None}, errors=_TOKEN_ENDPOINT
+    endpoints.notifications, "Notifications for the caller", answers={101: None}, errors=_TOKEN_ERRORS
 )
 _WELL: Final = {200: schemas.Health, 503: schemas.Health}
 _HEALTH: Final = plain(health.health, "Whether every component works", answers=_WELL)
